@@ -1,0 +1,237 @@
+"""
+lash_es: a session runtime for durable LLM agents. A session is a log; its state is a fold.
+
+What to do next is a function of that state. Start reading at ``lash_es/core/evolve.py``.
+"""
+
+from lash_es.codec.cursors import MalformedCursor, SessionCursor
+from lash_es.codec.errors import (
+    CorruptBody,
+    CorruptHistory,
+    StoredDataError,
+    UndecodableValue,
+    UnencodableValue,
+    WrittenByNewerVersion,
+)
+from lash_es.core.errors import (
+    BlankValue,
+    CommandRejected,
+    LashError,
+    LimitExceeded,
+    QueueFull,
+    SessionDeleted,
+    SessionExecutionLeaseExpired,
+    SessionNotOpen,
+    SourceKeyConflict,
+    StoreSessionMismatch,
+    TurnIdConflict,
+)
+from lash_es.core.ingress import ActiveTurn, Boundary, NextTurn
+from lash_es.core.limits import Limits
+from lash_es.core.messages import (
+    ImageItem,
+    ImagePart,
+    Message,
+    ModelReply,
+    ModelRequest,
+    ProsePart,
+    ReasoningPart,
+    Role,
+    TextItem,
+    TextPart,
+    TokenUsage,
+    ToolCallPart,
+    ToolResultPart,
+    ToolSpec,
+    ToolStatus,
+    TurnInput,
+)
+from lash_es.core.outcomes import Finished, InputStatus, Stopped, StopReason
+from lash_es.core.owners import LeaseOwner, LocalProcess, Opaque
+from lash_es.core.policy import ModelSpec, SessionPolicy
+from lash_es.core.receipts import (
+    AlreadyCancelled,
+    AlreadyClaimed,
+    AlreadyCompleted,
+    Cancelled,
+    CancelOutcome,
+    NotFound,
+)
+from lash_es.log.errors import (
+    StorageError,
+    StoreBusy,
+    StoreClosed,
+    StoreFailed,
+    StoreFull,
+    StoreReadOnly,
+    StoreUnavailable,
+)
+from lash_es.log.stores.memory import MemoryStore
+from lash_es.log.stores.sqlite import SQLiteStore
+from lash_es.log.stores.sqlite_connections import Durability
+from lash_es.projections.pending import PendingQueues
+from lash_es.projections.usage import SessionUsageReport
+from lash_es.runtime.activities import (
+    ActivitySink,
+    AssistantProseDelta,
+    ErrorReported,
+    ModelRequestStarted,
+    ReasoningTextDelta,
+    ToolCallCompleted,
+    ToolCallStarted,
+    TurnActivity,
+    UsageReported,
+)
+from lash_es.runtime.cancelling import CancelToken
+from lash_es.runtime.faults import (
+    HandleConsumed,
+    MissingModelSpec,
+    RuntimeFault,
+    SessionFault,
+    SessionStillInUse,
+)
+from lash_es.runtime.leasing import LeaseTimings, LeaseTimingsInvalid
+from lash_es.runtime.models import PydanticProvider, function_provider, provider
+from lash_es.runtime.performing import Rerun, Settle, UncertainToolCall
+from lash_es.runtime.providers import (
+    MissingCredentials,
+    ModelCallFailed,
+    ModelsExtraMissing,
+    Provider,
+    UnknownModel,
+)
+from lash_es.runtime.tools import OnTakeover, Tool, tool
+from lash_es.runtime.world import World
+from lash_es.session.builder import Opening, SessionBuilder, SessionSpec
+from lash_es.session.core import LashCore
+from lash_es.session.observing import ObservableSession, SessionObservation
+from lash_es.session.results import ToolCallRecord, TurnIssue, TurnOutput, TurnResult
+from lash_es.session.session import LashSession, ParkedSession
+from lash_es.session.turn_builders import (
+    EnqueueTurnBuilder,
+    PendingTurnInput,
+    QueuedTurnBuilder,
+    TurnBuilder,
+)
+from lash_es.session.views import SessionReadView
+
+__version__ = "0.1.0.dev0"
+
+__all__ = [
+    "ActiveTurn",
+    "ActivitySink",
+    "AlreadyCancelled",
+    "AlreadyClaimed",
+    "AlreadyCompleted",
+    "AssistantProseDelta",
+    "BlankValue",
+    "Boundary",
+    "CancelOutcome",
+    "CancelToken",
+    "Cancelled",
+    "CommandRejected",
+    "CorruptBody",
+    "CorruptHistory",
+    "Durability",
+    "EnqueueTurnBuilder",
+    "ErrorReported",
+    "Finished",
+    "HandleConsumed",
+    "ImageItem",
+    "ImagePart",
+    "InputStatus",
+    "LashCore",
+    "LashError",
+    "LashSession",
+    "LeaseOwner",
+    "LeaseTimings",
+    "LeaseTimingsInvalid",
+    "LimitExceeded",
+    "Limits",
+    "LocalProcess",
+    "MalformedCursor",
+    "MemoryStore",
+    "Message",
+    "MissingCredentials",
+    "MissingModelSpec",
+    "ModelCallFailed",
+    "ModelReply",
+    "ModelRequest",
+    "ModelRequestStarted",
+    "ModelSpec",
+    "ModelsExtraMissing",
+    "NextTurn",
+    "NotFound",
+    "ObservableSession",
+    "OnTakeover",
+    "Opaque",
+    "Opening",
+    "ParkedSession",
+    "PendingQueues",
+    "PendingTurnInput",
+    "ProsePart",
+    "Provider",
+    "PydanticProvider",
+    "QueueFull",
+    "QueuedTurnBuilder",
+    "ReasoningPart",
+    "ReasoningTextDelta",
+    "Rerun",
+    "Role",
+    "RuntimeFault",
+    "SQLiteStore",
+    "SessionBuilder",
+    "SessionCursor",
+    "SessionDeleted",
+    "SessionExecutionLeaseExpired",
+    "SessionFault",
+    "SessionNotOpen",
+    "SessionObservation",
+    "SessionPolicy",
+    "SessionReadView",
+    "SessionSpec",
+    "SessionStillInUse",
+    "SessionUsageReport",
+    "Settle",
+    "SourceKeyConflict",
+    "StopReason",
+    "Stopped",
+    "StorageError",
+    "StoreBusy",
+    "StoreClosed",
+    "StoreFailed",
+    "StoreFull",
+    "StoreReadOnly",
+    "StoreSessionMismatch",
+    "StoreUnavailable",
+    "StoredDataError",
+    "TextItem",
+    "TextPart",
+    "TokenUsage",
+    "Tool",
+    "ToolCallCompleted",
+    "ToolCallPart",
+    "ToolCallRecord",
+    "ToolCallStarted",
+    "ToolResultPart",
+    "ToolSpec",
+    "ToolStatus",
+    "TurnActivity",
+    "TurnBuilder",
+    "TurnIdConflict",
+    "TurnInput",
+    "TurnIssue",
+    "TurnOutput",
+    "TurnResult",
+    "UncertainToolCall",
+    "UndecodableValue",
+    "UnencodableValue",
+    "UnknownModel",
+    "UsageReported",
+    "World",
+    "WrittenByNewerVersion",
+    "__version__",
+    "function_provider",
+    "provider",
+    "tool",
+]

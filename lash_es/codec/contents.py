@@ -1,0 +1,36 @@
+"""Bodies: what is said, to bytes and back. The media type names the shape and its version."""
+
+from typing import TypeAlias, TypeVar
+
+import orjson
+
+from lash_es.codec.canonical import plain_values
+from lash_es.codec.errors import UndecodableValue, UnencodableValue
+from lash_es.codec.shapes import from_plain, to_plain
+from lash_es.codec.upcast import upcast
+from lash_es.codec.wire_names import BODY_TYPES
+from lash_es.core.bodies import NewBody
+from lash_es.core.messages import EffectFailure, ModelReply, ToolOutput, TurnInput
+
+Content: TypeAlias = TurnInput | ModelReply | ToolOutput | EffectFailure
+_C = TypeVar("_C", bound=Content)
+
+
+def encode_content(content: Content, salt: bytes) -> NewBody:
+    """Encode what is said, to be committed to under ``salt``."""
+    name, version = BODY_TYPES[type(content)]
+    try:
+        encoded = orjson.dumps(to_plain(content), option=orjson.OPT_SORT_KEYS)
+    except orjson.JSONEncodeError as cause:
+        raise UnencodableValue(what=name, reason=str(cause)[:300]) from cause
+    return NewBody(content=encoded, salt=salt, media_type=f"{name};v={version}")
+
+
+def decode_content(stored: bytes, media_type: str, kind: type[_C]) -> _C:
+    """Decode a body that is expected to be a ``kind``."""
+    name, version = BODY_TYPES[kind]
+    found, _, stored_version = media_type.partition(";v=")
+    if found != name or not stored_version.isdecimal() or int(stored_version) > version:
+        raise UndecodableValue(what=media_type, reason=f"expected {name} up to version {version}")
+    plain = upcast(name, int(stored_version), plain_values(stored, name), current=version)
+    return from_plain(plain, kind, name)

@@ -1,0 +1,118 @@
+"""
+Values to plain values and back: cattrs with precompiled hooks, explicit tags, unknown keys refused.
+
+Unstructured values are what JSON has: no floats in headers, bytes as base64 in bodies. Decoding
+never guesses, and neither does encoding: a clock that tells 1.5 ms would make a fact unreadable.
+"""
+
+import base64
+from collections.abc import Mapping
+from typing import Final, TypeVar, get_args, get_origin
+
+from cattrs import BaseConverter
+from cattrs.dispatch import StructureHook
+from cattrs.preconf.orjson import OrjsonConverter, make_converter
+from cattrs.strategies import configure_tagged_union
+
+from lash_es.codec.errors import UndecodableValue, UnencodableValue
+from lash_es.codec.wire_names import UNION_TAGS
+from lash_es.core.effects import EffectRequest
+from lash_es.core.events import TurnOrigin
+from lash_es.core.ingress import TurnInputIngress
+from lash_es.core.known import IndexEntry
+from lash_es.core.messages import InputItem, JsonObject, Part, ReplyPart
+from lash_es.core.outcomes import EffectOutcome, TurnOutcome
+from lash_es.core.owners import Liveness
+from lash_es.core.transcripts import NodeSource
+
+_T = TypeVar("_T")
+
+_UNIONS = (
+    Liveness,
+    TurnInputIngress,
+    NodeSource,
+    TurnOrigin,
+    EffectRequest,
+    EffectOutcome,
+    TurnOutcome,
+    InputItem,
+    ReplyPart,
+    Part,
+    IndexEntry,
+)
+
+
+def _make_converter() -> OrjsonConverter:
+    made = make_converter(forbid_extra_keys=True, detailed_validation=False)
+    made.register_unstructure_hook(bytes, lambda value: base64.b64encode(value).decode("ascii"))
+    made.register_structure_hook(bytes, lambda value, _: base64.b64decode(value, validate=True))
+    made.register_unstructure_hook_func(lambda kind: kind == JsonObject, lambda value: value)
+    made.register_structure_hook_func(
+        lambda kind: kind in (JsonObject, dict[str, object]), _structure_object
+    )
+    made.register_structure_hook_factory(_is_tuple, _tuple_hook)
+    made.register_unstructure_hook_func(_is_integer, _unstructure_integer)
+    made.register_structure_hook(int, lambda value, _: _exact(value, int))
+    made.register_structure_hook(str, lambda value, _: _exact(value, str))
+    made.register_structure_hook(bool, lambda value, _: _exact(value, bool))
+    for union in _UNIONS:
+        configure_tagged_union(union, made, tag_generator=UNION_TAGS.__getitem__, tag_name="kind")
+    return made
+
+
+def _is_integer(kind: object) -> bool:
+    """Tell whether a field is an ``int``, or a new name for one."""
+    return getattr(kind, "__supertype__", kind) is int
+
+
+def _unstructure_integer(value: object) -> int:
+    if type(value) is not int:
+        raise UnencodableValue(what=repr(value), reason="expected an integer")
+    return value
+
+
+def _structure_object(value: object, _: object) -> object:
+    _exact(value, dict)
+    return value
+
+
+def _is_tuple(kind: object) -> bool:
+    return get_origin(kind) is tuple
+
+
+def _tuple_hook(kind: object, converter: BaseConverter) -> StructureHook:
+    """Structure a tuple from a list only: cattrs would take a text for the tuple of its letters."""
+    element = get_args(kind)[0]
+    hook = converter.get_structure_hook(element)
+
+    def structure(value: list[object], _: object) -> tuple[object, ...]:
+        _exact(value, list)
+        return tuple(hook(each, element) for each in value)
+
+    return structure
+
+
+def _exact(value: object, kind: type[_T]) -> _T:
+    """Refuse what cattrs would coerce: a stored "1" is not the number 1."""
+    if type(value) is not kind:
+        raise TypeError(f"found {type(value).__name__}, expected {kind.__name__}")
+    return value
+
+
+_CONVERTER: Final = _make_converter()
+
+
+def to_plain(value: object) -> dict[str, object]:
+    """Turn an attrs value into a dict of plain values."""
+    plain: dict[str, object] = _CONVERTER.unstructure(value)
+    return plain
+
+
+def from_plain(plain: Mapping[str, object], kind: type[_T], what: str) -> _T:
+    """Turn plain values into the attrs value they promise to be; ``what`` names it in the error."""
+    try:
+        return _CONVERTER.structure(plain, kind)
+    except Exception as cause:  # noqa: BLE001 - whatever cattrs or a class raises, the shape is wrong
+        raise UndecodableValue(
+            what=what, reason=f"{type(cause).__name__}: {cause}"[:300]
+        ) from cause

@@ -1,0 +1,40 @@
+"""
+What older stored shapes become: one pure step per version, applied in order until the shape is today's.
+
+A step is keyed by wire name and the version it reads. There is none yet: every shape is at version 1.
+A name or version that is newer than today's is ``WrittenByNewerVersion``, not corrupt.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Final, TypeAlias
+
+from lash_es.codec.errors import UndecodableValue
+
+Plain: TypeAlias = dict[str, object]
+Step: TypeAlias = Callable[[Plain], Plain]
+
+STEPS: Final[Mapping[tuple[str, int], Step]] = {}
+
+
+def upcast(
+    name: str,
+    version: int,
+    plain: Plain,
+    *,
+    current: int,
+    steps: Mapping[tuple[str, int], Step] = STEPS,
+) -> Plain:
+    """
+    Bring a payload from its stored version to the current one.
+
+    Raises:
+        UndecodableValue: there was never such a version.
+    """
+    for step_version in range(version, current):
+        step = steps.get((name, step_version))
+        if step is None:
+            raise UndecodableValue(
+                what=f"{name} version {step_version}", reason="no release wrote that version"
+            )
+        plain = step(plain)
+    return plain

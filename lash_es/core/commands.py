@@ -1,0 +1,230 @@
+"""
+Every request, in the imperative. A command may be refused; then nothing was written.
+
+Time and ids arrive inside: ``now_ms`` is the store's clock, ids and salts are minted by the runtime. What only
+the holder of the lease may do carries its ``fence``.
+"""
+
+from typing import TypeAlias
+
+from attrs import frozen
+
+from lash_es.core.bodies import NewBody
+from lash_es.core.effects import EffectRequest
+from lash_es.core.ids import ClaimId, EffectId, InputId, SessionId, TurnId
+from lash_es.core.ingress import TurnInputIngress
+from lash_es.core.outcomes import EffectOutcome, TurnOutcome
+from lash_es.core.owners import Fence, LeaseOwner
+from lash_es.core.policy import SessionPolicy
+
+
+@frozen(kw_only=True)
+class OpenSession:
+    """Create the session, or open what is there and let the host's policy win."""
+
+    now_ms: int
+    session_id: SessionId
+    policy: SessionPolicy
+
+
+@frozen(kw_only=True)
+class ConfigureSession:
+    """Change the policy of the turns to come, the recorded provider included."""
+
+    now_ms: int
+    policy: SessionPolicy
+
+
+@frozen(kw_only=True)
+class ParkSession:
+    """Let the session go."""
+
+    now_ms: int
+
+
+@frozen(kw_only=True)
+class DeleteSession:
+    """End the session and use up its id."""
+
+    now_ms: int
+
+
+@frozen(kw_only=True)
+class AcquireLease:
+    """Take the lease if it is free or run out; extend it if it is mine. ``token`` is used if it is taken."""
+
+    now_ms: int
+    owner: LeaseOwner
+    token: str
+    ttl_ms: int
+
+
+@frozen(kw_only=True)
+class RenewLease:
+    """Say that the owner is still there."""
+
+    now_ms: int
+    fence: Fence
+    ttl_ms: int
+
+
+@frozen(kw_only=True)
+class ReleaseLease:
+    """Let the lease go; without effect if it is another's by now."""
+
+    now_ms: int
+    fence: Fence
+
+
+@frozen(kw_only=True)
+class EnqueueTurnInput:
+    """Take an input. With a ``source_key``, the same content again is the same input."""
+
+    now_ms: int
+    input_id: InputId
+    source_key: str | None
+    ingress: TurnInputIngress
+    body: NewBody
+
+
+@frozen(kw_only=True)
+class ClaimTurnInputs:
+    """Hold up to ``inputs_max`` inputs for the next turn, in the order of their sequence."""
+
+    now_ms: int
+    fence: Fence
+    token: str
+    inputs_max: int
+
+
+@frozen(kw_only=True)
+class AbandonTurnInputClaim:
+    """Give claimed inputs back. A claim that holds nothing any more is given back silently."""
+
+    now_ms: int
+    claim_id: ClaimId
+    token: str
+
+
+@frozen(kw_only=True)
+class CancelTurnInput:
+    """Withdraw an input that no turn has taken."""
+
+    now_ms: int
+    input_id: InputId
+
+
+@frozen(kw_only=True)
+class WithInput:
+    """The turn brings its own input."""
+
+    body: NewBody
+
+
+@frozen(kw_only=True)
+class WithClaim:
+    """The turn runs on the inputs of a claim."""
+
+    claim_id: ClaimId
+    token: str
+
+
+@frozen(kw_only=True)
+class StartTurn:
+    """Accept a turn, durably, before anything of it runs."""
+
+    now_ms: int
+    fence: Fence
+    turn_id: TurnId
+    source: WithInput | WithClaim
+
+
+@frozen(kw_only=True)
+class ContinueTurn:
+    """Go on with the open turn: whatever was in flight when it was left is begun anew."""
+
+    now_ms: int
+    fence: Fence
+    turn_id: TurnId
+
+
+@frozen(kw_only=True)
+class RequestEffect:
+    """Ask the world for something on behalf of the open turn."""
+
+    now_ms: int
+    fence: Fence
+    turn_id: TurnId
+    effect_id: EffectId
+    request: EffectRequest
+
+
+@frozen(kw_only=True)
+class SettleEffect:
+    """Record the outcome of an effect."""
+
+    now_ms: int
+    fence: Fence
+    turn_id: TurnId
+    effect_id: EffectId
+    outcome: EffectOutcome
+    body: NewBody | None
+
+
+@frozen(kw_only=True)
+class CommitTurn:
+    """Make the open turn part of the history."""
+
+    now_ms: int
+    fence: Fence
+    turn_id: TurnId
+    outcome: TurnOutcome
+
+
+@frozen(kw_only=True)
+class EndTurn:
+    """End the open turn without making it part of the history."""
+
+    now_ms: int
+    fence: Fence
+    turn_id: TurnId
+    outcome: TurnOutcome
+
+
+OwnerCommand: TypeAlias = (
+    ClaimTurnInputs
+    | StartTurn
+    | ContinueTurn
+    | RequestEffect
+    | SettleEffect
+    | CommitTurn
+    | EndTurn
+    | RenewLease
+)
+"""What is refused without the live lease. ``ReleaseLease`` is not: a stale release does nothing, silently."""
+
+Command: TypeAlias = (
+    OpenSession
+    | ConfigureSession
+    | ParkSession
+    | DeleteSession
+    | AcquireLease
+    | ReleaseLease
+    | EnqueueTurnInput
+    | AbandonTurnInputClaim
+    | CancelTurnInput
+    | OwnerCommand
+)
+
+
+def new_bodies(command: Command) -> tuple[NewBody, ...]:
+    """Return the content that the command brings, to be stored beside the facts that commit to it."""
+    match command:
+        case EnqueueTurnInput():
+            return (command.body,)
+        case StartTurn():
+            return (command.source.body,) if isinstance(command.source, WithInput) else ()
+        case SettleEffect():
+            return () if command.body is None else (command.body,)
+        case _:
+            return ()

@@ -1,0 +1,224 @@
+"""
+START HERE: the index of every change. ``evolve(state, event)`` applies a fact, ``fold`` applies many.
+
+1. Nothing else changes a session: no clock, no randomness, no I/O, and bodies are never read.
+2. An arm names the slices that a fact changes; how they change is in the slice, under the event's name.
+3. Only this file changes two slices at once.
+4. Whatever the owner writes extends its lease.
+5. A fact that no rule would have written here raises ``ImpossibleEvent``; a stored one is corrupt history.
+"""
+
+from collections.abc import Iterable
+from typing import assert_never
+
+from lash_es.core import heads, inputs, leases, turns
+from lash_es.core.bodies import BodyRef
+from lash_es.core.errors import impossible
+from lash_es.core.events import (
+    DrainedInputs,
+    EffectRequested,
+    EffectSettled,
+    Event,
+    LeaseAcquired,
+    LeaseReleased,
+    LeaseRenewed,
+    OpenEvent,
+    SessionConfigured,
+    SessionOpened,
+    SessionParked,
+    SessionTombstoned,
+    TurnCommitted,
+    TurnContinued,
+    TurnEnded,
+    TurnInputCancelled,
+    TurnInputClaimAbandoned,
+    TurnInputEnqueued,
+    TurnInputsClaimed,
+    TurnStarted,
+    body_ref,
+)
+from lash_es.core.heads import Head, Ledger
+from lash_es.core.ids import Position, Version
+from lash_es.core.inputs import Inputs
+from lash_es.core.leases import Lease
+from lash_es.core.policy import SessionPolicy
+from lash_es.core.state import NOT_OPENED, Deleted, NotOpened, Open, State
+from lash_es.core.turns import NO_TURN, OpenTurn, Turn
+
+
+def fold(events: Iterable[Event], state: State = NOT_OPENED) -> State:
+    """Apply the facts in order; ``fold(a + b) == fold(b, fold(a))``, which is all that a snapshot is."""
+    for event in events:
+        state = evolve(state, event)
+    return state
+
+
+def evolve(state: State, event: Event) -> State:
+    """Apply one fact."""
+    match state:
+        case Open():
+            if isinstance(event, SessionOpened):
+                raise impossible(event, found="Open", expected="NotOpened")
+            return _evolve_open(state, event)
+        case NotOpened():
+            if not isinstance(event, SessionOpened):
+                raise impossible(event, found="NotOpened", expected="SessionOpened")
+            return _opened(event)
+        case Deleted():
+            raise impossible(event, found="Deleted", expected="nothing more")
+        case _:
+            assert_never(state)
+
+
+def _evolve_open(session: Open, event: OpenEvent) -> State:  # noqa: C901, PLR0911, PLR0912 - a table of every change
+    here = Position(session.version)
+    match event:
+        case EffectRequested():
+            return _owned(session, event, turn=turns.requested(_turn(session, event), event, here))
+        case EffectSettled():
+            return _owned(session, event, turn=turns.settled(_turn(session, event), event, here))
+        case TurnInputEnqueued():
+            return _next(session, event.at_ms, inputs=inputs.enqueued(session.inputs, event, here))
+        case LeaseAcquired():
+            lease = leases.acquired(session.lease, event, here)
+            return _next(session, event.at_ms, lease=lease, is_parked=False)
+        case LeaseReleased():
+            return _next(session, event.at_ms, lease=leases.released(session.lease, event, here))
+        case TurnStarted():
+            turn = turns.started(event, here, session.policy, _bodies_of(session, event))
+            return _owned(session, event, turn=turn)
+        case TurnCommitted():
+            return _committed(session, event, _turn(session, event))
+        case TurnInputsClaimed():
+            return _owned(session, event, inputs=inputs.claimed(session.inputs, event))
+        case LeaseRenewed():
+            return _next(session, event.at_ms, lease=leases.renewed(session.lease, event, here))
+        case TurnContinued():
+            turn = turns.continued(_turn(session, event), event, here)
+            return _owned(session, event, turn=turn)
+        case TurnEnded():
+            return _ended(session, event, _turn(session, event))
+        case TurnInputCancelled():
+            return _next(session, event.at_ms, inputs=inputs.cancelled(session.inputs, event))
+        case TurnInputClaimAbandoned():
+            return _next(session, event.at_ms, inputs=inputs.abandoned(session.inputs, event))
+        case SessionConfigured():
+            return _next(session, event.at_ms, policy=event.policy)
+        case SessionParked():
+            return _next(session, event.at_ms, is_parked=True)
+        case SessionTombstoned():
+            version = Version(session.version + 1)
+            return Deleted(version=version, at_ms=event.at_ms, session_id=session.session_id)
+        case _:
+            assert_never(event)
+
+
+def _opened(event: SessionOpened) -> Open:
+    return Open(
+        version=Version(1),
+        at_ms=event.at_ms,
+        session_id=event.session_id,
+        opened_at_ms=event.at_ms,
+        policy=event.policy,
+        is_parked=False,
+        lease=leases.UNHELD,
+        inputs=inputs.NO_INPUTS,
+        turn=NO_TURN,
+        head=heads.NO_HISTORY,
+        ledger=heads.NO_USAGE,
+    )
+
+
+def _committed(session: Open, event: TurnCommitted, turn: OpenTurn) -> Open:
+    return _owned(
+        session,
+        event,
+        turn=NO_TURN,
+        inputs=inputs.settled_by_commit(session.inputs, event),
+        head=heads.committed(session.head, event, Position(session.version)),
+        ledger=heads.used(session.ledger, event, turn.policy.model.model_id),
+    )
+
+
+def _ended(session: Open, event: TurnEnded, turn: OpenTurn) -> Open:
+    return _owned(
+        session,
+        event,
+        turn=NO_TURN,
+        inputs=inputs.returned_by_end(session.inputs, event),
+        ledger=heads.used(session.ledger, event, turn.policy.model.model_id),
+    )
+
+
+def _turn(
+    session: Open,
+    event: EffectRequested | EffectSettled | TurnCommitted | TurnContinued | TurnEnded,
+) -> OpenTurn:
+    turn = session.turn
+    if not isinstance(turn, OpenTurn) or turn.turn_id != event.turn_id:
+        raise impossible(event, found=type(turn).__name__, expected=event.turn_id)
+    return turn
+
+
+def _bodies_of(session: Open, event: TurnStarted) -> tuple[BodyRef, ...]:
+    """Find the inputs that the turn takes."""
+    if isinstance(session.turn, OpenTurn):
+        raise impossible(event, found=session.turn.turn_id, expected="no open turn")
+    if not isinstance(event.origin, DrainedInputs):
+        return ()
+    pending = session.inputs.pending
+    missing = [input_id for input_id in event.origin.input_ids if input_id not in pending]
+    if missing:
+        raise impossible(event, found="no such pending input", expected=missing)
+    return tuple(body_ref(pending[input_id].position) for input_id in event.origin.input_ids)
+
+
+def _owned(
+    session: Open,
+    event: EffectRequested
+    | EffectSettled
+    | TurnStarted
+    | TurnContinued
+    | TurnCommitted
+    | TurnEnded
+    | TurnInputsClaimed,
+    *,
+    inputs: Inputs | None = None,
+    turn: Turn | None = None,
+    head: Head | None = None,
+    ledger: Ledger | None = None,
+) -> Open:
+    """Apply what the owner wrote: the fence is checked again, and its lease runs from here."""
+    if session.lease.holder is None or event.generation != session.lease.generation:
+        raise impossible(event, found=event.generation, expected=session.lease.generation)
+    lease = leases.extended(session.lease, event.at_ms)
+    return _next(
+        session, event.at_ms, lease=lease, inputs=inputs, turn=turn, head=head, ledger=ledger
+    )
+
+
+def _next(
+    session: Open,
+    at_ms: int,
+    *,
+    policy: SessionPolicy | None = None,
+    is_parked: bool | None = None,
+    lease: Lease | None = None,
+    inputs: Inputs | None = None,
+    turn: Turn | None = None,
+    head: Head | None = None,
+    ledger: Ledger | None = None,
+) -> Open:
+    return Open(
+        version=Version(session.version + 1),
+        at_ms=at_ms,
+        session_id=session.session_id,
+        opened_at_ms=session.opened_at_ms,
+        policy=session.policy if policy is None else policy,
+        is_parked=session.is_parked if is_parked is None else is_parked,
+        lease=session.lease if lease is None else lease,
+        inputs=session.inputs if inputs is None else inputs,
+        turn=session.turn if turn is None else turn,
+        head=session.head if head is None else head,
+        ledger=session.ledger if ledger is None else ledger,
+    )

@@ -1,0 +1,138 @@
+"""
+What is keyed by the past, and arrives beside a command.
+
+State holds what is open. What became of an input, which input a source key names, how a turn ended: these are
+*index entries*, written with the facts that make them and read by the runtime when a command names them. They
+are valid because the append expects the version they were read at.
+"""
+
+from collections.abc import Mapping
+from enum import Enum
+from typing import TypeAlias, assert_never
+
+from attrs import Factory, frozen
+
+from lash_es.core.bodies import BodyRef, RecordedBody
+from lash_es.core.commands import CancelTurnInput, Command, EnqueueTurnInput, StartTurn
+from lash_es.core.ids import InputId, Position, TurnId
+from lash_es.core.ingress import TurnInputIngress
+from lash_es.core.limits import DEFAULT_LIMITS, Limits
+from lash_es.core.outcomes import InputStatus
+
+
+class IndexKind(Enum):
+    """What an index key names."""
+
+    SOURCE_KEY = "source_key"
+    INPUT = "input"
+    TURN = "turn"
+
+
+@frozen
+class IndexKey:
+    """One key of the index."""
+
+    kind: IndexKind
+    key: str
+
+
+@frozen(kw_only=True)
+class SourceKeyEntry:
+    """Which input a source key names, and all that is compared when the key comes again."""
+
+    input_id: InputId
+    sequence: int
+    ingress: TurnInputIngress
+    enqueued_at_ms: int
+    content: RecordedBody
+
+
+@frozen(kw_only=True)
+class InputEntry:
+    """What became of an input that has left the state."""
+
+    input_id: InputId
+    sequence: int
+    source_key: str | None
+    ingress: TurnInputIngress
+    enqueued_at_ms: int
+    body: BodyRef
+    status: InputStatus
+    settled: Position
+
+
+@frozen(kw_only=True)
+class TurnEntry:
+    """A turn that was started, and where it ended. ``content`` is its direct input, none for a drained turn."""
+
+    turn_id: TurnId
+    started: Position
+    ended: Position | None
+    is_committed: bool
+    content: RecordedBody | None
+
+
+IndexEntry: TypeAlias = SourceKeyEntry | InputEntry | TurnEntry
+
+
+@frozen(kw_only=True)
+class Known:
+    """
+    The entries that a command names, and the salts that still exist of the bodies they point at.
+
+    A body without a salt has been erased: any content counts as equal to it.
+    """
+
+    entries: Mapping[IndexKey, IndexEntry] = Factory(dict)
+    salts: Mapping[BodyRef, bytes] = Factory(dict)
+    limits: Limits = DEFAULT_LIMITS
+
+    def source_key(self, key: str) -> SourceKeyEntry | None:
+        """Return what the source key names."""
+        entry = self.entries.get(IndexKey(IndexKind.SOURCE_KEY, key))
+        return entry if isinstance(entry, SourceKeyEntry) else None
+
+    def settled_input(self, input_id: InputId) -> InputEntry | None:
+        """Return what became of the input."""
+        entry = self.entries.get(IndexKey(IndexKind.INPUT, input_id))
+        return entry if isinstance(entry, InputEntry) else None
+
+    def turn(self, turn_id: TurnId) -> TurnEntry | None:
+        """Return what is recorded of the turn."""
+        entry = self.entries.get(IndexKey(IndexKind.TURN, turn_id))
+        return entry if isinstance(entry, TurnEntry) else None
+
+
+NOTHING_KNOWN = Known()
+
+
+def names(command: Command) -> tuple[IndexKey, ...]:
+    """List the keys that a decision on the command looks up."""
+    match command:
+        case EnqueueTurnInput():
+            key = command.source_key
+            return () if key is None else (IndexKey(IndexKind.SOURCE_KEY, key),)
+        case CancelTurnInput():
+            return (IndexKey(IndexKind.INPUT, command.input_id),)
+        case StartTurn():
+            return (IndexKey(IndexKind.TURN, command.turn_id),)
+        case _:
+            return ()
+
+
+def follows(entry: IndexEntry) -> tuple[IndexKey, ...]:
+    """List the keys that an entry leads to: a source key's answer includes what became of its input."""
+    if isinstance(entry, SourceKeyEntry):
+        return (IndexKey(IndexKind.INPUT, entry.input_id),)
+    return ()
+
+
+def compared_body(entry: IndexEntry) -> BodyRef | None:
+    """Point at the body whose salt is needed to compare new content with the recorded one."""
+    match entry:
+        case SourceKeyEntry() | TurnEntry():
+            return None if entry.content is None else entry.content.ref
+        case InputEntry():
+            return None
+        case _:
+            assert_never(entry)

@@ -1,0 +1,213 @@
+"""
+Typed answers to the caller, computed from state, ``known`` and the facts that were appended.
+
+A lost race is told here and not raised: an input that was just claimed, a lease that is another's.
+"""
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import attrs
+from attrs import frozen
+
+from lash_es.core.bodies import BodyRef
+from lash_es.core.commands import AcquireLease, EnqueueTurnInput, StartTurn
+from lash_es.core.decide import is_held
+from lash_es.core.events import Event, LeaseAcquired, body_ref
+from lash_es.core.ids import ClaimId, Generation, InputId, TurnId
+from lash_es.core.ingress import TurnInputIngress
+from lash_es.core.inputs import PendingInput
+from lash_es.core.known import InputEntry, Known, TurnEntry
+from lash_es.core.leases import Holder
+from lash_es.core.outcomes import InputStatus
+from lash_es.core.owners import Fence, LeaseOwner
+from lash_es.core.state import Open
+
+
+@frozen(kw_only=True)
+class TurnInputReceipt:
+    """An input as the log knows it, without its content, which is at ``body``."""
+
+    input_id: InputId
+    sequence: int
+    source_key: str | None
+    ingress: TurnInputIngress
+    status: InputStatus
+    enqueued_at_ms: int
+    body: BodyRef
+
+
+@frozen(kw_only=True)
+class ClaimDiagnostics:
+    """Who holds an input: its claim and the generation of the lease under which it was claimed."""
+
+    claim_id: ClaimId
+    generation: Generation
+    owner: LeaseOwner | None
+
+
+@frozen
+class NotFound:
+    """No input of this id was ever enqueued."""
+
+
+@frozen
+class AlreadyCancelled:
+    """It was cancelled before."""
+
+    input: TurnInputReceipt
+
+
+@frozen
+class AlreadyCompleted:
+    """A turn has settled it: completed, or failed after too many tries."""
+
+    input: TurnInputReceipt
+
+
+@frozen
+class AlreadyClaimed:
+    """A turn, or a live claim, holds it."""
+
+    input: TurnInputReceipt
+    claim: ClaimDiagnostics | None
+
+
+@frozen
+class Cancelled:
+    """It is cancelled, by this call."""
+
+    input: TurnInputReceipt
+
+
+CancelOutcome: TypeAlias = (
+    NotFound | AlreadyCancelled | AlreadyCompleted | AlreadyClaimed | Cancelled
+)
+
+
+@frozen
+class Acquired:
+    """The lease is mine. ``is_new``: under a new generation, so that earlier claims are superseded."""
+
+    fence: Fence
+    is_new: bool
+
+
+@frozen
+class Busy:
+    """Another owner holds the lease."""
+
+    holder: Holder
+
+
+LeaseReceipt: TypeAlias = Acquired | Busy
+
+
+@frozen
+class TurnOpen:
+    """The turn is open: started by this call, or before."""
+
+    turn_id: TurnId
+
+
+@frozen
+class TurnOver:
+    """The turn ran before; its record says how it ended."""
+
+    entry: TurnEntry
+
+
+TurnReceipt: TypeAlias = TurnOpen | TurnOver
+
+
+def enqueued(after: Open, command: EnqueueTurnInput, known: Known) -> TurnInputReceipt:
+    """Describe the input that the command made, or the one that its source key had named before."""
+    entry = known.source_key(command.source_key or "")
+    input_id = command.input_id if entry is None else entry.input_id
+    pending = after.inputs.pending.get(input_id)
+    settled_entry = known.settled_input(input_id)
+    if pending is not None:
+        return waiting(pending)
+    if settled_entry is not None:
+        return settled(settled_entry)
+    raise LookupError(f"input {input_id!r} is neither pending nor settled")
+
+
+def waiting(entry: PendingInput) -> TurnInputReceipt:
+    """Describe an input that has not been settled."""
+    return TurnInputReceipt(
+        input_id=entry.input_id,
+        sequence=entry.sequence,
+        source_key=entry.source_key,
+        ingress=entry.ingress,
+        status=entry.status,
+        enqueued_at_ms=entry.enqueued_at_ms,
+        body=body_ref(entry.position),
+    )
+
+
+def settled(entry: InputEntry) -> TurnInputReceipt:
+    """Describe an input that has left the state."""
+    return TurnInputReceipt(
+        input_id=entry.input_id,
+        sequence=entry.sequence,
+        source_key=entry.source_key,
+        ingress=entry.ingress,
+        status=entry.status,
+        enqueued_at_ms=entry.enqueued_at_ms,
+        body=entry.body,
+    )
+
+
+def cancelled(before: Open, input_id: InputId, known: Known, events: Sequence[Event]) -> CancelOutcome:
+    """Say what became of a wish to cancel; ``before`` is the state that it was decided on."""
+    pending = before.inputs.pending.get(input_id)
+    if pending is not None:
+        receipt = waiting(pending)
+        if events:
+            return Cancelled(attrs.evolve(receipt, status=InputStatus.CANCELLED))
+        return AlreadyClaimed(receipt, _diagnostics(before, pending))
+    entry = known.settled_input(input_id)
+    if entry is None:
+        return NotFound()
+    if entry.status is InputStatus.CANCELLED:
+        return AlreadyCancelled(settled(entry))
+    return AlreadyCompleted(settled(entry))
+
+
+def _diagnostics(session: Open, entry: PendingInput) -> ClaimDiagnostics | None:
+    if entry.claim is None:
+        return None
+    lease = session.lease
+    # A claim that the open turn keeps may be older than the lease; its owner is then not the holder.
+    holder = lease.holder if entry.claim.generation == lease.generation else None
+    return ClaimDiagnostics(
+        claim_id=entry.claim.claim_id,
+        generation=entry.claim.generation,
+        owner=None if holder is None else holder.owner,
+    )
+
+
+def leased(after: Open, command: AcquireLease, events: Sequence[Event]) -> LeaseReceipt:
+    """Say whether the lease is the caller's."""
+    holder = after.lease.holder
+    if holder is None:
+        raise LookupError("a lease that was asked for is either taken or another's")
+    if not events:
+        return Busy(holder)
+    fence = Fence(owner=command.owner, token=holder.token, generation=after.lease.generation)
+    return Acquired(fence, is_new=isinstance(events[0], LeaseAcquired))
+
+
+def started(command: StartTurn, known: Known) -> TurnReceipt:
+    """Say whether the turn is open, or was over before."""
+    entry = known.turn(command.turn_id)
+    if entry is None or entry.ended is None:
+        return TurnOpen(command.turn_id)
+    return TurnOver(entry)
+
+
+def pending(session: Open, now_ms: int) -> tuple[PendingInput, ...]:
+    """List the inputs that nothing holds, in the order of their sequence."""
+    entries = session.inputs.pending.values()
+    return tuple(entry for entry in entries if not is_held(session, entry, now_ms))

@@ -1,0 +1,52 @@
+"""
+State: what is open. ``NotOpened | Open | Deleted``, folded from facts and from nothing else.
+
+Everything in it is bounded by a named limit; what is keyed by the past is in the index (``known.py``).
+"""
+
+from typing import Final, TypeAlias
+
+from attrs import frozen
+
+from lash_es.core.heads import Head, Ledger
+from lash_es.core.ids import SessionId, Version
+from lash_es.core.inputs import Inputs
+from lash_es.core.leases import Lease
+from lash_es.core.policy import SessionPolicy
+from lash_es.core.turns import Turn
+
+
+@frozen(kw_only=True)
+class NotOpened:
+    """No fact has been recorded."""
+
+
+@frozen(kw_only=True)
+class Open:
+    """A session that can be driven. ``version`` counts the facts folded; ``at_ms`` is the last one's time."""
+
+    version: Version
+    at_ms: int
+    session_id: SessionId
+    opened_at_ms: int
+    policy: SessionPolicy
+    is_parked: bool
+    lease: Lease
+    inputs: Inputs
+    turn: Turn
+    head: Head
+    ledger: Ledger
+
+
+@frozen(kw_only=True)
+class Deleted:
+    """What is left of a session: its id, used up."""
+
+    version: Version
+    at_ms: int
+    session_id: SessionId
+
+
+State: TypeAlias = NotOpened | Open | Deleted
+
+NOT_OPENED: Final = NotOpened()

@@ -1,0 +1,64 @@
+"""
+Nodes of a transcript as control data: who speaks, and which recorded bodies the words are made of.
+
+A message is never stored twice. What a person said is in the body of the fact that took it, what a model
+said in the body of the fact that settled the call; a node only points there (ADR 0005).
+"""
+
+from typing import TypeAlias
+
+from attrs import frozen
+
+from lash_es.core.bodies import BodyRef
+from lash_es.core.ids import CallId, NodeId
+from lash_es.core.messages import Role, ToolStatus
+
+
+@frozen(kw_only=True)
+class FromInputs:
+    """A person's words: the inputs' bodies, in order, joined by newlines."""
+
+    bodies: tuple[BodyRef, ...]
+
+
+@frozen(kw_only=True)
+class FromReply:
+    """A model's reply."""
+
+    body: BodyRef
+
+
+@frozen(kw_only=True)
+class ResultRef:
+    """What one call of a batch came to. A cancelled call has no body."""
+
+    call_id: CallId
+    tool: str
+    status: ToolStatus
+    body: BodyRef | None
+
+
+@frozen(kw_only=True)
+class FromResults:
+    """The results of one batch, in the order of the calls."""
+
+    results: tuple[ResultRef, ...]
+
+
+@frozen(kw_only=True)
+class TurnLimitNotice:
+    """The runtime's remark that a turn ran into its limit of model calls."""
+
+    model_calls_max: int
+
+
+NodeSource: TypeAlias = FromInputs | FromReply | FromResults | TurnLimitNotice
+
+
+@frozen(kw_only=True)
+class Node:
+    """One message of the transcript."""
+
+    node_id: NodeId
+    role: Role
+    source: NodeSource

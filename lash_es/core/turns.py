@@ -1,0 +1,290 @@
+"""
+Slice: the open turn. What it asked the world for, what came back, and the messages that it has made so far.
+
+``step`` says how far the protocol is; what follows from it is decided by the floor ``turns``. Messages are
+control data: who speaks and where the words are.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TypeAlias, assert_never
+
+from attrs import frozen
+
+from lash_es.core.bodies import BodyRef, RecordedBody
+from lash_es.core.effects import Effect, ModelCall, ToolCall
+from lash_es.core.errors import impossible
+from lash_es.core.events import (
+    DirectInput,
+    DrainedInputs,
+    EffectRequested,
+    EffectSettled,
+    TurnContinued,
+    TurnOrigin,
+    TurnStarted,
+    body_ref,
+)
+from lash_es.core.ids import EffectId, Generation, InputId, NodeId, Position, TurnId
+from lash_es.core.messages import Role, TokenUsage, ToolStatus
+from lash_es.core.outcomes import EffectCancelled, EffectFailed, ModelReplied, ToolReturned
+from lash_es.core.policy import SessionPolicy
+from lash_es.core.transcripts import (
+    FromInputs,
+    FromReply,
+    FromResults,
+    Node,
+    NodeSource,
+    ResultRef,
+)
+
+
+@frozen(kw_only=True)
+class NoTurn:
+    """The session waits for something to do."""
+
+
+@frozen(kw_only=True)
+class Begun:
+    """The turn has its input and has asked for nothing."""
+
+
+@frozen(kw_only=True)
+class Replied:
+    """The model answered; the reply's body is at ``reply``."""
+
+    reply: BodyRef
+    outcome: ModelReplied
+
+
+@frozen(kw_only=True)
+class ModelCallFailed:
+    """The model did not answer, and will not."""
+
+    failure: EffectFailed
+
+
+@frozen(kw_only=True)
+class BatchDone:
+    """Every call of the last reply has its outcome."""
+
+
+@frozen(kw_only=True)
+class Interrupted:
+    """The model call was stopped because the turn was."""
+
+
+Step: TypeAlias = Begun | Replied | ModelCallFailed | BatchDone | Interrupted
+
+
+@frozen(kw_only=True)
+class OpenTurn:
+    """
+    A turn between its start and its end.
+
+    ``iteration`` counts the model calls that were followed by tools; ``effects`` holds what is unsettled, in
+    the order of the requests; ``results`` what came back of the current batch, by the ordinal of the call;
+    ``content`` is the direct input, none for a drained turn.
+    """
+
+    turn_id: TurnId
+    started: Position
+    started_at_ms: int
+    last: Position
+    generation: Generation
+    origin: TurnOrigin
+    content: RecordedBody | None
+    policy: SessionPolicy
+    model_calls_max: int
+    step: Step
+    iteration: int
+    effects_count: int
+    effects: Mapping[EffectId, Effect]
+    results: Mapping[int, ResultRef]
+    nodes: tuple[Node, ...]
+    usage: TokenUsage
+
+    @property
+    def input_ids(self) -> tuple[InputId, ...]:
+        """The pending inputs that this turn has taken."""
+        return self.origin.input_ids if isinstance(self.origin, DrainedInputs) else ()
+
+
+Turn: TypeAlias = NoTurn | OpenTurn
+
+NO_TURN = NoTurn()
+_NOTHING: Mapping[EffectId, Effect] = MappingProxyType({})
+_NO_RESULTS: Mapping[int, ResultRef] = MappingProxyType({})
+
+
+def effect_name(turn: OpenTurn, ordinal: int = 0) -> EffectId:
+    """Name the turn's next effect, or one after it: deterministic, so that a rerun asks under the same names."""
+    return EffectId(f"{turn.turn_id}/{turn.effects_count + 1 + ordinal}")
+
+
+def node_name(turn_id: TurnId, ordinal: int) -> NodeId:
+    """Name a message of a turn, counted from 1; turn ids are used once, so the name is unique in the session."""
+    return NodeId(f"{turn_id}:m{ordinal}")
+
+
+def started(
+    event: TurnStarted, position: Position, policy: SessionPolicy, drained: tuple[BodyRef, ...]
+) -> OpenTurn:
+    """Begin with the input as the first message; ``drained`` are the bodies of the inputs that it took."""
+    own = (body_ref(position),) if isinstance(event.origin, DirectInput) else drained
+    first = Node(
+        node_id=node_name(event.turn_id, 1), role=Role.USER, source=FromInputs(bodies=own)
+    )
+    return OpenTurn(
+        turn_id=event.turn_id,
+        started=position,
+        started_at_ms=event.at_ms,
+        last=position,
+        generation=event.generation,
+        origin=event.origin,
+        content=RecordedBody(ref=own[0], commitment=event.bodies[0]) if event.bodies else None,
+        policy=policy,
+        model_calls_max=event.model_calls_max,
+        step=Begun(),
+        iteration=0,
+        effects_count=0,
+        effects=_NOTHING,
+        results=_NO_RESULTS,
+        nodes=(first,),
+        usage=TokenUsage(),
+    )
+
+
+def continued(turn: OpenTurn, event: TurnContinued, position: Position) -> OpenTurn:
+    """Another generation drives; whatever was in flight is tried again."""
+    again = {
+        effect.effect_id: Effect(
+            effect_id=effect.effect_id,
+            request=effect.request,
+            position=effect.position,
+            attempt=effect.attempt + 1,
+        )
+        for effect in turn.effects.values()
+    }
+    return _changed(turn, position, generation=event.generation, effects=again)
+
+
+def requested(turn: OpenTurn, event: EffectRequested, position: Position) -> OpenTurn:
+    """One more effect waits for its outcome."""
+    if event.effect_id != effect_name(turn):
+        raise impossible(event, found=event.effect_id, expected=effect_name(turn))
+    effect = Effect(
+        effect_id=event.effect_id, request=event.request, position=position, attempt=1
+    )
+    effects = {**turn.effects, effect.effect_id: effect}
+    return _changed(turn, position, effects=effects, effects_count=turn.effects_count + 1)
+
+
+def settled(turn: OpenTurn, event: EffectSettled, position: Position) -> OpenTurn:
+    """The effect has its outcome; the protocol may take its next step."""
+    effect = turn.effects.get(event.effect_id)
+    if effect is None:
+        raise impossible(event, found="no such open effect", expected=event.effect_id)
+    open_effects = {k: v for k, v in turn.effects.items() if k != event.effect_id}
+    rest = _changed(turn, position, effects=open_effects)
+    if isinstance(effect.request, ToolCall):
+        return _tool_settled(rest, effect.request, event, position)
+    return _model_settled(rest, effect.request, event, position)
+
+
+def _model_settled(
+    turn: OpenTurn, request: ModelCall, event: EffectSettled, position: Position
+) -> OpenTurn:
+    match event.outcome:
+        case ModelReplied():
+            return _model_replied(turn, event.outcome, position)
+        case EffectFailed():
+            return _changed(turn, position, step=ModelCallFailed(failure=event.outcome))
+        case EffectCancelled():
+            return _changed(turn, position, step=Interrupted())
+        case ToolReturned():
+            raise impossible(event, found="ToolReturned", expected=request)
+        case _:
+            assert_never(event.outcome)
+
+
+def _model_replied(turn: OpenTurn, outcome: ModelReplied, position: Position) -> OpenTurn:
+    reply = body_ref(position)
+    says_something = outcome.has_content or outcome.tool_calls
+    nodes = _with_node(turn, Role.ASSISTANT, FromReply(body=reply)) if says_something else turn.nodes
+    step = Replied(reply=reply, outcome=outcome)
+    return _changed(turn, position, step=step, nodes=nodes, usage=turn.usage + outcome.usage)
+
+
+def _tool_settled(
+    turn: OpenTurn, request: ToolCall, event: EffectSettled, position: Position
+) -> OpenTurn:
+    results = {**turn.results, request.ordinal: _result(request, event, position)}
+    if not isinstance(turn.step, Replied):
+        raise impossible(event, found=turn.step, expected="a reply that asked for tools")
+    calls_count = len(turn.step.outcome.tool_calls)
+    if len(results) < calls_count:
+        return _changed(turn, position, results=results)
+    in_call_order = tuple(results[ordinal] for ordinal in range(calls_count))
+    nodes = _with_node(turn, Role.USER, FromResults(results=in_call_order))
+    return _changed(
+        turn,
+        position,
+        step=BatchDone(),
+        nodes=nodes,
+        results=_NO_RESULTS,
+        iteration=turn.iteration + 1,
+    )
+
+
+def _result(request: ToolCall, event: EffectSettled, position: Position) -> ResultRef:
+    match event.outcome:
+        case ToolReturned():
+            status = ToolStatus.SUCCEEDED
+        case EffectFailed():
+            status = ToolStatus.FAILED
+        case EffectCancelled():
+            status = ToolStatus.CANCELLED
+        case ModelReplied():
+            raise impossible(event, found="ModelReplied", expected=request)
+        case _:
+            assert_never(event.outcome)
+    body = body_ref(position) if event.bodies else None
+    return ResultRef(call_id=request.call_id, tool=request.tool, status=status, body=body)
+
+
+def _with_node(turn: OpenTurn, role: Role, source: NodeSource) -> tuple[Node, ...]:
+    name = node_name(turn.turn_id, len(turn.nodes) + 1)
+    return (*turn.nodes, Node(node_id=name, role=role, source=source))
+
+
+def _changed(
+    turn: OpenTurn,
+    last: Position,
+    *,
+    generation: Generation | None = None,
+    step: Step | None = None,
+    iteration: int | None = None,
+    effects_count: int | None = None,
+    effects: Mapping[EffectId, Effect] | None = None,
+    results: Mapping[int, ResultRef] | None = None,
+    nodes: tuple[Node, ...] | None = None,
+    usage: TokenUsage | None = None,
+) -> OpenTurn:
+    return OpenTurn(
+        turn_id=turn.turn_id,
+        started=turn.started,
+        started_at_ms=turn.started_at_ms,
+        last=last,
+        generation=turn.generation if generation is None else generation,
+        origin=turn.origin,
+        content=turn.content,
+        policy=turn.policy,
+        model_calls_max=turn.model_calls_max,
+        step=turn.step if step is None else step,
+        iteration=turn.iteration if iteration is None else iteration,
+        effects_count=turn.effects_count if effects_count is None else effects_count,
+        effects=turn.effects if effects is None else MappingProxyType(dict(effects)),
+        results=turn.results if results is None else MappingProxyType(dict(results)),
+        nodes=turn.nodes if nodes is None else nodes,
+        usage=turn.usage if usage is None else usage,
+    )

@@ -1,0 +1,120 @@
+"""What can be wrong with the place where streams are kept. Nothing that raises one of these was written."""
+
+from typing import ClassVar
+
+from attrs import define
+
+from lash_es.core.errors import LashError
+
+
+class StorageError(LashError):
+    """The store could not do what was asked; nothing was written."""
+
+
+@define(kw_only=True)
+class StoreUnavailable(StorageError):
+    """There is no store where one was expected, or it cannot be opened."""
+
+    where: str
+    reason: str
+    terminal_by_kind: ClassVar[bool] = True
+
+    def summary(self) -> str:
+        return f"cannot open the log at {self.where}: {self.reason}"
+
+
+@define(kw_only=True)
+class StoreReadOnly(StorageError):
+    """The store can be read and not written."""
+
+    where: str
+
+    def summary(self) -> str:
+        return f"the log at {self.where} is read-only"
+
+
+@define(kw_only=True)
+class StoreFull(StorageError):
+    """There is no room left."""
+
+    where: str
+    reason: str
+
+    def summary(self) -> str:
+        return f"no room left for the log at {self.where}: {self.reason}"
+
+
+@define(kw_only=True)
+class StoreBusy(StorageError):
+    """Another process held the store for longer than we wait."""
+
+    where: str
+    waited_ms: int
+    retryable_by_kind: ClassVar[bool] = True
+
+    def summary(self) -> str:
+        return f"the log at {self.where} was locked for more than {self.waited_ms} ms"
+
+
+@define(kw_only=True)
+class StoreFailed(StorageError):
+    """The store failed in a way that has no name of its own."""
+
+    where: str
+    reason: str
+
+    def summary(self) -> str:
+        return f"the log at {self.where} failed: {self.reason}"
+
+
+@define(kw_only=True)
+class StoreClosed(StorageError):
+    """The store was closed before."""
+
+    where: str
+
+    def summary(self) -> str:
+        return f"the log at {self.where} is closed"
+
+
+@define(kw_only=True)
+class MalformedAppend(StorageError):
+    """The records of an append do not follow each other from the expected version on."""
+
+    session_id: str
+    expected_version: int
+    positions: tuple[int, ...]
+    terminal_by_kind: ClassVar[bool] = True
+
+    def summary(self) -> str:
+        return (
+            f"an append to session {self.session_id!r} must hold positions from "
+            f"{self.expected_version} on without a gap, found {self.positions}"
+        )
+
+
+@define(kw_only=True)
+class RepeatedStream(StorageError):
+    """One call appends twice to one stream: whoever wants that makes one append of both."""
+
+    session_id: str
+    terminal_by_kind: ClassVar[bool] = True
+
+    def summary(self) -> str:
+        return f"one call appends more than once to session {self.session_id!r}, expected once"
+
+
+@define(kw_only=True)
+class StoreFormatNewer(StorageError):
+    """The store is in a format that a newer version writes. Pairs are the record format and the tables' step."""
+
+    where: str
+    found: tuple[int, int]
+    known: tuple[int, int]
+    terminal_by_kind: ClassVar[bool] = True
+
+    def summary(self) -> str:
+        return (
+            f"the log at {self.where} is in record format {self.found[0]}, tables {self.found[1]}; "
+            f"this version of lash_es knows up to {self.known[0]} and {self.known[1]}"
+        )

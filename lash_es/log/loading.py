@@ -1,0 +1,174 @@
+"""
+Reading a stream: every record is hashed, checked and folded, in pages; nothing is trusted.
+
+An altered, removed, inserted or reordered fact is ``CorruptHistory`` at its position; a tail that was cut off
+disagrees with the head row, and so does one that was added.
+"""
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Final
+
+from attrs import frozen
+
+from lash_es.codec.errors import CorruptBody, CorruptHistory
+from lash_es.codec.records import (
+    GENESIS,
+    Header,
+    Record,
+    chain_digest,
+    decode_event,
+    decode_header,
+)
+from lash_es.codec.streams import StreamId
+from lash_es.core.bodies import BodyRef, salted_digest
+from lash_es.core.errors import ImpossibleEvent
+from lash_es.core.events import Event
+from lash_es.core.evolve import evolve
+from lash_es.core.ids import Position, Version
+from lash_es.core.state import State
+from lash_es.log.appends import StoredBody
+from lash_es.log.encoding import Folded, nothing_folded
+from lash_es.log.port import Store, StreamHead
+
+RECORDS_PER_PAGE: Final = 256
+
+
+@frozen(kw_only=True)
+class Fact:
+    """A fact as it was read: its header, the event, and the digest of its record."""
+
+    header: Header
+    event: Event
+    digest: bytes
+
+    @property
+    def position(self) -> Position:
+        """Where it is in its stream."""
+        return self.header.position
+
+
+def read_facts(
+    store: Store, stream: StreamId, first: Position = Position(0), before: bytes = GENESIS
+) -> Iterator[Fact]:
+    """
+    Read facts from ``first`` on; ``before`` is the digest of the record in front of it.
+
+    Raises:
+        CorruptHistory: a record is not the one that was written here.
+        WrittenByNewerVersion: a record is of a kind that this version does not know.
+
+    Cost: one query per 256 records, read when they are asked for.
+    """
+    expected = first
+    while True:
+        page = store.read(stream, expected, RECORDS_PER_PAGE)
+        for record in page:
+            fact = _checked(stream, record, expected, before)
+            yield fact
+            before = fact.digest
+            expected = Position(expected + 1)
+        if len(page) < RECORDS_PER_PAGE:
+            return
+
+
+def _checked(stream: StreamId, record: Record, expected: Position, before: bytes) -> Fact:
+    if record.position != expected:
+        raise _corrupt(stream, expected, f"missing: the next record is at {record.position}")
+    if chain_digest(before, record.header) != record.digest:
+        raise _corrupt(stream, expected, "the record's digest does not match its bytes")
+    header = decode_header(stream, record)
+    return Fact(header=header, event=decode_event(header), digest=record.digest)
+
+
+def load(store: Store, stream: StreamId, after: Folded | None = None) -> Folded:
+    """
+    Fold a stream, or what came after it was folded last, and compare the end with the head row.
+
+    Raises:
+        CorruptHistory: as ``read_facts``; or a fact cannot follow; or the end disagrees with the head row.
+    """
+    folded = nothing_folded(stream) if after is None else after
+    for _, later in load_facts(store, folded):
+        folded = later
+    return folded
+
+
+def load_facts(store: Store, folded: Folded) -> Iterator[tuple[Fact, Folded]]:
+    """
+    Read on from where a stream was folded: each fact with the fold up to it, all checked as by ``load``.
+
+    Other processes may append meanwhile: the facts that a head row counts are there when it is read, so it is
+    read first; a record past its end is an insertion unless the head has moved on.
+    """
+    stream = folded.stream
+    while True:
+        head = store.head(stream)
+        version = Version(0) if head is None else head.version
+        facts = read_facts(store, stream, Position(folded.version), folded.digest)
+        for fact in islice(facts, max(0, version - folded.version)):
+            state = step(folded.state, fact)
+            folded = Folded(stream=stream, state=state, digest=fact.digest)
+            yield fact, folded
+        require_head(folded, head)
+        if not store.read(stream, Position(version), 1):
+            return
+        later = store.head(stream)
+        if later == head:
+            raise _corrupt(stream, Position(version), f"the head row counts only {version} facts")
+
+
+def step(state: State, fact: Fact) -> State:
+    """Apply a stored fact; one that cannot follow is corrupt history."""
+    try:
+        return evolve(state, fact.event)
+    except ImpossibleEvent as cause:
+        raise _corrupt(fact.header.stream, fact.position, cause.summary()) from cause
+
+
+def require_head(folded: Folded, head: StreamHead | None) -> None:
+    """Refuse a stream whose end is not where the head row says."""
+    version = Version(0) if head is None else head.version
+    if folded.version < version:
+        raise _corrupt(
+            folded.stream,
+            Position(folded.version),
+            f"cut off: the head row counts {version} facts",
+        )
+    if folded.version > version:
+        raise _corrupt(
+            folded.stream, Position(version), f"cut off: {folded.version} facts were there before"
+        )
+    if head is not None and head.digest != folded.digest:
+        raise _corrupt(
+            folded.stream,
+            Position(version - 1),
+            "the head row holds another digest for the last record",
+        )
+
+
+def require_body(fact: Header, ordinal: int, stored: StoredBody | None) -> StoredBody:
+    """Refuse a body that is not what its fact committed to."""
+    commitment = fact.bodies[ordinal]
+    if stored is None:
+        raise _corrupt_body(fact, ordinal, "it is missing")
+    if salted_digest(stored.salt, stored.content) != commitment.digest:
+        raise _corrupt_body(fact, ordinal, "its bytes are not those that were committed to")
+    return stored
+
+
+def body_refs(header: Header) -> tuple[BodyRef, ...]:
+    """Point at every body of a fact."""
+    return tuple(
+        BodyRef(position=header.position, ordinal=ordinal) for ordinal in range(len(header.bodies))
+    )
+
+
+def _corrupt(stream: StreamId, position: Position, reason: str) -> CorruptHistory:
+    return CorruptHistory(session_id=stream.session_id, position=position, reason=reason)
+
+
+def _corrupt_body(fact: Header, ordinal: int, reason: str) -> CorruptBody:
+    return CorruptBody(
+        session_id=fact.stream.session_id, position=fact.position, ordinal=ordinal, reason=reason
+    )

@@ -1,0 +1,216 @@
+"""
+Two connections to one database file, and what can go wrong on them.
+
+One connection writes and is pinned: its statements stay prepared. The other only reads, so that a
+commit that waits for the disk on a thread of its own never keeps a reader waiting.
+"""
+
+import sqlite3
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from enum import Enum
+from pathlib import Path
+from typing import Final, TypeVar
+
+from attrs import frozen
+from eventsourcing.persistence import PersistenceError
+from eventsourcing.sqlite import SQLiteConnection, SQLiteDatastore
+
+from lash_es.codec.errors import UnencodableValue
+from lash_es.log.appends import Unknown
+from lash_es.log.errors import (
+    StorageError,
+    StoreBusy,
+    StoreClosed,
+    StoreFailed,
+    StoreFull,
+    StoreReadOnly,
+    StoreUnavailable,
+)
+from lash_es.log.stores.sqlite_schema import prepare
+
+_R = TypeVar("_R")
+
+
+class Durability(Enum):
+    """What an acknowledged append survives."""
+
+    FULL = "full"
+    """Loss of power: every commit waits for the disk."""
+    NORMAL = "normal"
+    """The death of the process. Loss of power may take the last commits, never half of one."""
+
+
+@frozen(kw_only=True)
+class Place:
+    """Where a database is, and how it is used."""
+
+    path: Path
+    durability: Durability
+    busy_wait_ms: int
+
+    @property
+    def where(self) -> str:
+        """The path, for people."""
+        return str(self.path)
+
+
+class Connections(SQLiteDatastore):
+    """The library's datastore, with the two connections in place of its pool."""
+
+    def __init__(
+        self, place: Place, writer: sqlite3.Connection, reader: sqlite3.Connection
+    ) -> None:
+        super().__init__(place.where, originator_id_type="text")
+        self.place = place
+        self._writer = SQLiteConnection(writer, max_age=None)
+        self._reader = SQLiteConnection(reader, max_age=None)
+        self._sqlite_writer = writer
+        self._sqlite_reader = reader
+        self._is_closed = False
+
+    @contextmanager
+    def get_connection(self, *, commit: bool) -> Generator[SQLiteConnection]:
+        """Hand the library the connection for its own methods."""
+        yield self._writer if commit else self._reader
+
+    def write(self, work: Callable[[sqlite3.Connection], _R]) -> _R | Unknown:
+        """
+        Run ``work`` in one transaction.
+
+        Returns:
+            What ``work`` returned; or ``Unknown`` if the disk failed in the middle of the commit:
+            its pages may be in the file's log, and a crash before the next commit would bring
+            them back.
+        """
+        with self._errors():
+            try:
+                self._sqlite_writer.execute("BEGIN IMMEDIATE")
+                result = work(self._sqlite_writer)
+                return self._commit(result)
+            finally:
+                self._sqlite_writer.rollback()
+
+    def _commit(self, result: _R) -> _R | Unknown:
+        try:
+            self._sqlite_writer.execute("COMMIT")
+        except sqlite3.Error as cause:
+            if _primary_code(cause) in _NOT_COMMITTED:
+                raise
+            return Unknown(reason=f"COMMIT: {cause}")
+        return result
+
+    def read(self, work: Callable[[sqlite3.Connection], _R]) -> _R:
+        """Run ``work``, one statement of which sees one state of the database."""
+        with self._errors():
+            return work(self._sqlite_reader)
+
+    def close(self) -> None:
+        """Close both; twice is once."""
+        self._is_closed = True
+        self._sqlite_reader.close()
+        self._sqlite_writer.close()
+        super().close()
+
+    @contextmanager
+    def _errors(self) -> Generator[None]:
+        if self._is_closed:
+            raise StoreClosed(where=self.place.where)
+        with typed_errors(self.place):
+            yield
+
+
+def connect(place: Place, *, create: bool) -> Connections:
+    """
+    Open both connections, and make the tables if the database is new.
+
+    Raises:
+        StoreUnavailable: there is no log, and none could be made.
+        StoreReadOnly: the log cannot even be read without writing beside it.
+    """
+    if place.path.is_dir():
+        raise StoreUnavailable(where=place.where, reason="it is a directory")
+    if not create and not place.path.exists():
+        raise StoreUnavailable(where=place.where, reason="there is no such file")
+    with typed_errors(place):
+        writer = _connection(place, "rwc" if create else "rw")
+        try:
+            prepare(writer, place.where, create=create, busy_wait_ms=place.busy_wait_ms)
+            writer.execute(f"PRAGMA synchronous = {place.durability.value}")
+            reader = _connection(place, "rw")
+            reader.execute("PRAGMA query_only = ON")
+        except BaseException:
+            writer.close()
+            raise
+    return Connections(place, writer, reader)
+
+
+def _connection(place: Place, mode: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        f"{place.path.absolute().as_uri()}?mode={mode}",
+        uri=True,
+        isolation_level=None,
+        check_same_thread=False,
+        timeout=place.busy_wait_ms / 1_000,
+    )
+    connection.row_factory = sqlite3.Row
+    return connection
+
+
+@contextmanager
+def typed_errors(place: Place) -> Generator[None]:
+    """Give what SQLite raises a type of ours."""
+    try:
+        yield
+    except PersistenceError as cause:
+        raise _typed(place, cause.__cause__) from cause
+    except sqlite3.Error as cause:
+        raise _typed(place, cause) from cause
+    except UnicodeEncodeError as cause:
+        raise UnencodableValue(what=repr(cause.object)[:200], reason=cause.reason) from cause
+
+
+def _typed(place: Place, cause: BaseException | None) -> StorageError:
+    make = _KINDS.get(_primary_code(cause), _failed)
+    return make(place, str(cause))
+
+
+def _primary_code(cause: BaseException | None) -> int | None:
+    """Return the low byte of SQLite's extended code; none if Python's module itself raised."""
+    code: int | None = getattr(cause, "sqlite_errorcode", None)
+    return None if code is None else code & 0xFF
+
+
+def _failed(place: Place, reason: str) -> StorageError:
+    return StoreFailed(where=place.where, reason=reason)
+
+
+def _busy(place: Place, _: str) -> StorageError:
+    return StoreBusy(where=place.where, waited_ms=place.busy_wait_ms)
+
+
+def _full(place: Place, reason: str) -> StorageError:
+    return StoreFull(where=place.where, reason=reason)
+
+
+def _read_only(place: Place, _: str) -> StorageError:
+    return StoreReadOnly(where=place.where)
+
+
+def _unavailable(place: Place, reason: str) -> StorageError:
+    return StoreUnavailable(where=place.where, reason=reason)
+
+
+_KINDS: Final[Mapping[int | None, Callable[[Place, str], StorageError]]] = {
+    sqlite3.SQLITE_BUSY: _busy,
+    sqlite3.SQLITE_LOCKED: _busy,
+    sqlite3.SQLITE_FULL: _full,
+    sqlite3.SQLITE_READONLY: _read_only,
+    sqlite3.SQLITE_CANTOPEN: _unavailable,
+    sqlite3.SQLITE_NOTADB: _unavailable,
+}
+
+_NOT_COMMITTED: Final = frozenset(
+    {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY}
+)
+"""Answers to COMMIT after which the commit's last page was certainly not written."""

@@ -1,0 +1,138 @@
+"""What is read from a SQLite store: each function is one statement, or one a key."""
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from lash_es.codec.streams import StreamId
+from lash_es.core.bodies import BodyRef
+from lash_es.core.ids import Generation, Version
+from lash_es.core.known import IndexKey, IndexKind
+from lash_es.log.appends import Activity, IndexRow, StoredBody
+from lash_es.log.port import StreamHead
+
+INTEGER_MAX: Final = 2**63 - 1
+"""SQLite's largest integer: nothing is stored after it."""
+
+# An edited column is read as the type it should have, so that the fold can say what is wrong.
+_HEAD: Final = """
+    SELECT stream, CAST(version AS INTEGER) AS version, CAST(digest AS BLOB) AS digest,
+           generation, status, at_ms, activity_seq
+      FROM lash_es_heads WHERE stream = ?
+"""
+_HEADS: Final = """
+    SELECT * FROM lash_es_heads
+     WHERE stream > ? AND stream > ? AND stream < ? ORDER BY stream LIMIT ?
+"""
+_BODY: Final = """
+    SELECT media_type, salt, content FROM lash_es_bodies JOIN lash_es_heads USING (stream_no)
+     WHERE stream = ? AND position = ? AND ordinal = ?
+"""
+_INDEX_VALUE: Final = """
+    SELECT value FROM lash_es_index JOIN lash_es_heads USING (stream_no)
+     WHERE stream = ? AND kind = ? AND key = ?
+"""
+_INDEX_PAGE: Final = """
+    SELECT kind, key, value FROM lash_es_index JOIN lash_es_heads USING (stream_no)
+     WHERE stream = ? AND (kind, key) > (?, ?) ORDER BY kind, key LIMIT ?
+"""
+_ACTIVITY: Final = """
+    SELECT a.version, a.seq, a.at_ms, a.payload
+      FROM lash_es_activity AS a JOIN lash_es_heads USING (stream_no)
+     WHERE stream = ? AND (a.version, a.seq) > (?, ?) ORDER BY a.version, a.seq LIMIT ?
+"""
+
+
+def head(connection: sqlite3.Connection, stream: StreamId) -> StreamHead | None:
+    """Read the head row."""
+    row = connection.execute(_HEAD, (stream.key,)).fetchone()
+    return None if row is None else _head(row)
+
+
+def heads(
+    connection: sqlite3.Connection, namespace: str, after: str, heads_max: int
+) -> tuple[StreamHead, ...]:
+    """List head rows: a namespace's keys lie between ``namespace/`` and ``namespace0``."""
+    rows = connection.execute(
+        _HEADS,
+        (after, f"{namespace}/", f"{namespace}0", heads_max),
+    )
+    return tuple(_head(row) for row in rows)
+
+
+def _head(row: sqlite3.Row) -> StreamHead:
+    return StreamHead(
+        stream=StreamId.of_key(row["stream"]),
+        version=Version(row["version"]),
+        digest=row["digest"],
+        generation=Generation(row["generation"]),
+        status=row["status"],
+        at_ms=row["at_ms"],
+        activity_seq=row["activity_seq"],
+    )
+
+
+def bodies(
+    connection: sqlite3.Connection, stream: StreamId, refs: Sequence[BodyRef]
+) -> Mapping[BodyRef, StoredBody]:
+    """Read bodies."""
+    found: dict[BodyRef, StoredBody] = {}
+    for ref in refs:
+        rows = connection.execute(
+            _BODY,
+            (stream.key, ref.position, ref.ordinal),
+        )
+        for media_type, salt, content in rows:
+            found[ref] = StoredBody(ref=ref, media_type=media_type, salt=salt, content=content)
+    return found
+
+
+def index(
+    connection: sqlite3.Connection, stream: StreamId, keys: Sequence[IndexKey]
+) -> Mapping[IndexKey, bytes]:
+    """Read the values of index keys."""
+    found: dict[IndexKey, bytes] = {}
+    for key in keys:
+        rows = connection.execute(
+            _INDEX_VALUE,
+            (stream.key, key.kind.value, key.key),
+        )
+        found.update((key, value) for (value,) in rows)
+    return found
+
+
+def index_page(
+    connection: sqlite3.Connection, stream: StreamId, after: IndexKey | None, rows_max: int
+) -> tuple[IndexRow, ...]:
+    """Read index rows after a key, ordered by kind and key."""
+    bound = ("", "") if after is None else (after.kind.value, after.key)
+    rows = connection.execute(
+        _INDEX_PAGE,
+        (stream.key, *bound, rows_max),
+    )
+    return tuple(
+        IndexRow(key=IndexKey(IndexKind(kind), key), value=value) for kind, key, value in rows
+    )
+
+
+def activity(
+    connection: sqlite3.Connection,
+    stream: StreamId,
+    after: tuple[Version, int],
+    activities_max: int,
+) -> tuple[Activity, ...]:
+    """Read activity after a version and sequence."""
+    version, seq = (min(number, INTEGER_MAX) for number in after)
+    rows = connection.execute(
+        _ACTIVITY,
+        (stream.key, version, seq, activities_max),
+    )
+    return tuple(
+        Activity(
+            version=Version(row["version"]),
+            seq=row["seq"],
+            at_ms=row["at_ms"],
+            payload=row["payload"],
+        )
+        for row in rows
+    )

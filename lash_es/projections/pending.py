@@ -1,0 +1,49 @@
+"""The queue of inputs, without their contents: ids, keys, states and counts, from resident state."""
+
+from attrs import frozen
+
+from lash_es.core.decide import is_held
+from lash_es.core.ids import ClaimId, InputId
+from lash_es.core.ingress import TurnInputIngress
+from lash_es.core.outcomes import InputStatus
+from lash_es.core.state import Open
+
+
+@frozen(kw_only=True)
+class PendingEntry:
+    """An input that waits, or that a claim or the open turn holds."""
+
+    input_id: InputId
+    sequence: int
+    source_key: str | None
+    status: InputStatus
+    ingress: TurnInputIngress
+    enqueued_at_ms: int
+    claim_id: ClaimId | None
+    is_held: bool
+
+
+@frozen(kw_only=True)
+class PendingQueues:
+    """What waits, in the order of its sequence. ``inputs_count`` counts what nothing holds."""
+
+    inputs: tuple[PendingEntry, ...]
+    inputs_count: int
+
+
+def pending_queues(session: Open, now_ms: int) -> PendingQueues:
+    """Describe the queue as of the state; whether a claim is live is a question of ``now_ms``."""
+    entries = tuple(
+        PendingEntry(
+            input_id=entry.input_id,
+            sequence=entry.sequence,
+            source_key=entry.source_key,
+            status=entry.status,
+            ingress=entry.ingress,
+            enqueued_at_ms=entry.enqueued_at_ms,
+            claim_id=None if entry.claim is None else entry.claim.claim_id,
+            is_held=is_held(session, entry, now_ms),
+        )
+        for entry in session.inputs.pending.values()
+    )
+    return PendingQueues(inputs=entries, inputs_count=sum(not entry.is_held for entry in entries))

@@ -1,0 +1,224 @@
+"""
+Driving a turn: perform the agenda until the turn has ended.
+
+1. Fold, then do the agenda: a turn just started and a turn taken over go through the same lines.
+2. An outcome is recorded on arrival, in one append with whatever follows from it.
+3. A cancelled turn commits like any other; a lost lease stops it without a commit.
+4. No effect is started unless the lease is ours beyond doubt.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+from lash_es.codec.contents import encode_content
+from lash_es.core.agenda import agenda
+from lash_es.core.commands import SettleEffect
+from lash_es.core.effects import Effect, ModelCall, ToolCall
+from lash_es.core.errors import SessionExecutionLeaseExpired
+from lash_es.core.ids import EffectId, TurnId
+from lash_es.core.messages import EffectFailure, ModelReply, TokenUsage, ToolOutput, ToolStatus
+from lash_es.core.outcomes import EffectCancelled, EffectFailed
+from lash_es.core.owners import Fence
+from lash_es.core.state import Open
+from lash_es.core.turns import OpenTurn
+from lash_es.runtime.activities import (
+    ActivityPump,
+    ErrorReported,
+    ToolCallCompleted,
+    UsageReported,
+)
+from lash_es.runtime.cancelling import CancelToken
+from lash_es.runtime.committing import Draft, Lane
+from lash_es.runtime.faults import SESSION_EXECUTION_LEASE_LOST, RuntimeFault
+from lash_es.runtime.leasing import LeaseGuard, release
+from lash_es.runtime.performing import Performed, Performer
+from lash_es.turns.standard import next_commands
+
+_R = TypeVar("_R")
+
+
+def advance(draft: Draft, fence: Fence, now_ms: int, *, is_cancelled: bool) -> None:
+    """Put on the draft all that follows without the world: the next effects, or the end and the lease's release."""
+    while isinstance(draft.state, Open) and isinstance(draft.state.turn, OpenTurn):
+        commands = next_commands(draft.state.turn, fence, now_ms, is_cancelled=is_cancelled)
+        if not commands:
+            return
+        for command in commands:
+            draft.do(command)
+    release(draft, fence, now_ms)
+
+
+class TurnDriver:
+    """Drives the open turn of a session under a lease."""
+
+    def __init__(
+        self,
+        lane: Lane,
+        guard: LeaseGuard,
+        performer: Performer,
+        pump: ActivityPump,
+        cancel: CancelToken,
+        turn_id: TurnId,
+    ) -> None:
+        self._lane = lane
+        self._guard = guard
+        self._performer = performer
+        self._pump = pump
+        self._cancel = cancel
+        self._turn_id = turn_id
+        self._used = TokenUsage()
+        self._running: dict[EffectId, asyncio.Task[Performed]] = {}
+
+    async def drive(self) -> None:
+        """
+        Drive the turn to its end.
+
+        Raises:
+            RuntimeFault: ``session_execution_lease_lost``; the turn did not commit.
+            StorageError: the log failed; the turn can be continued from what was recorded.
+        """
+        try:
+            while (turn := self._turn()) is not None:
+                self._start(turn)
+                await self._settle_what_arrives()
+        except SessionExecutionLeaseExpired as refusal:
+            raise lease_lost(refusal.summary()) from refusal
+        finally:
+            await self._stop(self._running.values())
+
+    def _turn(self) -> OpenTurn | None:
+        state = self._lane.state
+        if not isinstance(state, Open) or not isinstance(state.turn, OpenTurn):
+            return None
+        if state.turn.turn_id == self._turn_id:
+            return state.turn
+        raise lease_lost(f"turn {state.turn.turn_id!r} is open by now")
+
+    def _start(self, turn: OpenTurn) -> None:
+        """Start every effect on the agenda that is not running."""
+        for effect in agenda(self._lane.state):
+            if effect.effect_id in self._running:
+                continue
+            if not self._guard.is_certain:
+                raise lease_lost("it may have run out before the next effect could start")
+            task = asyncio.create_task(self._performer.perform(turn, effect))
+            self._running[effect.effect_id] = task
+
+    async def _settle_what_arrives(self) -> None:
+        """Wait for an outcome, a cancellation or the loss of the lease, and record what follows."""
+        cancelled = asyncio.ensure_future(self._cancel.wait())
+        lost = asyncio.ensure_future(self._guard.wait_lost())
+        try:
+            await asyncio.wait(
+                {*self._running.values(), cancelled, lost}, return_when=asyncio.FIRST_COMPLETED
+            )
+        finally:
+            for waiter in (cancelled, lost):
+                waiter.cancel()
+        if not self._guard.is_certain:
+            raise lease_lost("it could not be renewed")
+        await self._record_outcomes()
+
+    async def _record_outcomes(self) -> None:
+        """Record what has arrived; of a cancelled turn, also that the rest was stopped."""
+        is_cancelled = self._cancel.is_cancelled
+        arrived = {key: task for key, task in self._running.items() if task.done()}
+        outcomes = {key: task.result() for key, task in arrived.items()}
+        if is_cancelled:
+            await self._stop(task for key, task in self._running.items() if key not in arrived)
+            self._running.clear()
+        for key in arrived:
+            self._running.pop(key, None)
+        if not outcomes and not is_cancelled:
+            return
+        settlements = [self._settlement(key, performed) for key, performed in outcomes.items()]
+        effects = {effect.effect_id: effect for effect in agenda(self._lane.state)}
+        await self._record(lambda draft: self._settle(draft, settlements, is_cancelled=is_cancelled))
+        for key, performed in outcomes.items():
+            self._show(effects[key], performed)
+
+    def _settlement(self, effect_id: EffectId, performed: Performed) -> SettleEffect:
+        return SettleEffect(
+            now_ms=self._lane.log.now_ms(),
+            fence=self._guard.fence,
+            turn_id=self._turn_id,
+            effect_id=effect_id,
+            outcome=performed.outcome,
+            body=encode_content(performed.content, self._lane.world.salt()),
+        )
+
+    def _settle(
+        self, draft: Draft, settlements: Iterable[SettleEffect], *, is_cancelled: bool
+    ) -> None:
+        now_ms = self._lane.log.now_ms()
+        for settlement in settlements:
+            draft.do(settlement)
+        if is_cancelled:
+            for effect in agenda(draft.state):
+                draft.do(self._cancellation(effect, now_ms))
+        advance(draft, self._guard.fence, now_ms, is_cancelled=is_cancelled)
+
+    def _cancellation(self, effect: Effect, now_ms: int) -> SettleEffect:
+        return SettleEffect(
+            now_ms=now_ms,
+            fence=self._guard.fence,
+            turn_id=self._turn_id,
+            effect_id=effect.effect_id,
+            outcome=EffectCancelled(),
+            body=None,
+        )
+
+    async def _record(self, step: Callable[[Draft], _R]) -> _R:
+        before_ms = self._lane.world.monotonic_ms()
+        result = await self._lane.transact(step)
+        self._guard.spoke(before_ms)
+        return result
+
+    def _show(self, effect: Effect, performed: Performed) -> None:
+        """Show what was recorded, after it was."""
+        content = performed.content
+        if isinstance(effect.request, ToolCall) and not isinstance(content, ModelReply):
+            self._pump.show(
+                _completed(effect, effect.request, content), f"tool:{effect.request.call_id}"
+            )
+        elif isinstance(content, ModelReply):
+            self._pump.show(self._usage(effect, content), effect.effect_id)
+        elif isinstance(performed.outcome, EffectFailed) and isinstance(content, EffectFailure):
+            error = ErrorReported(code=performed.outcome.code, message=content.message)
+            self._pump.show(error, effect.effect_id)
+
+    def _usage(self, effect: Effect, reply: ModelReply) -> UsageReported:
+        self._used += reply.usage
+        iteration = effect.request.iteration if isinstance(effect.request, ModelCall) else 0
+        return UsageReported(
+            protocol_iteration=iteration, usage=reply.usage, cumulative=self._used
+        )
+
+    @staticmethod
+    async def _stop(tasks: Iterable[asyncio.Task[Performed]]) -> None:
+        """Cancel effects and wait until they have let go."""
+        stopping = list(tasks)
+        for task in stopping:
+            task.cancel()
+        await asyncio.gather(*stopping, return_exceptions=True)
+
+
+def _completed(
+    effect: Effect, call: ToolCall, content: ToolOutput | EffectFailure
+) -> ToolCallCompleted:
+    has_failed = isinstance(content, EffectFailure)
+    return ToolCallCompleted(
+        effect_id=effect.effect_id,
+        call_id=call.call_id,
+        name=call.tool,
+        status=ToolStatus.FAILED if has_failed else ToolStatus.SUCCEEDED,
+        text=content.message if isinstance(content, EffectFailure) else content.text,
+    )
+
+
+def lease_lost(reason: str) -> RuntimeFault:
+    """Say that another owner may hold the session: this turn was not committed here."""
+    return RuntimeFault(
+        code=SESSION_EXECUTION_LEASE_LOST, message=f"the session lease was lost: {reason}"
+    )

@@ -1,0 +1,35 @@
+"""Opening a session: create it, or take what is there and reconcile it with what the host wants."""
+
+from lash_es.core.commands import OpenSession
+from lash_es.core.errors import SessionDeleted, SessionNotOpen
+from lash_es.core.ids import SessionId
+from lash_es.core.policy import SessionPolicy
+from lash_es.core.state import Deleted, NotOpened, Open, State
+from lash_es.runtime.committing import Lane
+
+
+async def open_session(lane: Lane, policy: SessionPolicy) -> Open:
+    """
+    Create the session or reconcile it; opening again with the same policy records nothing.
+
+    Raises:
+        SessionDeleted: the id is used up.
+        CorruptHistory, WrittenByNewerVersion: the stream cannot be read.
+    """
+    lane.catch_up()
+    session_id = lane.stream.session_id
+    await lane.execute(
+        OpenSession(now_ms=lane.log.now_ms(), session_id=session_id, policy=policy)
+    )
+    return require_open(lane.state, session_id)
+
+
+def require_open(state: State, session_id: SessionId) -> Open:
+    """Return the open session, or refuse."""
+    match state:
+        case Open():
+            return state
+        case Deleted():
+            raise SessionDeleted(session_id=session_id)
+        case NotOpened():
+            raise SessionNotOpen(command=f"use session {session_id!r}")

@@ -1,0 +1,244 @@
+"""
+Performing one effect: a model call or a tool call, from its request to its outcome.
+
+Whatever a model or a tool does wrong becomes an outcome. What goes wrong with the log is raised: an outcome that
+cannot be recorded must not be made up.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Final, TypeAlias, assert_never
+
+from attrs import frozen
+
+from lash_es.core.bodies import BodyRef
+from lash_es.core.effects import Effect, ModelCall, ToolCall
+from lash_es.core.ids import CallId, EffectId, TurnId
+from lash_es.core.messages import (
+    EffectFailure,
+    Message,
+    ModelReply,
+    ProsePart,
+    ReasoningPart,
+    ToolCallPart,
+    ToolOutput,
+)
+from lash_es.core.outcomes import (
+    EffectFailed,
+    EffectOutcome,
+    ModelReplied,
+    ToolCallRef,
+    ToolReturned,
+)
+from lash_es.core.transcripts import Node
+from lash_es.core.turns import OpenTurn
+from lash_es.log.contents import read_content, read_contents
+from lash_es.runtime.activities import (
+    ActivityPump,
+    AssistantProseDelta,
+    ModelRequestStarted,
+    ReasoningTextDelta,
+    ToolCallStarted,
+)
+from lash_es.runtime.committing import Lane
+from lash_es.runtime.providers import Delta, ModelCallFailed, ProseDelta, Provider
+from lash_es.runtime.tools import OnTakeover, ToolCallFailed, ToolCallRefused, ToolSet
+from lash_es.turns.prompts import model_request
+from lash_es.turns.transcript import Content, content_kinds, message
+
+UNCERTAIN_TOOL_WAIT_MS_MAX: Final = 60_000
+INTERRUPTED: Final = "interrupted"
+
+
+@frozen(kw_only=True)
+class UncertainToolCall:
+    """A call that was in flight when its owner died: it may have happened, or not."""
+
+    session_id: str
+    turn_id: TurnId
+    effect_id: EffectId
+    call_id: CallId
+    tool: str
+    arguments: str
+
+
+@frozen(kw_only=True)
+class Rerun:
+    """Call the tool again."""
+
+
+@frozen(kw_only=True)
+class Settle:
+    """Do not call it again: this is what it returned."""
+
+    output: str
+
+
+UncertainToolHandler: TypeAlias = Callable[[UncertainToolCall], Awaitable[Rerun | Settle]]
+
+
+@frozen(kw_only=True)
+class Performed:
+    """What came of an effect: the control data, and the words."""
+
+    outcome: EffectOutcome
+    content: ModelReply | ToolOutput | EffectFailure
+
+
+def failed(code: str, text: str, *, is_retryable: bool = False) -> Performed:
+    """Make the outcome of an effect that failed for good."""
+    return Performed(
+        outcome=EffectFailed(code=code, is_retryable=is_retryable),
+        content=EffectFailure(message=text),
+    )
+
+
+class Transcript:
+    """The messages of a session as they are needed for prompts; each body is read from the log once."""
+
+    def __init__(self, lane: Lane, history: Iterable[Node]) -> None:
+        self._lane = lane
+        self._history = tuple(history)
+        self._contents: dict[BodyRef, Content] = {}
+
+    def messages(self, turn: OpenTurn) -> list[Message]:
+        """Make the messages of the history and of the open turn, oldest first."""
+        nodes = (*self._history, *turn.nodes)
+        wanted = {ref: kind for node in nodes for ref, kind in content_kinds(node).items()}
+        missing = {ref: kind for ref, kind in wanted.items() if ref not in self._contents}
+        self._contents |= read_contents(self._lane.log.store, self._lane.stream, missing)
+        return [message(node, self._contents) for node in nodes]
+
+
+class Performer:
+    """Performs the effects of one turn."""
+
+    def __init__(
+        self,
+        lane: Lane,
+        transcript: Transcript,
+        provider: Provider,
+        tools: ToolSet,
+        pump: ActivityPump,
+        on_uncertain_tool: UncertainToolHandler | None,
+        uncertain_tool_wait_ms_max: int = UNCERTAIN_TOOL_WAIT_MS_MAX,
+    ) -> None:
+        self._lane = lane
+        self._transcript = transcript
+        self._provider = provider
+        self._tools = tools
+        self._pump = pump
+        self._on_uncertain_tool = on_uncertain_tool
+        self._uncertain_tool_wait_ms_max = uncertain_tool_wait_ms_max
+
+    async def perform(self, turn: OpenTurn, effect: Effect) -> Performed:
+        """
+        Perform one effect to its outcome.
+
+        Raises:
+            StorageError, CorruptHistory, CorruptBody: the log could not be read; there is no outcome.
+        """
+        match effect.request:
+            case ModelCall():
+                return await self._ask_model(turn, effect, effect.request)
+            case ToolCall():
+                return await self._call_tool(turn, effect, effect.request)
+            case _:
+                assert_never(effect.request)
+
+    async def _ask_model(self, turn: OpenTurn, effect: Effect, call: ModelCall) -> Performed:
+        request = model_request(
+            turn.policy, self._transcript.messages(turn), self._tools.specs()
+        )
+        started = ModelRequestStarted(
+            effect_id=effect.effect_id, protocol_iteration=call.iteration, attempt=effect.attempt
+        )
+        self._pump.show(started, effect.effect_id)
+        try:
+            reply = await self._provider.request(request, lambda d: self._show_delta(effect, d))
+        except ModelCallFailed as failure:
+            return failed(failure.code, failure.message, is_retryable=failure.is_retryable)
+        except Exception as error:  # noqa: BLE001 - a provider's bug ends its call, not the process
+            return failed("unexpected", f"the provider raised {type(error).__name__}")
+        return Performed(outcome=replied(reply), content=reply)
+
+    def _show_delta(self, effect: Effect, delta: Delta) -> None:
+        kind = AssistantProseDelta if isinstance(delta, ProseDelta) else ReasoningTextDelta
+        shown = kind(effect_id=effect.effect_id, attempt=effect.attempt, text=delta.text)
+        self._pump.show(shown, effect.effect_id)
+
+    async def _call_tool(self, turn: OpenTurn, effect: Effect, call: ToolCall) -> Performed:
+        arguments = self._arguments(call)
+        started = ToolCallStarted(
+            effect_id=effect.effect_id,
+            call_id=call.call_id,
+            name=call.tool,
+            arguments=arguments,
+            attempt=effect.attempt,
+        )
+        self._pump.show(started, f"tool:{call.call_id}")
+        try:
+            tool = self._tools.get(call.tool)
+            if effect.attempt > 1 and tool.on_takeover is OnTakeover.ASK:
+                settled = await self._ask_host(turn, effect, call, arguments)
+                if settled is not None:
+                    return settled
+            output = await tool.call(arguments)
+        except (ToolCallRefused, ToolCallFailed) as failure:
+            return failed(failure.code, failure.message)
+        return Performed(outcome=ToolReturned(), content=ToolOutput(text=output))
+
+    def _arguments(self, call: ToolCall) -> str:
+        """Read the call's arguments as the model wrote them."""
+        reply = read_content(self._lane.log.store, self._lane.stream, call.reply, ModelReply)
+        calls = [part for part in reply.parts if isinstance(part, ToolCallPart)]
+        return calls[call.ordinal].arguments
+
+    async def _ask_host(
+        self, turn: OpenTurn, effect: Effect, call: ToolCall, arguments: str
+    ) -> Performed | None:
+        """Ask what became of a call in flight; none means that it is to be called again."""
+        interrupted = failed(INTERRUPTED, "interrupted: whether the call had its effect is not known")
+        if self._on_uncertain_tool is None:
+            return interrupted
+        question = UncertainToolCall(
+            session_id=self._lane.stream.session_id,
+            turn_id=turn.turn_id,
+            effect_id=effect.effect_id,
+            call_id=call.call_id,
+            tool=call.tool,
+            arguments=arguments,
+        )
+        try:
+            async with asyncio.timeout(self._uncertain_tool_wait_ms_max / 1000):
+                answer = await self._on_uncertain_tool(question)
+        except Exception:  # noqa: BLE001 - no answer, for whatever reason: the declared outcome
+            return interrupted
+        if isinstance(answer, Rerun):
+            return None
+        return Performed(outcome=ToolReturned(), content=ToolOutput(text=answer.output))
+
+
+def replied(reply: ModelReply) -> ModelReplied:
+    """Take from a reply what decides how the turn goes on."""
+    calls = tuple(
+        ToolCallRef(call_id=part.call_id, tool=part.tool)
+        for part in reply.parts
+        if isinstance(part, ToolCallPart)
+    )
+    return ModelReplied(
+        finish=reply.finish,
+        has_content=any(_says_something(part) for part in reply.parts),
+        tool_calls=calls,
+        usage=reply.usage,
+    )
+
+
+def _says_something(part: ProsePart | ReasoningPart | ToolCallPart) -> bool:
+    match part:
+        case ProsePart():
+            return bool(part.text.strip())
+        case ReasoningPart():
+            return True
+        case ToolCallPart():
+            return False

@@ -1,0 +1,266 @@
+"""
+Running turns: accept, drive to the end, and say which turn it was.
+
+A turn of a dead generation is continued first, by whoever drives next: the same turn id returns its result, another
+turn brings it to its end before it starts. Pre-flight checks come before acceptance and write nothing.
+"""
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TypeAlias
+
+from attrs import frozen
+
+from lash_es.codec.contents import encode_content
+from lash_es.core.commands import ClaimTurnInputs, ContinueTurn, StartTurn, WithClaim, WithInput
+from lash_es.core.errors import LashError
+from lash_es.core.events import TurnInputsClaimed
+from lash_es.core.ids import TurnId
+from lash_es.core.known import IndexKey, IndexKind
+from lash_es.core.leases import Holder
+from lash_es.core.messages import TurnInput
+from lash_es.core.owners import Fence, LeaseOwner
+from lash_es.core.receipts import Busy, TurnOver, started
+from lash_es.core.state import Open
+from lash_es.core.turns import OpenTurn
+from lash_es.log.contents import read_nodes
+from lash_es.log.errors import StorageError
+from lash_es.runtime.activities import ActivityPump, ActivitySink
+from lash_es.runtime.cancelling import CancelToken
+from lash_es.runtime.committing import Draft, Lane
+from lash_es.runtime.driving import TurnDriver, advance
+from lash_es.runtime.faults import (
+    LLM_PROVIDER,
+    SESSION_EXECUTION_BUSY,
+    STORE_COMMIT_FAILED,
+    RuntimeFault,
+)
+from lash_es.runtime.leasing import LeaseGuard, LeaseTimings, acquire, release
+from lash_es.runtime.performing import (
+    UNCERTAIN_TOOL_WAIT_MS_MAX,
+    Performer,
+    Transcript,
+    UncertainToolHandler,
+)
+from lash_es.runtime.providers import Provider
+from lash_es.runtime.tools import ToolSet
+
+
+@frozen(kw_only=True)
+class Equipment:
+    """What turns are run with in this process; none of it is recorded but the provider's kind."""
+
+    provider: Provider | None
+    tools: ToolSet
+    timings: LeaseTimings
+    on_uncertain_tool: UncertainToolHandler | None = None
+    uncertain_tool_wait_ms_max: int = UNCERTAIN_TOOL_WAIT_MS_MAX
+
+
+@frozen
+class Ours:
+    """The lease is ours, and this turn is open: drive it."""
+
+    fence: Fence
+    turn_id: TurnId
+    acquired_at_ms: int
+
+
+@frozen
+class Over:
+    """The turn ran before."""
+
+
+@frozen
+class Nothing:
+    """There is nothing to run."""
+
+
+_Begun: TypeAlias = Ours | Over | Busy | Nothing
+_Start: TypeAlias = Callable[[Draft, Fence, int], TurnId | Over | Nothing]
+
+
+class TurnRunner:
+    """Runs the turns of one session for one owner."""
+
+    def __init__(self, lane: Lane, owner: LeaseOwner, equipment: Equipment) -> None:
+        self._lane = lane
+        self._owner = owner
+        self._equipment = equipment
+
+    async def run_direct(
+        self, turn_id: TurnId, turn_input: TurnInput, cancel: CancelToken, sink: ActivitySink
+    ) -> None:
+        """
+        Run a turn on its own input; one that ran before under this id is not run again.
+
+        Raises:
+            RuntimeFault: ``session_execution_busy``, ``session_execution_lease_lost``, ``llm_provider``.
+            TurnIdConflict: the id belongs to a turn with another input.
+        """
+        source = WithInput(body=encode_content(turn_input, self._lane.world.salt()))
+
+        def start(draft: Draft, fence: Fence, now_ms: int) -> TurnId | Over:
+            command = StartTurn(now_ms=now_ms, fence=fence, turn_id=turn_id, source=source)
+            draft.do(command)
+            return Over() if isinstance(started(command, draft.known), TurnOver) else turn_id
+
+        while True:
+            begun = await self._begin(start, turn_id)
+            if isinstance(begun, Busy):
+                raise busy(begun.holder)
+            if not isinstance(begun, Ours):
+                return
+            await self._drive(begun, cancel, sink)
+            if begun.turn_id == turn_id:
+                return
+
+    async def run_drained(
+        self, drain_id: TurnId, cancel: CancelToken, sink: ActivitySink
+    ) -> TurnId | None:
+        """
+        Continue what another owner left, or run one turn on the inputs that wait for the next turn.
+
+        Returns:
+            The id of the turn that was run; none if nothing waits, or another owner holds the session.
+
+        Raises:
+            RuntimeFault: ``session_execution_lease_lost``, ``llm_provider``.
+        """
+
+        def start(draft: Draft, fence: Fence, now_ms: int) -> TurnId | Over | Nothing:
+            return self._start_on_claim(draft, fence, now_ms, drain_id)
+
+        begun = await self._begin(start, drain_id)
+        if not isinstance(begun, Ours):
+            return drain_id if isinstance(begun, Over) else None
+        await self._drive(begun, cancel, sink)
+        return begun.turn_id
+
+    def _start_on_claim(
+        self, draft: Draft, fence: Fence, now_ms: int, drain_id: TurnId
+    ) -> TurnId | Over | Nothing:
+        entry = draft.known.turn(drain_id)
+        if entry is not None:
+            return Over()
+        claimed = draft.do(
+            ClaimTurnInputs(
+                now_ms=now_ms,
+                fence=fence,
+                token=fence.token,
+                inputs_max=self._lane.limits.inputs_per_claim_max,
+            )
+        )
+        for event in claimed:
+            if isinstance(event, TurnInputsClaimed):
+                source = WithClaim(claim_id=event.claim_id, token=event.token)
+                draft.do(StartTurn(now_ms=now_ms, fence=fence, turn_id=drain_id, source=source))
+                return drain_id
+        return Nothing()
+
+    async def _begin(self, start: _Start, turn_id: TurnId) -> _Begun:
+        """Take the lease and start or continue a turn, in one append; or write nothing."""
+        self._lane.catch_up()
+        self._preflight()
+        token = self._lane.world.token()
+        return await self._lane.transact(
+            lambda draft: self._begin_on(draft, start, turn_id, token),
+            IndexKey(IndexKind.TURN, turn_id),
+        )
+
+    def _begin_on(self, draft: Draft, start: _Start, turn_id: TurnId, token: str) -> _Begun:
+        acquired_at_ms = self._lane.world.monotonic_ms()
+        now_ms = self._lane.log.now_ms()
+        ttl_ms = self._equipment.timings.ttl_ms
+        lease = acquire(draft, self._owner, token, ttl_ms, now_ms)
+        if isinstance(lease, Busy):
+            return lease
+        turn = _open_turn(draft)
+        if turn is not None:
+            if turn.turn_id == turn_id:
+                start(draft, lease.fence, now_ms)  # Refuses if the id came with another input.
+            draft.do(ContinueTurn(now_ms=now_ms, fence=lease.fence, turn_id=turn.turn_id))
+            advance(draft, lease.fence, now_ms, is_cancelled=False)
+            return Ours(lease.fence, turn.turn_id, acquired_at_ms)
+        begun = start(draft, lease.fence, now_ms)
+        if isinstance(begun, Over | Nothing):
+            draft.discard()
+            return begun
+        advance(draft, lease.fence, now_ms, is_cancelled=False)
+        return Ours(lease.fence, begun, acquired_at_ms)
+
+    def _preflight(self) -> Provider:
+        """Refuse before anything is written if the recorded provider is not the one at hand."""
+        state = self._lane.state
+        provider = self._equipment.provider
+        recorded = state.policy.provider_id if isinstance(state, Open) else ""
+        session_id = self._lane.stream.session_id
+        if provider is None or provider.kind != recorded:
+            found = "none" if provider is None else repr(provider.kind)
+            message = f"session {session_id!r} is recorded with provider {recorded!r}, found {found}"
+            raise RuntimeFault(code=LLM_PROVIDER, message=message)
+        if isinstance(state, Open):
+            provider.check(state.policy.model.model_id)
+        return provider
+
+    async def _drive(self, begun: Ours, cancel: CancelToken, sink: ActivitySink) -> None:
+        """
+        Drive the open turn to its end.
+
+        When the log fails, the lease is kept until it runs out: nobody knows what of the last append is there.
+        After anything else it is let go, so that the next driver need not wait.
+        """
+        pump = ActivityPump(self._lane, begun.fence.generation, sink)
+        try:
+            await self._drive_guarded(begun, cancel, pump)
+            await pump.finish()
+        except StorageError as failure:
+            raise RuntimeFault(code=STORE_COMMIT_FAILED, message=str(failure)) from failure
+        except BaseException:
+            await self._let_go(begun.fence)
+            raise
+        finally:
+            pump.abort()
+
+    async def _drive_guarded(self, begun: Ours, cancel: CancelToken, pump: ActivityPump) -> None:
+        timings = self._equipment.timings
+        async with LeaseGuard(self._lane, begun.fence, timings, begun.acquired_at_ms) as guard:
+            performer = self._performer(pump)
+            await TurnDriver(
+                self._lane, guard, performer, pump, cancel, begun.turn_id
+            ).drive()
+
+    def _performer(self, pump: ActivityPump) -> Performer:
+        state = self._lane.state
+        leaf = state.head.leaf if isinstance(state, Open) else None
+        history = read_nodes(self._lane.log.store, self._lane.stream, leaf)
+        return Performer(
+            self._lane,
+            Transcript(self._lane, history),
+            self._preflight(),
+            self._equipment.tools,
+            pump,
+            self._equipment.on_uncertain_tool,
+            self._equipment.uncertain_tool_wait_ms_max,
+        )
+
+    async def _let_go(self, fence: Fence) -> None:
+        """Release the lease so that the next driver need not wait; if the log is gone, it runs out by itself."""
+        with suppress(LashError):
+            await self._lane.transact(
+                lambda draft: release(draft, fence, self._lane.log.now_ms())
+            )
+
+
+def _open_turn(draft: Draft) -> OpenTurn | None:
+    if isinstance(draft.state, Open) and isinstance(draft.state.turn, OpenTurn):
+        return draft.state.turn
+    return None
+
+
+def busy(holder: Holder) -> RuntimeFault:
+    """Say that another owner drives the session; nothing happened, and the same call may work later."""
+    owner = holder.owner.owner_id
+    return RuntimeFault(
+        code=SESSION_EXECUTION_BUSY, message=f"owner {owner!r} holds the session lease"
+    )

@@ -1,0 +1,187 @@
+"""
+``LashCore``: what a process opens sessions with. Everything that is not named has an embedded default.
+
+Without a store the log is kept in memory and ends with the core; with a path it is a SQLite file.
+"""
+
+from collections.abc import Callable, Iterable
+from os import PathLike
+from types import TracebackType
+from typing import Any, Self
+
+from attrs import evolve as with_changes
+
+from lash_es.codec.streams import StreamId
+from lash_es.core.commands import DeleteSession
+from lash_es.core.ids import SessionId
+from lash_es.core.limits import DEFAULT_LIMITS, Limits
+from lash_es.core.owners import LeaseOwner
+from lash_es.core.policy import ModelSpec, SessionPolicy
+from lash_es.core.state import Deleted
+from lash_es.log.log import StoreLog
+from lash_es.log.port import Log, Store
+from lash_es.log.stores.memory import MemoryStore
+from lash_es.log.stores.sqlite import SQLiteStore
+from lash_es.runtime.committing import Lane
+from lash_es.runtime.faults import MissingModelSpec
+from lash_es.runtime.leasing import LeaseTimings
+from lash_es.runtime.opening import open_session, require_open
+from lash_es.runtime.performing import UNCERTAIN_TOOL_WAIT_MS_MAX, UncertainToolHandler
+from lash_es.runtime.providers import Provider
+from lash_es.runtime.running import Equipment, TurnRunner
+from lash_es.runtime.tools import Tool, ToolSet
+from lash_es.runtime.world import World, system_now_ms
+from lash_es.session.builder import Opening, SessionBuilder, SessionSpec
+from lash_es.session.holders import SharedSession
+from lash_es.session.session import LashSession, ParkedSession, as_model_spec
+
+
+class LashCore:
+    """
+    Opens sessions. ``async with`` closes it and its log at the end.
+
+    Args:
+        model: which model turns ask, by name or with settings.
+        provider: who serves it; without one, sessions can be opened and no turn can be run.
+        store: a path (a SQLite file, made if it does not exist), a store, or none (memory).
+        tools: plain typed functions, or ``Tool``s.
+        instructions: the system prompt.
+        max_turns: how many model calls one turn may make.
+        namespace: which sessions of the store are meant: ids are unique within it.
+        lease_timings: how long an owner's silence is believed.
+        limits: the named bounds.
+        on_uncertain_tool: asked about a call that was in flight when its owner died, unless its tool says
+            that it may run again; without an answer the call fails as ``interrupted``.
+        uncertain_tool_wait_ms_max: how long to wait for that answer.
+        world: ids, salts, sleep and the monotonic clock; for tests.
+        clock_ms: the time of commands, in epoch milliseconds; for tests.
+
+    Raises:
+        MissingModelSpec: no model was named.
+        StorageError: the store cannot be opened.
+        DuplicateTool, ToolUnusable: the tools cannot be offered to a model.
+    """
+
+    def __init__(
+        self,
+        *,
+        model: ModelSpec | str | None = None,
+        provider: Provider | None = None,
+        store: str | PathLike[str] | Store | None = None,
+        tools: Iterable[Tool | Callable[..., Any]] = (),
+        instructions: str = "",
+        max_turns: int | None = None,
+        namespace: str = "default",
+        lease_timings: LeaseTimings | None = None,
+        limits: Limits = DEFAULT_LIMITS,
+        on_uncertain_tool: UncertainToolHandler | None = None,
+        uncertain_tool_wait_ms_max: int = UNCERTAIN_TOOL_WAIT_MS_MAX,
+        world: World | None = None,
+        clock_ms: Callable[[], int] = system_now_ms,
+    ) -> None:
+        if model is None:
+            raise MissingModelSpec
+        self._policy = SessionPolicy(
+            provider_id="" if provider is None else provider.kind,
+            model=as_model_spec(model),
+            max_turns=max_turns,
+            instructions=instructions,
+        )
+        self._equipment = Equipment(
+            provider=provider,
+            tools=ToolSet(tools),
+            timings=lease_timings or LeaseTimings(),
+            on_uncertain_tool=on_uncertain_tool,
+            uncertain_tool_wait_ms_max=uncertain_tool_wait_ms_max,
+        )
+        self._namespace = namespace
+        self._limits = limits
+        self._world = world or World()
+        self._log: Log = StoreLog(_opened(store), clock_ms)
+
+    def session(self, session_id: str) -> SessionBuilder:
+        """Describe a session to be opened."""
+        return SessionBuilder(core=self, session_id=SessionId(session_id))
+
+    def resume(self, parked: ParkedSession) -> Opening:
+        """
+        Open a parked session as it was parked: its own policy, this core's tools.
+
+        Raises (when awaited):
+            SessionNotOpen: this log knows no such session.
+        """
+        return Opening(lambda: self._resumed(parked))
+
+    async def delete_session(self, session_id: str) -> bool:
+        """
+        End a session for ever; its id is never used again, and its closed log stays readable as history.
+
+        Returns:
+            False if it was deleted before.
+
+        Raises:
+            SessionNotOpen: there is no such session.
+        """
+        lane = self._lane(SessionId(session_id))
+        if isinstance(lane.catch_up(), Deleted):
+            return False
+        await lane.execute(DeleteSession(now_ms=self._log.now_ms()))
+        return True
+
+    async def aclose(self) -> None:
+        """Close the log; sessions that are still open cannot write any more."""
+        provider = self._equipment.provider
+        if provider is not None:
+            await provider.aclose()
+        await self._log.aclose()
+
+    async def open_described(
+        self,
+        session_id: SessionId,
+        spec: SessionSpec,
+        provider: Provider | None,
+        owner: LeaseOwner | None,
+    ) -> LashSession:
+        """Open what a ``SessionBuilder`` describes."""
+        lane = self._lane(session_id)
+        await open_session(lane, spec.resolved(self._policy))
+        return self._handle(lane, provider, owner)
+
+    async def _resumed(self, parked: ParkedSession) -> LashSession:
+        lane = self._lane(parked.session_id)
+        require_open(lane.catch_up(), parked.session_id)
+        return self._handle(lane, None, None)
+
+    def _lane(self, session_id: SessionId) -> Lane:
+        stream = StreamId(self._namespace, session_id)
+        return Lane(self._log, stream, self._world, self._limits)
+
+    def _handle(
+        self, lane: Lane, provider: Provider | None, owner: LeaseOwner | None
+    ) -> LashSession:
+        mine = owner or LeaseOwner(
+            owner_id=self._world.token(), incarnation_id=self._world.token()
+        )
+        equipment = self._equipment
+        if provider is not None:
+            equipment = with_changes(equipment, provider=provider)
+        return LashSession(SharedSession(lane, TurnRunner(lane, mine, equipment)))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+
+def _opened(store: str | PathLike[str] | Store | None) -> Store:
+    if store is None:
+        return MemoryStore()
+    if isinstance(store, str | PathLike):
+        return SQLiteStore.open(store, create=True)
+    return store

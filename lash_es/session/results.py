@@ -1,0 +1,168 @@
+"""What a turn came to, with the words: read from its facts, the same right after it and long after."""
+
+from attrs import frozen
+
+from lash_es.core.ids import CallId, Revision, TurnId
+from lash_es.core.known import IndexKey, IndexKind, TurnEntry
+from lash_es.core.messages import (
+    EffectFailure,
+    ModelReply,
+    ProsePart,
+    TokenUsage,
+    ToolCallPart,
+    ToolOutput,
+    ToolStatus,
+)
+from lash_es.core.outcomes import Finished, Stopped, TurnOutcome
+from lash_es.log.contents import read_content, read_events
+from lash_es.log.encoding import decode_index_entry
+from lash_es.projections.turn_record import IssueEntry, ToolCallEntry, TurnRecord, turn_record
+from lash_es.runtime.activities import TurnActivity
+from lash_es.runtime.committing import Lane
+
+
+@frozen(kw_only=True)
+class ToolCallRecord:
+    """A call of the turn, with what went in and what came out. ``duration_ms`` is by the log's clock."""
+
+    call_id: CallId
+    tool: str
+    arguments: str
+    status: ToolStatus
+    output: str
+    duration_ms: int
+
+
+@frozen(kw_only=True)
+class TurnIssue:
+    """Something that went wrong for good."""
+
+    kind: str
+    code: str
+    message: str
+    retryable: bool
+
+
+@frozen(kw_only=True)
+class TurnResult:
+    """
+    How a turn ended. ``assistant_message`` is the answer, none if the turn stopped without one.
+
+    ``revision`` is none for a turn that ended without a commit; ``takeovers`` counts the owners after the first.
+    """
+
+    turn_id: TurnId
+    outcome: TurnOutcome
+    assistant_message: str | None
+    usage: TokenUsage
+    tool_calls: tuple[ToolCallRecord, ...]
+    errors: tuple[TurnIssue, ...]
+    revision: Revision | None
+    started_at_ms: int
+    duration_ms: int
+    takeovers: int
+
+    @property
+    def is_success(self) -> bool:
+        """Tell whether the turn reached its answer."""
+        return isinstance(self.outcome, Finished)
+
+
+@frozen(kw_only=True)
+class TurnOutput:
+    """A result, and what was shown on the way to it, in order."""
+
+    result: TurnResult
+    activities: tuple[TurnActivity, ...]
+
+
+def find_turn(lane: Lane, turn_id: TurnId) -> TurnEntry | None:
+    """Look a turn up in the index."""
+    key = IndexKey(IndexKind.TURN, turn_id)
+    stored = lane.log.store.read_index(lane.stream, (key,)).get(key)
+    entry = None if stored is None else decode_index_entry(key, stored)
+    return entry if isinstance(entry, TurnEntry) else None
+
+
+def read_result(lane: Lane, turn_id: TurnId) -> TurnResult | None:
+    """
+    Read what a turn came to; none if it is unknown or still open.
+
+    Cost: the turn's own facts and bodies.
+    """
+    entry = find_turn(lane, turn_id)
+    if entry is None or entry.ended is None:
+        return None
+    facts = read_events(lane.log.store, lane.stream, entry.started, entry.ended)
+    record = turn_record(facts, turn_id)
+    if record is None or record.outcome is None or record.ended_at_ms is None:
+        return None
+    return TurnResult(
+        turn_id=turn_id,
+        outcome=record.outcome,
+        assistant_message=_answer(lane, record),
+        usage=record.usage,
+        tool_calls=tuple(_tool_call(lane, call) for call in record.tool_calls),
+        errors=_issues(lane, record),
+        revision=record.revision,
+        started_at_ms=record.started_at_ms,
+        duration_ms=record.ended_at_ms - record.started_at_ms,
+        takeovers=record.takeovers,
+    )
+
+
+def _answer(lane: Lane, record: TurnRecord) -> str | None:
+    if not isinstance(record.outcome, Finished):
+        return None
+    reply = read_content(lane.log.store, lane.stream, record.replies[-1], ModelReply)
+    return "\n\n".join(part.text for part in reply.parts if isinstance(part, ProsePart))
+
+
+def _tool_call(lane: Lane, entry: ToolCallEntry) -> ToolCallRecord:
+    reply = read_content(lane.log.store, lane.stream, entry.call.reply, ModelReply)
+    calls = [part for part in reply.parts if isinstance(part, ToolCallPart)]
+    settled_at_ms = entry.settled_at_ms or entry.requested_at_ms
+    return ToolCallRecord(
+        call_id=entry.call.call_id,
+        tool=entry.call.tool,
+        arguments=calls[entry.call.ordinal].arguments,
+        status=entry.status or ToolStatus.CANCELLED,
+        output=_output(lane, entry),
+        duration_ms=settled_at_ms - entry.requested_at_ms,
+    )
+
+
+def _output(lane: Lane, entry: ToolCallEntry) -> str:
+    if entry.body is None:
+        return ""
+    if entry.status is ToolStatus.SUCCEEDED:
+        return read_content(lane.log.store, lane.stream, entry.body, ToolOutput).text
+    return read_content(lane.log.store, lane.stream, entry.body, EffectFailure).message
+
+
+def _issues(lane: Lane, record: TurnRecord) -> tuple[TurnIssue, ...]:
+    """List the failures, and the reason of a turn that no failure explains: a model that answered nothing."""
+    issues = tuple(_issue(lane, issue) for issue in record.issues)
+    outcome = record.outcome
+    if issues or not isinstance(outcome, Stopped) or outcome.code is None:
+        return issues
+    message = _STOPS.get(outcome.code, outcome.code)
+    return (TurnIssue(kind="llm_provider", code=outcome.code, message=message, retryable=False),)
+
+
+def _issue(lane: Lane, issue: IssueEntry) -> TurnIssue:
+    failure = read_content(lane.log.store, lane.stream, issue.body, EffectFailure)
+    return TurnIssue(
+        kind="llm_provider",
+        code=issue.code,
+        message=failure.message,
+        retryable=issue.is_retryable,
+    )
+
+
+_STOPS = {
+    "empty_response": "the model answered nothing: no text and no tool call",
+    "output_limit": "the model reached its output limit before it had finished",
+    "content_filter": "the provider withheld the answer",
+    "error": "the provider ended the answer with an error",
+}

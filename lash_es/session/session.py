@@ -1,0 +1,219 @@
+"""``LashSession``: the handle on one opened session. Resident state answers at once; what appends is awaited."""
+
+from types import TracebackType
+from typing import Self
+
+import attrs
+from attrs import frozen
+
+from lash_es.core.commands import CancelTurnInput, ConfigureSession, ParkSession
+from lash_es.core.ids import InputId, Revision, SessionId, Version
+from lash_es.core.known import names
+from lash_es.core.messages import TurnInput
+from lash_es.core.policy import ModelSpec, SessionPolicy
+from lash_es.core.receipts import CancelOutcome, cancelled, pending, waiting
+from lash_es.core.state import Open
+from lash_es.log.contents import read_content
+from lash_es.projections.pending import PendingQueues, pending_queues
+from lash_es.projections.usage import SessionUsageReport, usage_report
+from lash_es.runtime.committing import Draft
+from lash_es.runtime.faults import HandleConsumed
+from lash_es.runtime.opening import require_open
+from lash_es.session.holders import SharedSession
+from lash_es.session.observing import ObservableSession
+from lash_es.session.turn_builders import (
+    EnqueueTurnBuilder,
+    PendingTurnInput,
+    QueuedTurnBuilder,
+    TurnBuilder,
+    pending_turn_input,
+)
+from lash_es.session.views import SessionReadView, read_view
+
+_HOLDER = "a handle"
+
+
+@frozen(kw_only=True)
+class ParkedSession:
+    """What is needed to resume a session: by ``LashCore.resume``, in this process or another."""
+
+    session_id: SessionId
+
+
+class LashSession:
+    """
+    One opened session.
+
+    ``close`` and ``park`` use the handle up, also when they fail because somebody else holds the session.
+    """
+
+    def __init__(self, shared: SharedSession) -> None:
+        self._shared = shared
+        self._is_consumed = False
+        shared.hold(_HOLDER)
+
+    # What is resident
+
+    @property
+    def session_id(self) -> SessionId:
+        """The session's id."""
+        return self._shared.lane.stream.session_id
+
+    @property
+    def version(self) -> Version:
+        """How many facts this handle's answers are as of."""
+        return self._state().version
+
+    @property
+    def revision(self) -> Revision:
+        """How many commits this handle's answers are as of."""
+        return self._state().head.revision
+
+    @property
+    def pending(self) -> PendingQueues:
+        """The queue of inputs, without their contents."""
+        return pending_queues(self._state(), self._shared.lane.log.now_ms())
+
+    def policy_snapshot(self) -> SessionPolicy:
+        """Return the policy of the turns to come."""
+        return self._state().policy
+
+    def read_view(self) -> SessionReadView:
+        """Take a view of the history as of ``version``; its messages are read when asked for."""
+        return read_view(self._shared.lane, self._state())
+
+    def usage_report(self) -> SessionUsageReport:
+        """Sum what the session has used."""
+        return usage_report(self._state().ledger)
+
+    def observe(self) -> ObservableSession:
+        """Make a read-only handle; it holds the session until it is closed."""
+        return ObservableSession(self._usable("observe"))
+
+    def clone(self) -> "LashSession":
+        """Make another handle on the same opened session."""
+        return LashSession(self._usable("clone"))
+
+    # Turns and inputs
+
+    def turn(self, turn_input: TurnInput | str) -> TurnBuilder:
+        """Build a turn on this input."""
+        return TurnBuilder(shared=self._usable("turn"), input=as_turn_input(turn_input))
+
+    def queued_turn(self) -> QueuedTurnBuilder:
+        """Build a drain: one turn on what waits."""
+        return QueuedTurnBuilder(shared=self._usable("queued_turn"))
+
+    def enqueue(self, turn_input: TurnInput | str) -> EnqueueTurnBuilder:
+        """Build an input for a turn to come."""
+        return EnqueueTurnBuilder(
+            shared=self._usable("enqueue"), input=as_turn_input(turn_input)
+        )
+
+    def cancel_running_turns(self) -> int:
+        """
+        Tell every turn of this handle and its clones to stop; returns how many there are, waiting ones included.
+
+        It appends nothing and reaches no other handle. A cancelled turn commits like any other.
+        """
+        return self._usable("cancel_running_turns").cancel_running_turns()
+
+    async def pending_turn_inputs(self) -> list[PendingTurnInput]:
+        """List the inputs that nothing holds, contents included, in the order of their sequence."""
+        lane = self._usable("pending_turn_inputs").lane
+        state = require_open(lane.catch_up(), self.session_id)
+        receipts = [waiting(entry) for entry in pending(state, lane.log.now_ms())]
+        return [
+            pending_turn_input(
+                receipt, read_content(lane.log.store, lane.stream, receipt.body, TurnInput)
+            )
+            for receipt in receipts
+        ]
+
+    async def cancel_pending_turn_input(self, input_id: str) -> CancelOutcome:
+        """Withdraw an input that no turn has taken; the outcome says what became of it."""
+        lane = self._usable("cancel_pending_turn_input").lane
+        command = CancelTurnInput(now_ms=lane.log.now_ms(), input_id=InputId(input_id))
+
+        def step(draft: Draft) -> CancelOutcome:
+            before: Open = require_open(draft.state, self.session_id)
+            events = draft.do(command)
+            return cancelled(before, command.input_id, draft.known, events)
+
+        return await lane.transact(step, *names(command))
+
+    # The session itself
+
+    async def configure(
+        self,
+        *,
+        model: ModelSpec | str | None = None,
+        max_turns: int | None = None,
+        instructions: str | None = None,
+    ) -> None:
+        """Change the policy of the turns to come; what is not named stays. Recorded when this returns."""
+        lane = self._usable("configure").lane
+        policy = self._state().policy
+        wanted = attrs.evolve(
+            policy,
+            model=policy.model if model is None else as_model_spec(model),
+            max_turns=policy.max_turns if max_turns is None else max_turns,
+            instructions=policy.instructions if instructions is None else instructions,
+        )
+        await lane.execute(ConfigureSession(now_ms=lane.log.now_ms(), policy=wanted))
+
+    async def park(self) -> ParkedSession:
+        """
+        Let the session go, so that any process can resume it. Appends the fact of it, and nothing else.
+
+        Raises:
+            SessionStillInUse: a clone, an observer or a running turn holds it; this handle is used up.
+        """
+        shared = self._consume("park")
+        shared.require_last(_HOLDER)
+        await shared.lane.execute(ParkSession(now_ms=shared.lane.log.now_ms()))
+        return ParkedSession(session_id=self.session_id)
+
+    async def close(self) -> None:
+        """
+        Let the session go. Everything is recorded already, so nothing is appended.
+
+        Raises:
+            SessionStillInUse: as for ``park``.
+        """
+        self._consume("close").require_last(_HOLDER)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if not self._is_consumed:
+            await self.close()
+
+    def _state(self) -> Open:
+        return require_open(self._shared.lane.state, self.session_id)
+
+    def _usable(self, operation: str) -> SharedSession:
+        if self._is_consumed:
+            raise HandleConsumed(operation=operation)
+        return self._shared
+
+    def _consume(self, operation: str) -> SharedSession:
+        shared = self._usable(operation)
+        self._is_consumed = True
+        return shared
+
+
+def as_turn_input(turn_input: TurnInput | str) -> TurnInput:
+    """Let a text stand for an input of one text."""
+    return TurnInput.of_text(turn_input) if isinstance(turn_input, str) else turn_input
+
+
+def as_model_spec(model: ModelSpec | str) -> ModelSpec:
+    """Let a name stand for a model without settings."""
+    return ModelSpec(model_id=model) if isinstance(model, str) else model

@@ -1,0 +1,206 @@
+"""
+Builders of what a session does: a turn, a drain, an input. Each is a value; a setter returns a new one.
+
+Each terminal call runs the description once more; awaiting a builder is its usual terminal.
+"""
+
+from collections.abc import Generator
+from typing import Any, Self
+
+import attrs
+from attrs import field, frozen
+
+from lash_es.codec.contents import encode_content
+from lash_es.core.commands import EnqueueTurnInput
+from lash_es.core.ids import InputId, TurnId
+from lash_es.core.ingress import NextTurn, TurnInputIngress
+from lash_es.core.known import names
+from lash_es.core.messages import TurnInput
+from lash_es.core.outcomes import InputStatus
+from lash_es.core.receipts import TurnInputReceipt, enqueued
+from lash_es.core.state import Open
+from lash_es.runtime.activities import ActivitySink, TurnActivity
+from lash_es.runtime.cancelling import CancelToken
+from lash_es.runtime.committing import Draft
+from lash_es.runtime.opening import require_open
+from lash_es.session.holders import SharedSession
+from lash_es.session.results import TurnOutput, TurnResult, read_result
+
+
+class _Collector:
+    """A sink that keeps what it is shown."""
+
+    def __init__(self) -> None:
+        self.activities: list[TurnActivity] = []
+
+    async def __call__(self, activity: TurnActivity) -> None:
+        self.activities.append(activity)
+
+    def output(self, result: TurnResult) -> TurnOutput:
+        return TurnOutput(result=result, activities=tuple(self.activities))
+
+
+@frozen(kw_only=True)
+class TurnBuilder:
+    """A foreground turn on its own input; made by ``LashSession.turn``."""
+
+    _shared: SharedSession = field(repr=False)
+    _input: TurnInput
+    _turn_id: TurnId | None = None
+    _cancel: CancelToken | None = field(default=None, repr=False)
+
+    def turn_id(self, turn_id: str) -> Self:
+        """Choose the turn's id. A turn that ran under it is not run again: its result is returned."""
+        return attrs.evolve(self, turn_id=TurnId(turn_id))
+
+    def cancel(self, token: CancelToken) -> Self:
+        """Use the caller's token; ``cancel_running_turns`` fires this very one."""
+        return attrs.evolve(self, cancel=token)
+
+    async def run(self) -> TurnOutput:
+        """
+        Run the turn and collect what it shows.
+
+        Raises:
+            RuntimeFault: ``session_execution_busy``, ``session_execution_lease_lost``, ``llm_provider``,
+                ``store_commit_failed``.
+            TurnIdConflict: the id belongs to a turn with another input.
+        """
+        collector = _Collector()
+        return collector.output(await self.stream_to(collector))
+
+    async def stream_to(self, sink: ActivitySink) -> TurnResult:
+        """Run the turn and hand each activity to ``sink``, awaited, in order; raises as ``run``."""
+        shared = self._shared
+        turn_id = self._turn_id or TurnId(shared.lane.world.token())
+        token = self._cancel or CancelToken()
+        with shared.running(token):
+            async with shared.writer:
+                await shared.runner.run_direct(turn_id, self._input, token, sink)
+        return _result(shared, turn_id)
+
+    def __await__(self) -> Generator[Any, None, TurnOutput]:
+        return self.run().__await__()
+
+
+@frozen(kw_only=True)
+class QueuedTurnBuilder:
+    """A drain: one turn on what waits for the next turn; made by ``LashSession.queued_turn``."""
+
+    _shared: SharedSession = field(repr=False)
+    _drain_id: TurnId | None = None
+    _cancel: CancelToken | None = field(default=None, repr=False)
+
+    def drain_id(self, drain_id: str) -> Self:
+        """Choose the id of the drain, which is its turn's id."""
+        return attrs.evolve(self, drain_id=TurnId(drain_id))
+
+    def cancel(self, token: CancelToken) -> Self:
+        """Use the caller's token."""
+        return attrs.evolve(self, cancel=token)
+
+    async def run(self) -> TurnOutput | None:
+        """
+        Continue what another owner left, or run one turn on what waits.
+
+        Returns:
+            None if nothing waits, or another owner holds the session.
+
+        Raises:
+            RuntimeFault: ``session_execution_lease_lost``, ``llm_provider``, ``store_commit_failed``.
+        """
+        collector = _Collector()
+        result = await self.stream_to(collector)
+        return None if result is None else collector.output(result)
+
+    async def stream_to(self, sink: ActivitySink) -> TurnResult | None:
+        """Drain and hand each activity to ``sink``; returns and raises as ``run``."""
+        shared = self._shared
+        drain_id = self._drain_id or TurnId(f"drain:{shared.lane.world.token()}")
+        token = self._cancel or CancelToken()
+        with shared.running(token):
+            async with shared.writer:
+                turn_id = await shared.runner.run_drained(drain_id, token, sink)
+        return None if turn_id is None else _result(shared, turn_id)
+
+    def __await__(self) -> Generator[Any, None, TurnOutput | None]:
+        return self.run().__await__()
+
+
+def _result(shared: SharedSession, turn_id: TurnId) -> TurnResult:
+    result = read_result(shared.lane, turn_id)
+    if result is None:
+        raise LookupError(f"turn {turn_id!r} was driven to its end and has no record")
+    return result
+
+
+@frozen(kw_only=True)
+class PendingTurnInput:
+    """An input as a host sees it: the receipt, and what it says."""
+
+    input_id: InputId
+    sequence: int
+    source_key: str | None
+    ingress: TurnInputIngress
+    state: InputStatus
+    enqueued_at_ms: int
+    input: TurnInput
+
+
+def pending_turn_input(receipt: TurnInputReceipt, content: TurnInput) -> PendingTurnInput:
+    """Put a receipt and its content together."""
+    return PendingTurnInput(
+        input_id=receipt.input_id,
+        sequence=receipt.sequence,
+        source_key=receipt.source_key,
+        ingress=receipt.ingress,
+        state=receipt.status,
+        enqueued_at_ms=receipt.enqueued_at_ms,
+        input=content,
+    )
+
+
+@frozen(kw_only=True)
+class EnqueueTurnBuilder:
+    """An input for a turn to come; made by ``LashSession.enqueue``."""
+
+    _shared: SharedSession = field(repr=False)
+    _input: TurnInput
+    _source_key: str | None = None
+    _ingress: TurnInputIngress = NextTurn()
+
+    def id(self, submission_id: str) -> Self:
+        """Make the submission idempotent: the same id and content again is the same input."""
+        return attrs.evolve(self, source_key=f"host:{submission_id}")
+
+    def ingress(self, ingress: TurnInputIngress) -> Self:
+        """Say where it goes: into the next turn (the default), or into a running one."""
+        return attrs.evolve(self, ingress=ingress)
+
+    async def send(self) -> PendingTurnInput:
+        """
+        Record the input; when this returns, it is durable.
+
+        Raises:
+            SourceKeyConflict: the id was used for another content or ingress.
+            QueueFull, LimitExceeded: nothing was recorded.
+        """
+        lane = self._shared.lane
+        command = EnqueueTurnInput(
+            now_ms=lane.log.now_ms(),
+            input_id=InputId(f"ti:{lane.world.token()}"),
+            source_key=self._source_key,
+            ingress=self._ingress,
+            body=encode_content(self._input, lane.world.salt()),
+        )
+
+        def step(draft: Draft) -> TurnInputReceipt:
+            draft.do(command)
+            after: Open = require_open(draft.state, lane.stream.session_id)
+            return enqueued(after, command, draft.known)
+
+        receipt = await lane.transact(step, *names(command))
+        return pending_turn_input(receipt, self._input)
+
+    def __await__(self) -> Generator[Any, None, PendingTurnInput]:
+        return self.send().__await__()

@@ -1,0 +1,62 @@
+"""The read view: a session's history as a host shows it, bound to one version; bodies are read when asked for."""
+
+from itertools import islice
+
+from attrs import field, frozen
+
+from lash_es.core.ids import SessionId, Version
+from lash_es.core.messages import Message, TokenUsage
+from lash_es.core.policy import SessionPolicy
+from lash_es.core.state import Open
+from lash_es.log.contents import read_contents, read_nodes
+from lash_es.runtime.committing import Lane
+from lash_es.turns.transcript import content_kinds, message
+
+
+@frozen(kw_only=True)
+class SessionReadView:
+    """What a session's history was at ``version``. Plain attributes are resident; methods that read are async."""
+
+    session_id: SessionId
+    version: Version
+    revision: int
+    turn_index: int
+    policy: SessionPolicy
+    token_usage: TokenUsage
+    _state: Open = field(repr=False, eq=False)
+    _lane: Lane = field(repr=False, eq=False)
+
+    async def messages(self, *, first: int = 0, messages_max: int | None = None) -> list[Message]:
+        """
+        Read messages of the active path, oldest first.
+
+        Args:
+            first: how many to pass over, from the oldest.
+            messages_max: how many to read at most; all of them if none.
+
+        Raises:
+            CorruptBody: a body is not what was committed to.
+
+        Cost: a query per committed turn and per body read.
+        """
+        store, stream = self._lane.log.store, self._lane.stream
+        nodes = read_nodes(store, stream, self._state.head.leaf)
+        stop = None if messages_max is None else first + messages_max
+        wanted = tuple(islice(nodes, first, stop))
+        kinds = {ref: kind for node in wanted for ref, kind in content_kinds(node).items()}
+        contents = read_contents(store, stream, kinds)
+        return [message(node, contents) for node in wanted]
+
+
+def read_view(lane: Lane, state: Open) -> SessionReadView:
+    """Take a view of a state."""
+    return SessionReadView(
+        session_id=state.session_id,
+        version=state.version,
+        revision=state.head.revision,
+        turn_index=state.head.turn_index,
+        policy=state.policy,
+        token_usage=state.head.last_usage,
+        state=state,
+        lane=lane,
+    )

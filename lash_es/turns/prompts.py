@@ -1,0 +1,61 @@
+"""From a transcript to one model request: a pure function of the log and of the tools at hand."""
+
+from collections.abc import Sequence
+
+import orjson
+from attrs import evolve as with_changes
+
+from lash_es.core.ids import CallId
+from lash_es.core.messages import (
+    JsonObject,
+    Message,
+    ModelRequest,
+    ToolCallPart,
+    ToolResultPart,
+    ToolSpec,
+)
+from lash_es.core.policy import SessionPolicy
+
+
+def model_request(
+    policy: SessionPolicy, messages: Sequence[Message], tools: Sequence[ToolSpec]
+) -> ModelRequest:
+    """Make the request for the next model call; ``messages`` are the transcript and the open turn's."""
+    return ModelRequest(
+        model=policy.model.model_id,
+        settings=settings(policy),
+        instructions=policy.instructions,
+        messages=resume_safe(messages),
+        tools=tuple(tools),
+    )
+
+
+def settings(policy: SessionPolicy) -> JsonObject:
+    """Read the model's settings."""
+    read: JsonObject = orjson.loads(policy.model.settings_json)
+    return read
+
+
+def resume_safe(messages: Sequence[Message]) -> tuple[Message, ...]:
+    """
+    Drop calls that have no result: a turn that was stopped between the two left them, and providers refuse them.
+
+    A message that was nothing else is dropped with them.
+    """
+    answered = {
+        part.call_id
+        for message in messages
+        for part in message.parts
+        if isinstance(part, ToolResultPart)
+    }
+    kept = (_with_answered_calls(message, answered) for message in messages)
+    return tuple(message for message in kept if message.parts)
+
+
+def _with_answered_calls(message: Message, answered: set[CallId]) -> Message:
+    parts = tuple(
+        part
+        for part in message.parts
+        if not isinstance(part, ToolCallPart) or part.call_id in answered
+    )
+    return message if len(parts) == len(message.parts) else with_changes(message, parts=parts)

@@ -1,0 +1,252 @@
+"""
+The lanes: what is checked, in which order, and what it has to reach.
+
+``python -m tests.check`` lists them; ``python -m tests.check ci`` is what every change must pass.
+A check is a function that answers with nothing, or with what is wrong. A lane runs all of its
+checks, also after one has failed, since whoever repairs wants the whole list.
+
+Standard library only: it also judges an environment in which nothing else is installed.
+"""
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import tomllib
+import venv
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path, PurePath
+from typing import Final, TypeAlias
+
+Check: TypeAlias = Callable[[], str]
+Measured: TypeAlias = Mapping[str, Mapping[str, int]]
+"""What coverage says of one file; only its ``summary`` is read."""
+
+ROOT: Final = Path(__file__).parent.parent
+PYTHON: Final = sys.executable
+SOURCES: Final = [n for n in ("lash_es", "tests", "benchmarks", "examples") if (ROOT / n).exists()]
+LATER_PYTHONS: Final = ("3.12", "3.13", "3.14")
+
+# Here every line and branch is a rule. Elsewhere some only answer to other people's weather.
+WHOLLY_COVERED: Final = {"core", "codec", "turns", "projections", "log"}
+PERCENT_ELSEWHERE_MIN: Final = 90
+
+# What a user may leave out, so what `import lash_es` may not need.
+OPTIONAL: Final = ("pydantic", "pydantic_ai", "typer", "rich", "psycopg", "hypothesis", "pytest")
+
+
+def run(*words: str | Path, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    """Run a command and keep what it prints, on whichever stream."""
+    return subprocess.run(
+        [str(word) for word in words],
+        cwd=cwd,
+        # Otherwise pyright asks the network whether a newer pyright exists.
+        env=os.environ | {"PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"},
+        check=False,
+        text=True,
+        errors="replace",
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+
+
+def command(*words: str | Path, cwd: Path = ROOT) -> Check:
+    """Make a check of a command: what it printed is what is wrong, if its exit status says so."""
+
+    def check() -> str:
+        done = run(*words, cwd=cwd)
+        if done.returncode == 0:
+            return ""
+        return f"$ {shlex.join(map(str, words))}\n{done.stdout}exit status {done.returncode}"
+
+    return check
+
+
+def module(name: str, *words: str | Path) -> Check:
+    """Make a check of a tool that is installed beside this interpreter."""
+    return command(PYTHON, "-m", name, *words)
+
+
+def first_problem(*checks: Check) -> str:
+    """Run checks that build on each other, as far as they hold."""
+    return next(filter(None, (check() for check in checks)), "")
+
+
+def coverage_floors() -> str:
+    """Put together what all processes of the tests have run, and compare it floor by floor."""
+    with tempfile.TemporaryDirectory() as scratch:
+        written = Path(scratch) / "coverage.json"
+        problem = first_problem(
+            module("coverage", "combine"), module("coverage", "json", "-o", written)
+        )
+        if problem:
+            return problem
+        problems = floors_too_low(json.loads(written.read_text("utf-8"))["files"])
+    if problems:
+        problems.append(run(PYTHON, "-m", "coverage", "report").stdout)
+    return "\n".join(problems)
+
+
+def floors_too_low(files: Mapping[str, Measured]) -> list[str]:
+    """Say which floor is below its threshold; floors do not lend each other coverage."""
+    covered, counted = Counter[str](), Counter[str]()
+    for path, file in files.items():
+        inside = PurePath(path).parts[1:]
+        floor = inside[0] if len(inside) > 1 else "top"
+        summary = file["summary"]
+        covered[floor] += summary["covered_lines"] + summary["covered_branches"]
+        counted[floor] += summary["num_statements"] + summary["num_branches"]
+    return [
+        f"{floor}: {100 * covered[floor] / counted[floor]:.2f} % covered, expected {expected} %"
+        for floor in sorted(counted)
+        if 100 * covered[floor] < counted[floor] * (expected := percent_min(floor))
+    ]
+
+
+def percent_min(floor: str) -> int:
+    return 100 if floor in WHOLLY_COVERED else PERCENT_ELSEWHERE_MIN
+
+
+def no_cover_marks() -> str:
+    """Compare the marks in the package with the list of those that have a reason."""
+    listed = (ROOT / "tests" / "no_cover.txt").read_text("utf-8")
+    sources = {
+        path.relative_to(ROOT).as_posix(): path.read_text("utf-8")
+        for path in sorted((ROOT / "lash_es").rglob("*.py"))
+    }
+    return "\n".join(mark_problems(sources, listed))
+
+
+def mark_problems(sources: Mapping[str, str], listed: str) -> list[str]:
+    """Say which marks are not listed, which entries have no mark, which are where none may be."""
+    reasons: dict[tuple[str, str], str] = {}
+    for entry in listed.splitlines():
+        if entry.strip() and not entry.startswith("#"):
+            # The line between may itself hold a bar, so it is what both ends leave over.
+            path, rest = entry.split(" | ", 1)
+            line, reason = rest.rsplit(" | ", 1)
+            reasons[path, line] = reason.strip()
+    marked = {
+        (path, line.strip())
+        for path, source in sources.items()
+        for line in source.splitlines()
+        if re.search(r"#\s*pragma:\s*no\s*(cover|branch)", line)
+    }
+    return [
+        *(f"no reason listed: {path} | {line}" for path, line in sorted(marked - reasons.keys())),
+        *(f"no longer marked: {path} | {line}" for path, line in sorted(reasons.keys() - marked)),
+        *(
+            f"none in the core: {path} | {line}"
+            for path, line in sorted(marked)
+            if "/core/" in path
+        ),
+        *(f"an empty reason: {path} | {line}" for (path, line), why in reasons.items() if not why),
+    ]
+
+
+def optional_libraries_loaded(statement: str = "import lash_es") -> str:
+    """Run a statement where the optional libraries *are* installed; name those it loads."""
+    answer = f"' '.join(name for name in {OPTIONAL} if name in sys.modules) or None"
+    return command(PYTHON, "-c", f"{statement}\nimport sys\nsys.exit({answer})")()
+
+
+def base_install() -> str:
+    """Install without extras, at the oldest versions we allow, and run the core's tests there."""
+    with tempfile.TemporaryDirectory() as name:
+        scratch = Path(name)
+        venv.create(scratch / "venv")
+        python = scratch / "venv" / ("Scripts" if os.name == "nt" else "bin") / "python"
+        (scratch / "floors.txt").write_text("\n".join(floor_versions()), "utf-8")
+        # The tests are copied away from the package, so that they meet the installed one.
+        shutil.copytree(ROOT / "tests", scratch / "away" / "tests")
+        shutil.copy(ROOT / "pyproject.toml", scratch / "away")
+        pip = (PYTHON, "-m", "pip", "--python", python)
+        install = (*pip, "install", "--quiet", "--constraint", scratch / "floors.txt")
+        return first_problem(
+            command(*install, str(ROOT)),
+            command(python, "-c", "import lash_es", cwd=scratch),
+            command(*install, f"{ROOT}[verify]"),
+            command(python, "-m", "pytest", "tests/core", cwd=scratch / "away"),
+        )
+
+
+def floor_versions() -> list[str]:
+    """Turn each ``name>=floor,<ceiling`` of a base install and the kit into ``name==floor``."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    pins = [*project["dependencies"], *project["optional-dependencies"]["verify"]]
+    return [re.sub(r">=([\w.]+),.*", r"==\1", pin) for pin in pins]
+
+
+def wheels_for(version: str) -> Check:
+    """Make a check that every dependency has a wheel for a Python that is not run here."""
+    words = ("install", "--dry-run", "--ignore-installed", "--only-binary=:all:", "--quiet")
+    # Nothing is written to the target; pip asks for one because the version is not its own.
+    return module("pip", *words, "--python-version", version, "--target", "unused", ".[dev]")
+
+
+STATIC: Final[Mapping[str, Check]] = {
+    "format": module("ruff", "format", "--check", "."),
+    "ruff": module("ruff", "check", "--output-format", "concise", "."),
+    "imports": command(Path(PYTHON).with_name("lint-imports"), "--no-logo"),
+    "mypy": module("mypy", *SOURCES),
+    # The project is named, since pyright would prefer a pyrightconfig.json of any folder above.
+    "pyright": module("pyright", "--project", "pyproject.toml", "--pythonpath", PYTHON),
+}
+FAST: Final[Mapping[str, Check]] = {"core tests": module("pytest", "tests/core")}
+TESTS: Final[Mapping[str, Check]] = {
+    "forget old coverage": module("coverage", "erase"),
+    "tests": module("coverage", "run", "-m", "pytest"),
+    "coverage": coverage_floors,
+    "no cover": no_cover_marks,
+}
+BASE: Final[Mapping[str, Check]] = {
+    "loads nothing optional": optional_libraries_loaded,
+    "base install": base_install,
+}
+TYPES_LATER: Final[Mapping[str, Check]] = {
+    f"mypy {version}": module("mypy", "--python-version", version, *SOURCES)
+    for version in LATER_PYTHONS
+}
+WHEELS: Final[Mapping[str, Check]] = {f"wheels {v}": wheels_for(v) for v in LATER_PYTHONS}
+
+LANES: Final[Mapping[str, tuple[str, Mapping[str, Check]]]] = {
+    "static": ("format, lint, floors and types", STATIC),
+    "fast": ("the rules of the core, in seconds", FAST),
+    "base": ("an install without extras, at the oldest versions we allow", BASE),
+    "wheels": ("every dependency has wheels for later Pythons", WHEELS),
+    "ci": ("what every change has to pass", {**STATIC, **TYPES_LATER, **TESTS, **BASE, **WHEELS}),
+}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the lane that is named, or list them."""
+    match arguments:
+        case [lane] if lane in LANES:
+            failed = [name for name, check in LANES[lane][1].items() if not passes(name, check)]
+            print(f"{lane}: " + (f"FAILED: {', '.join(failed)}" if failed else "all is well"))
+            return 1 if failed else 0
+        case _:
+            for lane, (purpose, checks) in LANES.items():
+                print(f"{lane:8}{purpose}: {', '.join(checks)}")
+            return 2 if arguments else 0
+
+
+def passes(name: str, check: Check) -> bool:
+    """Run one check and give it its line."""
+    started = time.monotonic()
+    problem = check()
+    verdict = "FAILED" if problem else "ok"
+    print(f"{verdict:7}{time.monotonic() - started:7.1f} s  {name}", flush=True)
+    if problem:
+        print(problem, flush=True)
+    return not problem
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,367 @@
+"""
+The specification on one page: what every command comes to in every kind of state.
+
+The tables are written by hand, computed from the code, and compared as text. A cell says which fact
+is recorded, or which error refuses (``!``); of a fence that is not the live lease it says why
+(``!fence: ...``). ``-`` is nothing: the wish is fulfilled, or a race is lost, and the receipt says
+which.
+
+Every command comes from Alice, under the first lease, at time 100; the turn is called t1. Where a
+lease ran out, it is later.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import get_args
+
+from attrs import frozen
+
+from lash_es.core.commands import (
+    AbandonTurnInputClaim,
+    AcquireLease,
+    CancelTurnInput,
+    ClaimTurnInputs,
+    Command,
+    CommitTurn,
+    ConfigureSession,
+    ContinueTurn,
+    DeleteSession,
+    EndTurn,
+    EnqueueTurnInput,
+    OpenSession,
+    ParkSession,
+    ReleaseLease,
+    RenewLease,
+    RequestEffect,
+    SettleEffect,
+    StartTurn,
+    WithClaim,
+    WithInput,
+)
+from lash_es.core.errors import CommandRejected, SessionExecutionLeaseExpired
+from lash_es.core.events import Event, SessionParked, SessionTombstoned
+from lash_es.core.ids import EffectId, TurnId
+from lash_es.core.ingress import NextTurn
+from lash_es.core.outcomes import EffectOutcome, Finished, Stopped, StopReason
+from lash_es.core.policy import ModelSpec, SessionPolicy
+from lash_es.verify.spec import given
+from tests.core.examples import (
+    ALICE,
+    ANSWER,
+    ANSWERED,
+    ASK,
+    ASKING,
+    BATCH_DONE,
+    BEGUN,
+    BOBS_FENCE,
+    CALLING,
+    CALLS_AT,
+    CLAIM,
+    CLAIMED,
+    COMMITTED,
+    DRAINING,
+    E1,
+    E2,
+    E4,
+    FENCE,
+    HELLO,
+    I1,
+    I3,
+    IDLE,
+    LATER_MS,
+    LEASED,
+    PENDING,
+    POLICY,
+    REPLIED,
+    RETURNED,
+    SESSION,
+    TTL_MS,
+    TURN,
+    acquired,
+    call,
+    requested,
+    started,
+)
+
+
+@frozen
+class Scene:
+    """A kind of state. What a turn asks for next, and what it waits for, have names that count up."""
+
+    history: tuple[Event, ...]
+    now_ms: int = 100
+    next_effect: EffectId = E1
+    open_effect: EffectId = E1
+    outcome: EffectOutcome = ANSWERED
+
+
+LEFT_BEHIND = (*CLAIMED, started(), requested(E1, ASK))
+
+SCENES = {
+    "NotOpened": Scene(()),
+    "idle": Scene(IDLE),
+    "parked": Scene((*IDLE, SessionParked(at_ms=90))),
+    "Deleted": Scene((*IDLE, SessionTombstoned(at_ms=90))),
+    "leased": Scene(LEASED),
+    "input waits": Scene(PENDING),
+    "input claimed": Scene(CLAIMED),
+    "input in a turn": Scene(DRAINING),
+    "turn begun": Scene(BEGUN),
+    "model asked": Scene(ASKING, next_effect=E2),
+    "model answered": Scene(ANSWER, next_effect=E2),
+    "model wants tools": Scene(REPLIED, next_effect=E2),
+    "tools asked": Scene(CALLING, next_effect=E4, open_effect=E2, outcome=RETURNED),
+    "tools answered": Scene(BATCH_DONE, next_effect=E4),
+    "turn committed": Scene(COMMITTED),
+    # Of the last two, a claim and a turn with an open effect are what the owner left behind.
+    "lease ran out": Scene(LEFT_BEHIND, next_effect=E2, now_ms=LATER_MS),
+    "another's lease": Scene(
+        (*LEFT_BEHIND, acquired(BOBS_FENCE, at_ms=LATER_MS)), next_effect=E2, now_ms=LATER_MS
+    ),
+}
+TABLES = (
+    ("NotOpened", "idle", "parked", "Deleted"),
+    ("leased", "input waits"),
+    ("input claimed", "turn committed"),
+    ("turn begun", "model asked", "model answered"),
+    ("model wants tools", "tools asked", "tools answered"),
+    ("input in a turn", "lease ran out", "another's lease"),
+)
+
+OTHER = SessionPolicy(provider_id="offline", model=ModelSpec(model_id="m2"))
+RAN_OUT = Stopped(reason=StopReason.RUNTIME_ERROR)
+T2 = TurnId("t2")
+
+ROWS: dict[str, Callable[[Scene], Command]] = {
+    "OpenSession": lambda s: OpenSession(now_ms=s.now_ms, session_id=SESSION, policy=POLICY),
+    "OpenSession, new model": lambda s: OpenSession(
+        now_ms=s.now_ms, session_id=SESSION, policy=OTHER
+    ),
+    "ConfigureSession": lambda s: ConfigureSession(now_ms=s.now_ms, policy=OTHER),
+    "ParkSession": lambda s: ParkSession(now_ms=s.now_ms),
+    "DeleteSession": lambda s: DeleteSession(now_ms=s.now_ms),
+    "AcquireLease": lambda s: AcquireLease(
+        now_ms=s.now_ms, owner=ALICE, token="token", ttl_ms=TTL_MS
+    ),
+    "RenewLease": lambda s: RenewLease(now_ms=s.now_ms, fence=FENCE, ttl_ms=TTL_MS),
+    "ReleaseLease": lambda s: ReleaseLease(now_ms=s.now_ms, fence=FENCE),
+    "EnqueueTurnInput": lambda s: EnqueueTurnInput(
+        now_ms=s.now_ms, input_id=I3, source_key="k", ingress=NextTurn(), body=HELLO
+    ),
+    "ClaimTurnInputs": lambda s: ClaimTurnInputs(
+        now_ms=s.now_ms, fence=FENCE, token="claim-token", inputs_max=64
+    ),
+    "AbandonTurnInputClaim": lambda s: AbandonTurnInputClaim(
+        now_ms=s.now_ms, claim_id=CLAIM, token="claim-token"
+    ),
+    "CancelTurnInput": lambda s: CancelTurnInput(now_ms=s.now_ms, input_id=I1),
+    "StartTurn": lambda s: StartTurn(
+        now_ms=s.now_ms, fence=FENCE, turn_id=TURN, source=WithInput(body=HELLO)
+    ),
+    "StartTurn, t2": lambda s: StartTurn(
+        now_ms=s.now_ms, fence=FENCE, turn_id=T2, source=WithInput(body=HELLO)
+    ),
+    "StartTurn, t2, claim": lambda s: StartTurn(
+        now_ms=s.now_ms,
+        fence=FENCE,
+        turn_id=T2,
+        source=WithClaim(claim_id=CLAIM, token="claim-token"),
+    ),
+    "ContinueTurn": lambda s: ContinueTurn(now_ms=s.now_ms, fence=FENCE, turn_id=TURN),
+    "RequestEffect, model": lambda s: RequestEffect(
+        now_ms=s.now_ms, fence=FENCE, turn_id=TURN, effect_id=s.next_effect, request=ASK
+    ),
+    "RequestEffect, tool": lambda s: RequestEffect(
+        now_ms=s.now_ms,
+        fence=FENCE,
+        turn_id=TURN,
+        effect_id=s.next_effect,
+        request=call(0, CALLS_AT),
+    ),
+    "SettleEffect": lambda s: SettleEffect(
+        now_ms=s.now_ms,
+        fence=FENCE,
+        turn_id=TURN,
+        effect_id=s.open_effect,
+        outcome=s.outcome,
+        body=HELLO,
+    ),
+    "CommitTurn": lambda s: CommitTurn(
+        now_ms=s.now_ms, fence=FENCE, turn_id=TURN, outcome=Finished()
+    ),
+    "EndTurn": lambda s: EndTurn(now_ms=s.now_ms, fence=FENCE, turn_id=TURN, outcome=RAN_OUT),
+}
+
+MATRIX = """
+                       | NotOpened       | idle              | parked            | Deleted
+OpenSession            | SessionOpened   | -                 | -                 | !SessionDeleted
+OpenSession, new model | SessionOpened   | SessionConfigured | SessionConfigured | !SessionDeleted
+ConfigureSession       | !SessionNotOpen | SessionConfigured | SessionConfigured | !SessionDeleted
+ParkSession            | !SessionNotOpen | SessionParked     | -                 | !SessionDeleted
+DeleteSession          | !SessionNotOpen | SessionTombstoned | SessionTombstoned | !SessionDeleted
+AcquireLease           | !SessionNotOpen | LeaseAcquired     | LeaseAcquired     | !SessionDeleted
+RenewLease             | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
+ReleaseLease           | !SessionNotOpen | -                 | -                 | !SessionDeleted
+EnqueueTurnInput       | !SessionNotOpen | TurnInputEnqueued | TurnInputEnqueued | !SessionDeleted
+ClaimTurnInputs        | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
+AbandonTurnInputClaim  | !SessionNotOpen | -                 | -                 | !SessionDeleted
+CancelTurnInput        | !SessionNotOpen | -                 | -                 | !SessionDeleted
+StartTurn              | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
+StartTurn, t2          | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
+StartTurn, t2, claim   | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
+ContinueTurn           | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
+RequestEffect, model   | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
+RequestEffect, tool    | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
+SettleEffect           | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
+CommitTurn             | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
+EndTurn                | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
+
+                       | leased                    | input waits
+OpenSession            | -                         | -
+OpenSession, new model | SessionConfigured         | SessionConfigured
+ConfigureSession       | SessionConfigured         | SessionConfigured
+ParkSession            | SessionParked             | SessionParked
+DeleteSession          | SessionTombstoned         | SessionTombstoned
+AcquireLease           | LeaseRenewed              | LeaseRenewed
+RenewLease             | LeaseRenewed              | LeaseRenewed
+ReleaseLease           | LeaseReleased             | LeaseReleased
+EnqueueTurnInput       | TurnInputEnqueued         | TurnInputEnqueued
+ClaimTurnInputs        | -                         | TurnInputsClaimed
+AbandonTurnInputClaim  | -                         | -
+CancelTurnInput        | -                         | TurnInputCancelled
+StartTurn              | TurnStarted               | TurnStarted
+StartTurn, t2          | TurnStarted               | TurnStarted
+StartTurn, t2, claim   | !TurnInputClaimSuperseded | !TurnInputClaimSuperseded
+ContinueTurn           | !TurnNotOpen              | !TurnNotOpen
+RequestEffect, model   | !TurnNotOpen              | !TurnNotOpen
+RequestEffect, tool    | !TurnNotOpen              | !TurnNotOpen
+SettleEffect           | !TurnNotOpen              | !TurnNotOpen
+CommitTurn             | !TurnNotOpen              | !TurnNotOpen
+EndTurn                | !TurnNotOpen              | !TurnNotOpen
+
+                       | input claimed           | turn committed
+OpenSession            | -                       | -
+OpenSession, new model | SessionConfigured       | SessionConfigured
+ConfigureSession       | SessionConfigured       | SessionConfigured
+ParkSession            | SessionParked           | SessionParked
+DeleteSession          | SessionTombstoned       | SessionTombstoned
+AcquireLease           | LeaseRenewed            | LeaseRenewed
+RenewLease             | LeaseRenewed            | LeaseRenewed
+ReleaseLease           | LeaseReleased           | LeaseReleased
+EnqueueTurnInput       | TurnInputEnqueued       | TurnInputEnqueued
+ClaimTurnInputs        | -                       | -
+AbandonTurnInputClaim  | TurnInputClaimAbandoned | -
+CancelTurnInput        | -                       | -
+StartTurn              | TurnStarted             | -
+StartTurn, t2          | TurnStarted             | TurnStarted
+StartTurn, t2, claim   | TurnStarted             | !TurnInputClaimSuperseded
+ContinueTurn           | !TurnNotOpen            | !TurnNotOpen
+RequestEffect, model   | !TurnNotOpen            | !TurnNotOpen
+RequestEffect, tool    | !TurnNotOpen            | !TurnNotOpen
+SettleEffect           | !TurnNotOpen            | !TurnNotOpen
+CommitTurn             | !TurnNotOpen            | !TurnNotOpen
+EndTurn                | !TurnNotOpen            | !TurnNotOpen
+
+                       | turn begun            | model asked           | model answered
+OpenSession            | -                     | -                     | -
+OpenSession, new model | SessionConfigured     | SessionConfigured     | SessionConfigured
+ConfigureSession       | SessionConfigured     | SessionConfigured     | SessionConfigured
+ParkSession            | SessionParked         | SessionParked         | SessionParked
+DeleteSession          | SessionTombstoned     | SessionTombstoned     | SessionTombstoned
+AcquireLease           | LeaseRenewed          | LeaseRenewed          | LeaseRenewed
+RenewLease             | LeaseRenewed          | LeaseRenewed          | LeaseRenewed
+ReleaseLease           | LeaseReleased         | LeaseReleased         | LeaseReleased
+EnqueueTurnInput       | TurnInputEnqueued     | TurnInputEnqueued     | TurnInputEnqueued
+ClaimTurnInputs        | -                     | -                     | -
+AbandonTurnInputClaim  | -                     | -                     | -
+CancelTurnInput        | -                     | -                     | -
+StartTurn              | -                     | -                     | -
+StartTurn, t2          | !TurnInProgress       | !TurnInProgress       | !TurnInProgress
+StartTurn, t2, claim   | !TurnInProgress       | !TurnInProgress       | !TurnInProgress
+ContinueTurn           | -                     | TurnContinued         | -
+RequestEffect, model   | EffectRequested       | !EffectRequestRefused | EffectRequested
+RequestEffect, tool    | !EffectRequestRefused | !EffectRequestRefused | !EffectRequestRefused
+SettleEffect           | !EffectNotOpen        | EffectSettled         | !EffectNotOpen
+CommitTurn             | TurnCommitted         | !EffectsUnsettled     | TurnCommitted
+EndTurn                | TurnEnded             | !EffectsUnsettled     | TurnEnded
+
+                       | model wants tools     | tools asked           | tools answered
+OpenSession            | -                     | -                     | -
+OpenSession, new model | SessionConfigured     | SessionConfigured     | SessionConfigured
+ConfigureSession       | SessionConfigured     | SessionConfigured     | SessionConfigured
+ParkSession            | SessionParked         | SessionParked         | SessionParked
+DeleteSession          | SessionTombstoned     | SessionTombstoned     | SessionTombstoned
+AcquireLease           | LeaseRenewed          | LeaseRenewed          | LeaseRenewed
+RenewLease             | LeaseRenewed          | LeaseRenewed          | LeaseRenewed
+ReleaseLease           | LeaseReleased         | LeaseReleased         | LeaseReleased
+EnqueueTurnInput       | TurnInputEnqueued     | TurnInputEnqueued     | TurnInputEnqueued
+ClaimTurnInputs        | -                     | -                     | -
+AbandonTurnInputClaim  | -                     | -                     | -
+CancelTurnInput        | -                     | -                     | -
+StartTurn              | -                     | -                     | -
+StartTurn, t2          | !TurnInProgress       | !TurnInProgress       | !TurnInProgress
+StartTurn, t2, claim   | !TurnInProgress       | !TurnInProgress       | !TurnInProgress
+ContinueTurn           | -                     | TurnContinued         | -
+RequestEffect, model   | !EffectRequestRefused | !EffectRequestRefused | EffectRequested
+RequestEffect, tool    | EffectRequested       | !EffectRequestRefused | !EffectRequestRefused
+SettleEffect           | !EffectNotOpen        | EffectSettled         | !EffectNotOpen
+CommitTurn             | TurnCommitted         | !EffectsUnsettled     | TurnCommitted
+EndTurn                | TurnEnded             | !EffectsUnsettled     | TurnEnded
+
+                       | input in a turn       | lease ran out           | another's lease
+OpenSession            | -                     | -                       | -
+OpenSession, new model | SessionConfigured     | SessionConfigured       | SessionConfigured
+ConfigureSession       | SessionConfigured     | SessionConfigured       | SessionConfigured
+ParkSession            | SessionParked         | SessionParked           | SessionParked
+DeleteSession          | SessionTombstoned     | SessionTombstoned       | SessionTombstoned
+AcquireLease           | LeaseRenewed          | LeaseAcquired           | -
+RenewLease             | LeaseRenewed          | !fence: expired         | !fence: superseded
+ReleaseLease           | LeaseReleased         | LeaseReleased           | -
+EnqueueTurnInput       | TurnInputEnqueued     | TurnInputEnqueued       | TurnInputEnqueued
+ClaimTurnInputs        | -                     | !fence: expired         | !fence: superseded
+AbandonTurnInputClaim  | -                     | TurnInputClaimAbandoned | TurnInputClaimAbandoned
+CancelTurnInput        | -                     | TurnInputCancelled      | TurnInputCancelled
+StartTurn              | !TurnIdConflict       | !fence: expired         | !fence: superseded
+StartTurn, t2          | !TurnInProgress       | !fence: expired         | !fence: superseded
+StartTurn, t2, claim   | !TurnInProgress       | !fence: expired         | !fence: superseded
+ContinueTurn           | -                     | !fence: expired         | !fence: superseded
+RequestEffect, model   | EffectRequested       | !fence: expired         | !fence: superseded
+RequestEffect, tool    | !EffectRequestRefused | !fence: expired         | !fence: superseded
+SettleEffect           | !EffectNotOpen        | !fence: expired         | !fence: superseded
+CommitTurn             | TurnCommitted         | !fence: expired         | !fence: superseded
+EndTurn                | TurnEnded             | !fence: expired         | !fence: superseded
+"""
+
+
+def cell(scene: Scene, command: Command) -> str:
+    found = given(*scene.history, bodies=[HELLO]).when(command).found
+    if isinstance(found, SessionExecutionLeaseExpired):
+        return f"!fence: {found.reason.removeprefix('the lease is ')}"
+    if isinstance(found, CommandRejected):
+        return f"!{type(found).__name__}"
+    return ", ".join(type(event).__name__ for event in found) or "-"
+
+
+def table(names: Sequence[str]) -> str:
+    columns = [["", *ROWS]]
+    columns += [[name, *(cell(SCENES[name], row(SCENES[name])) for row in ROWS.values())] for name in names]
+    widths = [max(map(len, column)) for column in columns]
+    lines = zip(*columns, strict=True)
+    return "\n".join(
+        " | ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    )
+
+
+def test_every_command_comes_to_what_is_written_here() -> None:
+    assert "\n\n".join(table(names) for names in TABLES).splitlines() == MATRIX.strip("\n").splitlines()
+
+
+def test_the_matrix_names_every_command() -> None:
+    commands = {type(row(scene)) for row in ROWS.values() for scene in SCENES.values()}
+
+    assert commands == set(get_args(Command))
+    assert {name.split(",")[0] for name in ROWS} == {kind.__name__ for kind in get_args(Command)}
+
+
+def test_the_matrix_shows_every_scene_once() -> None:
+    assert sorted(name for names in TABLES for name in names) == sorted(SCENES)
