@@ -55,11 +55,11 @@ class DirectoryUnusable(LashError):
     path: str
     reason: str
 
-    def summary(self) -> str:
+    def _summary(self) -> str:
         """Say which path it is and why it will not do."""
         return f"cannot use {self.path!r} as the directory: {self.reason}"
 
-    __str__ = summary
+    __str__ = _summary
 
 
 @define(kw_only=True)
@@ -69,11 +69,11 @@ class ToolRefused(LashError):
     asked: str
     reason: str
 
-    def summary(self) -> str:
+    def _summary(self) -> str:
         """Say what was asked for and why it is refused."""
         return f'"{shown_name(self.asked)}": {self.reason}'
 
-    __str__ = summary
+    __str__ = _summary
 
 
 @frozen(kw_only=True)

@@ -1,9 +1,9 @@
 """
 Cursors: a place in a session's log, as text that hosts keep and never look into.
 
-A cursor is ``(version, seq)``: after the first ``version`` facts and the activity up to ``seq`` that followed
-them. As text it is ``les1.`` + 16 hex digits of version + 8 of seq + ``.`` + base64url of the session id: of fixed
-width within a session, hence sortable, and good in a URL.
+A cursor is ``(version, seq)``: after the first ``version`` facts and the activity up to ``seq``
+that followed them. As text it is ``les1.`` + 16 hex digits of version + 8 of seq + ``.`` +
+base64url of the session id: of fixed width within a session, hence sortable, and good in a URL.
 """
 
 import base64
@@ -27,14 +27,18 @@ class MalformedCursor(LashError):
     reason: str
     terminal_by_kind: ClassVar[bool] = True
 
-    def summary(self) -> str:
+    def _summary(self) -> str:
         return f"malformed cursor: {self.reason}"
 
 
 @total_ordering
 @frozen(repr=False, order=False)
 class SessionCursor:
-    """A place in a session's log. Equality, order, hash and ``str()``; ``repr`` hides the content."""
+    """
+    A place in a session's log.
+
+    Equality, order, hash and ``str()``; ``repr`` hides the content.
+    """
 
     session_id: SessionId
     version: Version

@@ -16,14 +16,17 @@ class StoredDataError(LashError):
 
 @define(kw_only=True)
 class CorruptHistory(StoredDataError):
-    """A fact is altered, missing, inserted, out of order, or one that no rule would have written."""
+    """
+    A fact is altered, missing, inserted, out of order, or one that no rule would have written.
+    """
 
     session_id: str
     position: Position
     reason: str
 
-    def summary(self) -> str:
-        return f"corrupt history: session {self.session_id!r}, position {self.position}: {self.reason}"
+    def _summary(self) -> str:
+        where = f"session {self.session_id!r}, position {self.position}"
+        return f"corrupt history: {where}: {self.reason}"
 
 
 @define(kw_only=True)
@@ -35,7 +38,7 @@ class CorruptBody(StoredDataError):
     ordinal: int
     reason: str
 
-    def summary(self) -> str:
+    def _summary(self) -> str:
         return (
             f"corrupt body: session {self.session_id!r}, position {self.position}, "
             f"body {self.ordinal}: {self.reason}"
@@ -51,7 +54,7 @@ class WrittenByNewerVersion(StoredDataError):
     name: str
     schema_version: int
 
-    def summary(self) -> str:
+    def _summary(self) -> str:
         return (
             f"session {self.session_id!r}, position {self.position} holds {self.name!r} version "
             f"{self.schema_version}, which a newer version of lash_es wrote"
@@ -65,7 +68,7 @@ class UnencodableValue(LashError):
     what: str
     reason: str
 
-    def summary(self) -> str:
+    def _summary(self) -> str:
         return f"{self.what} cannot be stored: {self.reason}"
 
 
@@ -76,5 +79,5 @@ class UndecodableValue(StoredDataError):
     what: str
     reason: str
 
-    def summary(self) -> str:
+    def _summary(self) -> str:
         return f"{self.what} cannot be read: {self.reason}"

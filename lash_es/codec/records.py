@@ -1,10 +1,13 @@
 """
 Record format 1: a fact as it is stored (ADR 0003).
 
-1. A *header* is canonical JSON: who, where, when, why, the control payload, and for each body a commitment.
-2. A record's digest is SHA-256(``lash-es/1`` + the digest before + header bytes); the first one's before is zeros.
+1. A *header* is canonical JSON: who, where, when, why, the control payload, and for each body a
+   commitment.
+2. A record's digest is SHA-256(``lash-es/1`` + the digest before + header bytes); the first one's
+   before is zeros.
 3. On load the stored bytes are hashed, never re-encoded.
-4. ``state`` of a stored event is digest + header, so that a changed byte is found at its own position.
+4. ``state`` of a stored event is digest + header, so that a changed byte is found at its own
+   position.
 """
 
 import hashlib
@@ -46,7 +49,11 @@ class Record:
 
 @frozen(kw_only=True)
 class Header:
-    """A header, read. ``recorded_at_ms`` never falls; ``generation`` is the owner's, none if no owner wrote it."""
+    """
+    A header, read.
+
+    ``recorded_at_ms`` never falls; ``generation`` is the owner's, none if no owner wrote it.
+    """
 
     stream: StreamId
     position: Position
@@ -76,7 +83,9 @@ def chain_digest(before: bytes, header: bytes) -> bytes:
 def encode_records(
     stream: StreamId, first: Position, before: bytes, append_id: AppendId, facts: Sequence[Caused]
 ) -> tuple[Record, ...]:
-    """Encode facts that follow the record with digest ``before``; the first gets position ``first``."""
+    """
+    Encode facts that follow the record with digest ``before``; the first gets position ``first``.
+    """
     records: list[Record] = []
     for position, fact in enumerate(facts, start=first):
         name, _ = EVENT_NAMES[type(fact.event)]

@@ -1,5 +1,6 @@
 """
-Values to plain values and back: cattrs with precompiled hooks, explicit tags, unknown keys refused.
+Values to plain values and back: cattrs with precompiled hooks, explicit tags, unknown keys
+refused.
 
 Unstructured values are what JSON has: no floats in headers, bytes as base64 in bodies. Decoding
 never guesses, and neither does encoding: a clock that tells 1.5 ms would make a fact unreadable.
@@ -81,7 +82,9 @@ def _is_tuple(kind: object) -> bool:
 
 
 def _tuple_hook(kind: object, converter: BaseConverter) -> StructureHook:
-    """Structure a tuple from a list only: cattrs would take a text for the tuple of its letters."""
+    """
+    Structure a tuple from a list only: cattrs would take a text for the tuple of its letters.
+    """
     element = get_args(kind)[0]
     hook = converter.get_structure_hook(element)
 
@@ -109,10 +112,12 @@ def to_plain(value: object) -> dict[str, object]:
 
 
 def from_plain(plain: Mapping[str, object], kind: type[_T], what: str) -> _T:
-    """Turn plain values into the attrs value they promise to be; ``what`` names it in the error."""
+    """
+    Turn plain values into the attrs value they promise to be; ``what`` names it in the error.
+    """
     try:
         return _CONVERTER.structure(plain, kind)
-    except Exception as cause:  # noqa: BLE001 - whatever cattrs or a class raises, the shape is wrong
+    except Exception as cause:
         raise UndecodableValue(
             what=what, reason=f"{type(cause).__name__}: {cause}"[:300]
         ) from cause

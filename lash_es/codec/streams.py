@@ -15,7 +15,11 @@ _ESCAPE: Final = re.compile(r"%([0-9a-f]{2})")
 
 @frozen
 class StreamId:
-    """One session's stream. A namespace is 1 to 63 of ``a-z 0-9 _ -``; a session id is any text."""
+    """
+    One session's stream.
+
+    A namespace is 1 to 63 of ``a-z 0-9 _ -``; a session id is any text.
+    """
 
     namespace: str
     session_id: SessionId

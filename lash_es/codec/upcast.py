@@ -1,8 +1,9 @@
 """
-What older stored shapes become: one pure step per version, applied in order until the shape is today's.
+What older stored shapes become: one pure step per version, applied in order until the shape is
+today's.
 
-A step is keyed by wire name and the version it reads. There is none yet: every shape is at version 1.
-A name or version that is newer than today's is ``WrittenByNewerVersion``, not corrupt.
+A step is keyed by wire name and the version it reads. There is none yet: every shape is at version
+1. A name or version that is newer than today's is ``WrittenByNewerVersion``, not corrupt.
 """
 
 from collections.abc import Callable, Mapping

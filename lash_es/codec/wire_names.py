@@ -1,8 +1,9 @@
 """
-Every name that is stored, written by hand: renaming a class touches no log, and no two names ever collide.
+Every name that is stored, written by hand: renaming a class touches no log, and no two names ever
+collide.
 
-A name is never reused for another meaning. The number is the schema version that is written now; older ones
-are read through ``upcast.py`` for ever.
+A name is never reused for another meaning. The number is the schema version that is written now;
+older ones are read through ``upcast.py`` for ever.
 """
 
 from collections.abc import Mapping

@@ -1,7 +1,9 @@
 """
-Activity: what is shown while it happens and superseded by a fact. It is pruned freely, and never folded.
+Activity: what is shown while it happens and superseded by a fact. It is pruned freely, and never
+folded.
 
-``attempt`` tells a subscriber that an effect was begun anew: its text replaces that of the attempt before.
+``attempt`` tells a subscriber that an effect was begun anew: its text replaces that of the attempt
+before.
 """
 
 from typing import TypeAlias

@@ -1,8 +1,8 @@
 """
 What the world owes a session: the effects that were requested and have no outcome.
 
-The live path and crash recovery are the same: fold, then do the agenda. An outcome that is recorded is never
-asked for twice, since a settled effect is not on it.
+The live path and crash recovery are the same: fold, then do the agenda. An outcome that is
+recorded is never asked for twice, since a settled effect is not on it.
 """
 
 from lash_es.core.effects import Effect

@@ -1,9 +1,9 @@
 """
 Bodies: content that the log commits to and the fold never reads.
 
-A command brings a ``NewBody``, salt and all; the event that follows holds its ``Commitment``; the store
-keeps bytes and salt apart from the header, so that erasing them breaks no digest. The salted digest is
-SHA-256(salt || plaintext), taken before compression and encryption (ADR 0003).
+A command brings a ``NewBody``, salt and all; the event that follows holds its ``Commitment``; the
+store keeps bytes and salt apart from the header, so that erasing them breaks no digest. The salted
+digest is SHA-256(salt || plaintext), taken before compression and encryption (ADR 0003).
 """
 
 import hashlib
@@ -61,7 +61,10 @@ class RecordedBody:
     commitment: Commitment
 
     def holds(self, new: NewBody, salts: Mapping[BodyRef, bytes]) -> bool:
-        """Tell whether new content is this body's, under the stored salt; an erased body equals anything."""
+        """
+        Tell whether new content is this body's, under the stored salt; an erased body equals
+        anything.
+        """
         salt = salts.get(self.ref)
         return salt is None or salted_digest(salt, new.content) == self.commitment.digest
 

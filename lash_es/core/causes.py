@@ -1,4 +1,7 @@
-"""Which earlier fact a fact follows from: recorded in its header, so that blame is a lookup and not a guess."""
+"""
+Which earlier fact a fact follows from: recorded in its header, so that blame is a lookup and not a
+guess.
+"""
 
 from lash_es.core.events import (
     EffectRequested,

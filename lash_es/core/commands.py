@@ -1,8 +1,8 @@
 """
 Every request, in the imperative. A command may be refused; then nothing was written.
 
-Time and ids arrive inside: ``now_ms`` is the store's clock, ids and salts are minted by the runtime. What only
-the holder of the lease may do carries its ``fence``.
+Time and ids arrive inside: ``now_ms`` is the store's clock, ids and salts are minted by the
+runtime. What only the holder of the lease may do carries its ``fence``.
 """
 
 from typing import TypeAlias
@@ -51,7 +51,11 @@ class DeleteSession:
 
 @frozen(kw_only=True)
 class AcquireLease:
-    """Take the lease if it is free or run out; extend it if it is mine. ``token`` is used if it is taken."""
+    """
+    Take the lease if it is free or run out; extend it if it is mine.
+
+    ``token`` is used if it is taken.
+    """
 
     now_ms: int
     owner: LeaseOwner
@@ -201,7 +205,11 @@ OwnerCommand: TypeAlias = (
     | EndTurn
     | RenewLease
 )
-"""What is refused without the live lease. ``ReleaseLease`` is not: a stale release does nothing, silently."""
+"""
+What is refused without the live lease.
+
+``ReleaseLease`` is not: a stale release does nothing, silently.
+"""
 
 Command: TypeAlias = (
     OpenSession
@@ -218,7 +226,9 @@ Command: TypeAlias = (
 
 
 def new_bodies(command: Command) -> tuple[NewBody, ...]:
-    """Return the content that the command brings, to be stored beside the facts that commit to it."""
+    """
+    Return the content that the command brings, to be stored beside the facts that commit to it.
+    """
     match command:
         case EnqueueTurnInput():
             return (command.body,)

@@ -1,8 +1,10 @@
 """
 The index of every rule. ``decide(state, command, known)`` refuses, or says what is to be recorded.
 
-1. It changes nothing, reads no clock and draws nothing at random: times and ids are in the command.
-2. A command that finds its wish fulfilled, or lost a race, records nothing; the receipt says which.
+1. It changes nothing, reads no clock and draws nothing at random: times and ids are in the
+   command.
+2. A command that finds its wish fulfilled, or lost a race, records nothing; the receipt says
+   which.
 3. A time never falls: a command from a slower clock is decided at the time of the last fact.
 4. What only an owner may do is refused unless its fence is the live lease, whatever the store.
 """
@@ -129,7 +131,7 @@ def decide(state: State, command: Command, known: Known = NOTHING_KNOWN) -> _Eve
             assert_never(state)
 
 
-def _decide_open(session: Open, command: Command, known: Known) -> _Events:  # noqa: C901, PLR0911, PLR0912 - a table of every rule
+def _decide_open(session: Open, command: Command, known: Known) -> _Events:
     now_ms = max(command.now_ms, session.at_ms)
     match command:
         case SettleEffect():
@@ -189,7 +191,9 @@ def _reopen(session: Open, command: OpenSession, now_ms: int, limits: Limits) ->
 
 
 def _reconciled(recorded: SessionPolicy, wanted: SessionPolicy) -> SessionPolicy:
-    """The host's word wins, but the recorded provider stays: a different one fails the first turn."""
+    """
+    The host's word wins, but the recorded provider stays: a different one fails the first turn.
+    """
     return SessionPolicy(
         provider_id=recorded.provider_id or wanted.provider_id,
         model=wanted.model,
@@ -269,7 +273,11 @@ def _renew(session: Open, command: RenewLease, now_ms: int) -> _Events:
 
 
 def _release(session: Open, command: ReleaseLease, now_ms: int) -> _Events:
-    """A stale release is a silent no-op: it never clears another's lease. An expired own one is cleared."""
+    """
+    A stale release is a silent no-op: it never clears another's lease.
+
+    An expired own one is cleared.
+    """
     reason = leases.mismatch(session.lease, command.fence, now_ms)
     if reason is not None and reason != "expired":
         return ()
@@ -304,7 +312,9 @@ def _enqueue(session: Open, command: EnqueueTurnInput, now_ms: int, known: Known
 def _is_resubmission(
     session: Open, command: EnqueueTurnInput, source_key: str, known: Known
 ) -> bool:
-    """Tell whether the key names this very input; another content or ingress under it is a conflict."""
+    """
+    Tell whether the key names this very input; another content or ingress under it is a conflict.
+    """
     entry = known.source_key(source_key)
     if entry is None:
         return False
@@ -335,7 +345,10 @@ def _claim(session: Open, command: ClaimTurnInputs, now_ms: int, limits: Limits)
 
 
 def is_held(session: Open, entry: PendingInput, now_ms: int) -> bool:
-    """Tell whether a live claim, or the open turn, holds the input: no one else may take or cancel it."""
+    """
+    Tell whether a live claim, or the open turn, holds the input: no one else may take or cancel
+    it.
+    """
     turn = session.turn
     if isinstance(turn, OpenTurn) and entry.input_id in turn.input_ids:
         return True
@@ -403,7 +416,10 @@ def _start(session: Open, command: StartTurn, now_ms: int, known: Known) -> _Eve
 
 
 def _is_known_turn(session: Open, command: StartTurn, known: Known) -> bool:
-    """Tell whether the turn was started before, with this very input; with another one it is a conflict."""
+    """
+    Tell whether the turn was started before, with this very input; with another one it is a
+    conflict.
+    """
     entry = known.turn(command.turn_id)
     if entry is None:
         return False
@@ -465,7 +481,10 @@ def _request(session: Open, command: RequestEffect, now_ms: int) -> _Events:
 
 
 def _why_not(turn: OpenTurn, request: EffectRequest) -> str | None:
-    """Say why the request does not follow from where the turn stands: one reply, or its calls, each once."""
+    """
+    Say why the request does not follow from where the turn stands: one reply, or its calls, each
+    once.
+    """
     step = turn.step
     if isinstance(request, ModelCall):
         if isinstance(step, Replied) and step.outcome.tool_calls:
@@ -496,9 +515,7 @@ def _settle(session: Open, command: SettleEffect, now_ms: int, limits: Limits) -
     _require_body(command.body, limits)
     if isinstance(command.outcome, ModelReplied):
         calls_count = len(command.outcome.tool_calls)
-        _require_within(
-            "tool_calls_per_reply_max", calls_count, limits.tool_calls_per_reply_max
-        )
+        _require_within("tool_calls_per_reply_max", calls_count, limits.tool_calls_per_reply_max)
     settled = EffectSettled(
         at_ms=now_ms,
         generation=session.lease.generation,

@@ -1,4 +1,8 @@
-"""Work that a turn asks the world for. A request is recorded before it starts, its outcome on arrival."""
+"""
+Work that a turn asks the world for.
+
+A request is recorded before it starts, its outcome on arrival.
+"""
 
 from typing import TypeAlias
 
@@ -17,7 +21,11 @@ class ModelCall:
 
 @frozen(kw_only=True)
 class ToolCall:
-    """Run a tool. The arguments are in the reply that asked: ``ordinal`` is the call's place among its calls."""
+    """
+    Run a tool.
+
+    The arguments are in the reply that asked: ``ordinal`` is the call's place among its calls.
+    """
 
     call_id: CallId
     tool: str
@@ -30,7 +38,11 @@ EffectRequest: TypeAlias = ModelCall | ToolCall
 
 @frozen(kw_only=True)
 class Effect:
-    """An effect that waits for its outcome. ``attempt`` counts from 1 and rises with each takeover."""
+    """
+    An effect that waits for its outcome.
+
+    ``attempt`` counts from 1 and rises with each takeover.
+    """
 
     effect_id: EffectId
     request: EffectRequest

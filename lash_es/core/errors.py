@@ -22,11 +22,11 @@ What can go wrong, in one closed hierarchy.
     │   ├── QueueFull                too many inputs wait
     │   ├── LimitExceeded            something is larger than its named limit
     │   └── BlankValue               a name is blank
-    ├── ImpossibleEvent              a fact that no rule would have written (becomes CorruptHistory)
-    └── StorageError                 (``lash_es.log.errors``)
+    ├── ImpossibleEvent              a fact that no rule would have written (becomes
+    CorruptHistory) └── StorageError                 (``lash_es.log.errors``)
 
-An error carries fields, and says what was asked, what was found and what was expected. A lost race that a
-caller meets on a good day is a receipt (``receipts.py``) and not an error.
+An error carries fields, and says what was asked, what was found and what was expected. A lost race
+that a caller meets on a good day is a receipt (``receipts.py``) and not an error.
 """
 
 from typing import ClassVar
@@ -38,7 +38,11 @@ from lash_es.core.ids import EffectId, Generation, InputId, TurnId
 
 
 class LashError(Exception):
-    """Whatever this library raises on purpose. Compare by type and fields; ``str()`` is for people."""
+    """
+    Whatever this library raises on purpose.
+
+    Compare by type and fields; ``str()`` is for people.
+    """
 
     retryable_by_kind: ClassVar[bool] = False
     terminal_by_kind: ClassVar[bool] = False
@@ -63,6 +67,9 @@ class LashError(Exception):
 
     def summary(self) -> str:
         """Say what is wrong in one clause."""
+        return self._summary()
+
+    def _summary(self) -> str:
         return type(self).__name__
 
     def __str__(self) -> str:
@@ -87,7 +94,7 @@ class SessionNotOpen(CommandRejected):
 
     command: str
 
-    def summary(self) -> str:
+    def _summary(self) -> str:
         return f"cannot {self.command}: the session is not opened, expected an open one"
 
 
@@ -98,7 +105,7 @@ class SessionDeleted(CommandRejected):
     session_id: str
     terminal_by_kind: ClassVar[bool] = True
 
-    def summary(self) -> str:
+    def _summary(self) -> str:
         return f"session {self.session_id!r} was deleted and its id is never used again"
 
 
@@ -110,7 +117,7 @@ class StoreSessionMismatch(CommandRejected):
     requested: str
     terminal_by_kind: ClassVar[bool] = True
 
-    def summary(self) -> str:
+    def _summary(self) -> str:
         return f"asked for session {self.requested!r}, found {self.loaded!r}"
 
 
@@ -123,10 +130,11 @@ class SessionExecutionLeaseExpired(CommandRejected):
     current_generation: Generation
     reason: str
 
-    def summary(self) -> str:
+    def _summary(self) -> str:
         return (
             f"the fence of generation {self.presented_generation} does not hold the lease of "
-            f"session {self.session_id!r}: {self.reason}, current generation {self.current_generation}"
+            f"session {self.session_id!r}: {self.reason}, "
+            f"current generation {self.current_generation}"
         )
 
 
@@ -138,7 +146,7 @@ class SourceKeyConflict(CommandRejected):
     source_key: str
     existing_input_id: InputId
 
-    def summary(self) -> str:
+    def _summary(self) -> str:
         return (
             f"source key {self.source_key!r} already names input {self.existing_input_id!r}, "
             f"whose content or ingress differs"
@@ -152,7 +160,7 @@ class InputIdConflict(CommandRejected):
     session_id: str
     input_id: InputId
 
-    def summary(self) -> str:
+    def _summary(self) -> str:
         return f"input {self.input_id!r} waits already, expected an id that was never used"
 
 
@@ -163,7 +171,7 @@ class TurnInputClaimSuperseded(CommandRejected):
     session_id: str
     claim_id: str
 
-    def summary(self) -> str:
+    def _summary(self) -> str:
         return f"claim {self.claim_id!r} is not held under the current lease generation"
 
 
@@ -174,7 +182,7 @@ class TurnIdConflict(CommandRejected):
     session_id: str
     turn_id: TurnId
 
-    def summary(self) -> str:
+    def _summary(self) -> str:
         return f"turn {self.turn_id!r} was already run with another input"
 
 
@@ -186,7 +194,7 @@ class TurnInProgress(CommandRejected):
     requested_turn_id: TurnId
     open_turn_id: TurnId
 
-    def summary(self) -> str:
+    def _summary(self) -> str:
         return f"cannot start turn {self.requested_turn_id!r}: turn {self.open_turn_id!r} is open"
 
 
@@ -198,7 +206,7 @@ class TurnNotOpen(CommandRejected):
     requested_turn_id: TurnId
     open_turn_id: TurnId | None
 
-    def summary(self) -> str:
+    def _summary(self) -> str:
         return f"turn {self.requested_turn_id!r} is not open (open: {self.open_turn_id!r})"
 
 
@@ -208,7 +216,7 @@ class EffectNotOpen(CommandRejected):
 
     effect_id: EffectId
 
-    def summary(self) -> str:
+    def _summary(self) -> str:
         return f"effect {self.effect_id!r} waits for no outcome"
 
 
@@ -219,20 +227,24 @@ class EffectRequestRefused(CommandRejected):
     effect_id: EffectId
     reason: str
 
-    def summary(self) -> str:
+    def _summary(self) -> str:
         return f"effect {self.effect_id!r} cannot be requested: {self.reason}"
 
 
 @define(kw_only=True)
 class EffectOutcomeMismatch(CommandRejected):
-    """The outcome is of another kind than the effect: ``runtime_effect_wrong_outcome`` in the seed."""
+    """
+    The outcome is of another kind than the effect: ``runtime_effect_wrong_outcome`` in the seed.
+    """
 
     effect_id: EffectId
     requested: str
     outcome: str
 
-    def summary(self) -> str:
-        return f"effect {self.effect_id!r} is a {self.requested}, which cannot end as {self.outcome}"
+    def _summary(self) -> str:
+        return (
+            f"effect {self.effect_id!r} is a {self.requested}, which cannot end as {self.outcome}"
+        )
 
 
 @define(kw_only=True)
@@ -242,7 +254,7 @@ class EffectsUnsettled(CommandRejected):
     turn_id: TurnId
     effect_ids: tuple[EffectId, ...]
 
-    def summary(self) -> str:
+    def _summary(self) -> str:
         return f"turn {self.turn_id!r} still waits for {len(self.effect_ids)} effect(s)"
 
 
@@ -253,7 +265,7 @@ class QueueFull(CommandRejected):
     limit: str
     allowed: int
 
-    def summary(self) -> str:
+    def _summary(self) -> str:
         return f"the queue is full: {self.allowed} inputs wait, the limit {self.limit}"
 
 
@@ -265,7 +277,7 @@ class LimitExceeded(CommandRejected):
     found: int
     allowed: int
 
-    def summary(self) -> str:
+    def _summary(self) -> str:
         return f"{self.limit}: found {self.found}, at most {self.allowed} allowed"
 
 
@@ -275,24 +287,29 @@ class BlankValue(CommandRejected):
 
     field: str
 
-    def summary(self) -> str:
+    def _summary(self) -> str:
         return f"{self.field} is blank, expected at least one character"
 
 
 @define(kw_only=True)
 class ImpossibleEvent(LashError):
-    """A fact that no rule would have written here; a fold of stored facts turns it into ``CorruptHistory``."""
+    """
+    A fact that no rule would have written here; a fold of stored facts turns it into
+    ``CorruptHistory``.
+    """
 
     event: str
     found: str
     expected: str
 
-    def summary(self) -> str:
+    def _summary(self) -> str:
         return f"{self.event} cannot follow: found {self.found}, expected {self.expected}"
 
 
 def impossible(event: object, *, found: object, expected: object) -> ImpossibleEvent:
-    """Build the error from the event itself; texts are cut, so that no body's content rides along."""
-    return ImpossibleEvent(event=type(event).__name__, found=str(found)[:200], expected=str(expected)[:200])
-
-
+    """
+    Build the error from the event itself; texts are cut, so that no body's content rides along.
+    """
+    return ImpossibleEvent(
+        event=type(event).__name__, found=str(found)[:200], expected=str(expected)[:200]
+    )

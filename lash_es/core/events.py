@@ -2,8 +2,8 @@
 Every fact, in the past tense.
 
 Each has ``at_ms`` (epoch milliseconds, never falling within a stream). What an owner wrote has the
-``generation`` of its lease. Content is in bodies, committed to by ``bodies``; everything here is control data,
-small and free of what a person said. Facts are grouped by the slice that folds them.
+``generation`` of its lease. Content is in bodies, committed to by ``bodies``; everything here is
+control data, small and free of what a person said. Facts are grouped by the slice that folds them.
 """
 
 from typing import TypeAlias
@@ -157,7 +157,11 @@ TurnOrigin: TypeAlias = DirectInput | DrainedInputs
 
 @frozen(kw_only=True)
 class TurnStarted:
-    """A turn was accepted; it keeps the policy of this moment. ``model_calls_max`` bounds its model calls."""
+    """
+    A turn was accepted; it keeps the policy of this moment.
+
+    ``model_calls_max`` bounds its model calls.
+    """
 
     at_ms: int
     generation: Generation
@@ -169,7 +173,9 @@ class TurnStarted:
 
 @frozen(kw_only=True)
 class TurnContinued:
-    """A driver goes on with a turn that was left; whatever was in flight is now on its next attempt."""
+    """
+    A driver goes on with a turn that was left; whatever was in flight is now on its next attempt.
+    """
 
     at_ms: int
     generation: Generation
@@ -202,10 +208,11 @@ class EffectSettled:
 @frozen(kw_only=True)
 class TurnCommitted:
     """
-    The turn is part of the history: its nodes, its usage, and the inputs that it settles, together or not at all.
+    The turn is part of the history: its nodes, its usage, and the inputs that it settles, together
+    or not at all.
 
-    ``parent`` is the commit that holds the leaf these nodes follow. Inputs in ``deferred_input_ids`` wanted
-    into this turn and missed it.
+    ``parent`` is the commit that holds the leaf these nodes follow. Inputs in
+    ``deferred_input_ids`` wanted into this turn and missed it.
     """
 
     at_ms: int
@@ -257,7 +264,9 @@ OpenEvent: TypeAlias = (
     | SessionParked
     | SessionTombstoned
 )
-"""What can happen to an open session; the most frequent first, since a match tries them in turn."""
+"""
+What can happen to an open session; the most frequent first, since a match tries them in turn.
+"""
 
 Event: TypeAlias = SessionOpened | OpenEvent
 

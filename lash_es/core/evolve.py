@@ -1,11 +1,14 @@
 """
-START HERE: the index of every change. ``evolve(state, event)`` applies a fact, ``fold`` applies many.
+START HERE: the index of every change. ``evolve(state, event)`` applies a fact, ``fold`` applies
+many.
 
 1. Nothing else changes a session: no clock, no randomness, no I/O, and bodies are never read.
-2. An arm names the slices that a fact changes; how they change is in the slice, under the event's name.
+2. An arm names the slices that a fact changes; how they change is in the slice, under the event's
+   name.
 3. Only this file changes two slices at once.
 4. Whatever the owner writes extends its lease.
-5. A fact that no rule would have written here raises ``ImpossibleEvent``; a stored one is corrupt history.
+5. A fact that no rule would have written here raises ``ImpossibleEvent``; a stored one is corrupt
+   history.
 """
 
 from collections.abc import Iterable
@@ -47,7 +50,7 @@ from lash_es.core.turns import NO_TURN, OpenTurn, Turn
 
 
 def fold(events: Iterable[Event], state: State = NOT_OPENED) -> State:
-    """Apply the facts in order; ``fold(a + b) == fold(b, fold(a))``, which is all that a snapshot is."""
+    """Apply the facts in order. That this may be split anywhere is all that a snapshot is."""
     for event in events:
         state = evolve(state, event)
     return state
@@ -70,7 +73,7 @@ def evolve(state: State, event: Event) -> State:
             assert_never(state)
 
 
-def _evolve_open(session: Open, event: OpenEvent) -> State:  # noqa: C901, PLR0911, PLR0912 - a table of every change
+def _evolve_open(session: Open, event: OpenEvent) -> State:
     here = Position(session.version)
     match event:
         case EffectRequested():

@@ -22,7 +22,8 @@ class Leaf:
 @frozen(kw_only=True)
 class Head:
     """
-    Where the history stands. ``revision`` counts commits; ``last_usage`` is of the last turn that used tokens.
+    Where the history stands. ``revision`` counts commits; ``last_usage`` is of the last turn that
+    used tokens.
     """
 
     revision: Revision
@@ -41,7 +42,11 @@ class UsageKey:
 
 @frozen(kw_only=True)
 class Ledger:
-    """Tokens used, summed by source and model, in the order of first use. Ended turns count: the tokens were spent."""
+    """
+    Tokens used, summed by source and model, in the order of first use.
+
+    Ended turns count: the tokens were spent.
+    """
 
     rows: Mapping[UsageKey, TokenUsage]
 

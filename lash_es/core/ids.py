@@ -1,4 +1,6 @@
-"""Names of things: every identifier has a type of its own, so that two of them cannot be swapped."""
+"""
+Names of things: every identifier has a type of its own, so that two of them cannot be swapped.
+"""
 
 from typing import NewType
 

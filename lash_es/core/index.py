@@ -1,8 +1,10 @@
 """
-Which index entries a fact makes: what is keyed by the past, written with the facts, equal to their fold.
+Which index entries a fact makes: what is keyed by the past, written with the facts, equal to their
+fold.
 """
 
 from lash_es.core.bodies import RecordedBody
+from lash_es.core.errors import impossible
 from lash_es.core.events import (
     Event,
     TurnCommitted,
@@ -12,7 +14,6 @@ from lash_es.core.events import (
     TurnStarted,
     body_ref,
 )
-from lash_es.core.errors import impossible
 from lash_es.core.ids import InputId, Position
 from lash_es.core.inputs import PendingInput
 from lash_es.core.known import (
@@ -31,7 +32,10 @@ IndexRow = tuple[IndexKey, IndexEntry]
 
 
 def index_rows(before: State, event: Event) -> tuple[IndexRow, ...]:
-    """List the entries that the fact writes or rewrites; ``before`` is the state that it is applied to."""
+    """
+    List the entries that the fact writes or rewrites; ``before`` is the state that it is applied
+    to.
+    """
     if not isinstance(before, Open):
         return ()
     here = Position(before.version)
@@ -42,20 +46,19 @@ def index_rows(before: State, event: Event) -> tuple[IndexRow, ...]:
             return (_settled(before, event.input_id, InputStatus.CANCELLED, here),)
         case TurnStarted():
             return (_started(event, here),)
-        case TurnCommitted():
-            done = (
-                _settled(before, input_id, InputStatus.COMPLETED, here)
-                for input_id in event.completed_input_ids
-            )
-            return (*done, _ended(before, here, is_committed=True))
-        case TurnEnded():
-            failed = (
-                _settled(before, input_id, InputStatus.FAILED, here)
-                for input_id in event.failed_input_ids
-            )
-            return (*failed, _ended(before, here, is_committed=False))
+        case TurnCommitted() | TurnEnded():
+            return _over(before, event, here)
         case _:
             return ()
+
+
+def _over(before: Open, event: TurnCommitted | TurnEnded, here: Position) -> tuple[IndexRow, ...]:
+    if isinstance(event, TurnCommitted):
+        status, settled_ids = InputStatus.COMPLETED, event.completed_input_ids
+    else:
+        status, settled_ids = InputStatus.FAILED, event.failed_input_ids
+    settled = (_settled(before, input_id, status, here) for input_id in settled_ids)
+    return (*settled, _ended(before, here, is_committed=isinstance(event, TurnCommitted)))
 
 
 def _enqueued(event: TurnInputEnqueued, here: Position) -> tuple[IndexRow, ...]:

@@ -17,7 +17,10 @@ class Boundary(Enum):
 
 @frozen
 class ActiveTurn:
-    """Into this turn, at a checkpoint not before ``min_boundary``; deferred to the next turn if it misses."""
+    """
+    Into this turn, at a checkpoint not before ``min_boundary``; deferred to the next turn if it
+    misses.
+    """
 
     turn_id: TurnId
     min_boundary: Boundary = Boundary.AFTER_WORK
@@ -29,3 +32,5 @@ class NextTurn:
 
 
 TurnInputIngress: TypeAlias = ActiveTurn | NextTurn
+
+NEXT_TURN = NextTurn()

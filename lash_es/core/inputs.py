@@ -1,8 +1,9 @@
 """
-Slice: pending turn input. What was enqueued and has not been settled, in the order of its sequence.
+Slice: pending turn input. What was enqueued and has not been settled, in the order of its
+sequence.
 
-A claim holds an input while its generation holds the lease, or while the open turn has taken it; settled
-inputs leave the state and are found in the index.
+A claim holds an input while its generation holds the lease, or while the open turn has taken it;
+settled inputs leave the state and are found in the index.
 """
 
 from collections.abc import Iterable, Mapping
@@ -83,7 +84,10 @@ def wanting_into(inputs: Inputs, turn_id: TurnId) -> tuple[InputId, ...]:
 
 
 def claim_name(first: PendingInput) -> ClaimId:
-    """Name a claim after its first input and how often that one was claimed: unique, and the same on every run."""
+    """
+    Name a claim after its first input and how often that one was claimed: unique, and the same on
+    every run.
+    """
     return ClaimId(f"tic:{first.sequence}:{first.claims_count + 1}")
 
 
@@ -108,7 +112,7 @@ def enqueued(inputs: Inputs, event: TurnInputEnqueued, position: Position) -> In
 def claimed(inputs: Inputs, event: TurnInputsClaimed) -> Inputs:
     """The listed inputs are held."""
     claim = Claim(claim_id=event.claim_id, token=event.token, generation=event.generation)
-    changes = []
+    changes: list[PendingInput] = []
     for input_id in event.input_ids:
         entry = _entry(inputs, input_id, event)
         changes.append(_changed(entry, claim=claim, claims_count=entry.claims_count + 1))
@@ -140,7 +144,7 @@ def returned_by_end(inputs: Inputs, event: TurnEnded) -> Inputs:
     """What the turn took waits again, one attempt older, unless it has failed too often."""
     for input_id in event.failed_input_ids:
         _entry(inputs, input_id, event)
-    older = []
+    older: list[PendingInput] = []
     for input_id in event.returned_input_ids:
         entry = _entry(inputs, input_id, event)
         older.append(_changed(entry, attempts=entry.attempts + 1))

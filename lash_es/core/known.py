@@ -1,9 +1,9 @@
 """
 What is keyed by the past, and arrives beside a command.
 
-State holds what is open. What became of an input, which input a source key names, how a turn ended: these are
-*index entries*, written with the facts that make them and read by the runtime when a command names them. They
-are valid because the append expects the version they were read at.
+State holds what is open. What became of an input, which input a source key names, how a turn
+ended: these are *index entries*, written with the facts that make them and read by the runtime
+when a command names them. They are valid because the append expects the version they were read at.
 """
 
 from collections.abc import Mapping
@@ -63,7 +63,11 @@ class InputEntry:
 
 @frozen(kw_only=True)
 class TurnEntry:
-    """A turn that was started, and where it ended. ``content`` is its direct input, none for a drained turn."""
+    """
+    A turn that was started, and where it ended.
+
+    ``content`` is its direct input, none for a drained turn.
+    """
 
     turn_id: TurnId
     started: Position
@@ -83,8 +87,8 @@ class Known:
     A body without a salt has been erased: any content counts as equal to it.
     """
 
-    entries: Mapping[IndexKey, IndexEntry] = Factory(dict)
-    salts: Mapping[BodyRef, bytes] = Factory(dict)
+    entries: Mapping[IndexKey, IndexEntry] = Factory(dict[IndexKey, IndexEntry])
+    salts: Mapping[BodyRef, bytes] = Factory(dict[BodyRef, bytes])
     limits: Limits = DEFAULT_LIMITS
 
     def source_key(self, key: str) -> SourceKeyEntry | None:
@@ -121,7 +125,9 @@ def names(command: Command) -> tuple[IndexKey, ...]:
 
 
 def follows(entry: IndexEntry) -> tuple[IndexKey, ...]:
-    """List the keys that an entry leads to: a source key's answer includes what became of its input."""
+    """
+    List the keys that an entry leads to: a source key's answer includes what became of its input.
+    """
     if isinstance(entry, SourceKeyEntry):
         return (IndexKey(IndexKind.INPUT, entry.input_id),)
     return ()

@@ -1,8 +1,8 @@
 """
 Slice: the session lease. Who may drive, since when, until when; the fencing number never falls.
 
-A holder is live while ``expires_at_ms > now``, strictly. Whatever an owner writes extends its lease, so a
-renewal is a fact only of an owner that was silent.
+A holder is live while ``expires_at_ms > now``, strictly. Whatever an owner writes extends its
+lease, so a renewal is a fact only of an owner that was silent.
 """
 
 from attrs import frozen
@@ -15,7 +15,11 @@ from lash_es.core.owners import Fence, LeaseOwner
 
 @frozen(kw_only=True)
 class Holder:
-    """Who holds the lease. ``token`` proves it together with the owner's incarnation and the generation."""
+    """
+    Who holds the lease.
+
+    ``token`` proves it together with the owner's incarnation and the generation.
+    """
 
     owner: LeaseOwner
     token: str

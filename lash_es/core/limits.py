@@ -1,11 +1,18 @@
-"""Every named bound, with its default. A refusal names the limit, what was asked and what is allowed."""
+"""
+Every named bound, with its default.
+
+A refusal names the limit, what was asked and what is allowed.
+"""
 
 from attrs import frozen
 
 
 @frozen(kw_only=True)
 class Limits:
-    """Bounds that a host may change; sizes in bytes or characters, counts in items, times in milliseconds."""
+    """
+    Bounds that a host may change; sizes in bytes or characters, counts in items, times in
+    milliseconds.
+    """
 
     session_id_chars_max: int = 512
     source_key_chars_max: int = 512

@@ -1,8 +1,9 @@
 """
 What a transcript is made of, and what passes between a session, a model and a tool.
 
-These values live in *bodies*: the log commits to them by digest and the fold never reads them. What a
-provider needs to see again in its next request (ids, thinking signatures) travels as ``ProviderMark``.
+These values live in *bodies*: the log commits to them by digest and the fold never reads them.
+What a provider needs to see again in its next request (ids, thinking signatures) travels as
+``ProviderMark``.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +14,9 @@ from attrs import field, frozen
 
 from lash_es.core.ids import CallId
 
-JsonValue: TypeAlias = "None | bool | int | float | str | Sequence[JsonValue] | Mapping[str, JsonValue]"
+JsonValue: TypeAlias = (
+    "bool | int | float | str | Sequence[JsonValue] | Mapping[str, JsonValue] | None"
+)
 JsonObject: TypeAlias = Mapping[str, JsonValue]
 
 
@@ -69,7 +72,11 @@ class ReasoningPart:
 
 @frozen(kw_only=True)
 class ToolCallPart:
-    """A call that a model asks for. ``arguments`` is the JSON text as the model wrote it, valid or not."""
+    """
+    A call that a model asks for.
+
+    ``arguments`` is the JSON text as the model wrote it, valid or not.
+    """
 
     call_id: CallId
     tool: str
@@ -133,7 +140,11 @@ InputItem: TypeAlias = TextItem | ImageItem
 
 @frozen(kw_only=True)
 class TurnInput:
-    """What a person, or a program in their place, says to a session. Neighbouring texts join without a separator."""
+    """
+    What a person, or a program in their place, says to a session.
+
+    Neighbouring texts join without a separator.
+    """
 
     items: tuple[InputItem, ...] = ()
 
@@ -145,7 +156,11 @@ class TurnInput:
 
 @frozen(kw_only=True)
 class TokenUsage:
-    """Tokens by bucket, in counts. ``output`` includes ``reasoning_output``; ``input`` excludes both caches."""
+    """
+    Tokens by bucket, in counts.
+
+    ``output`` includes ``reasoning_output``; ``input`` excludes both caches.
+    """
 
     input_tokens: int = 0
     output_tokens: int = 0
@@ -155,7 +170,9 @@ class TokenUsage:
 
     @property
     def total_tokens(self) -> int:
-        """All that was read, written and cached; reasoning is part of output and not added again."""
+        """
+        All that was read, written and cached; reasoning is part of output and not added again.
+        """
         return (
             self.input_tokens
             + self.output_tokens
@@ -168,9 +185,13 @@ class TokenUsage:
             input_tokens=self.input_tokens + other.input_tokens,
             output_tokens=self.output_tokens + other.output_tokens,
             cache_read_input_tokens=self.cache_read_input_tokens + other.cache_read_input_tokens,
-            cache_write_input_tokens=self.cache_write_input_tokens + other.cache_write_input_tokens,
+            cache_write_input_tokens=self.cache_write_input_tokens
+            + other.cache_write_input_tokens,
             reasoning_output_tokens=self.reasoning_output_tokens + other.reasoning_output_tokens,
         )
+
+
+NO_TOKENS = TokenUsage()
 
 
 class FinishReason(Enum):
@@ -186,11 +207,15 @@ class FinishReason(Enum):
 
 @frozen(kw_only=True)
 class ModelReply:
-    """One answer of a model, whole. ``usage_is_estimated`` marks counts that no provider reported."""
+    """
+    One answer of a model, whole.
+
+    ``usage_is_estimated`` marks counts that no provider reported.
+    """
 
     parts: tuple[ReplyPart, ...]
     finish: FinishReason = FinishReason.STOP
-    usage: TokenUsage = TokenUsage()
+    usage: TokenUsage = NO_TOKENS
     usage_is_estimated: bool = False
     model: str | None = None
     response_id: str | None = None
@@ -221,7 +246,9 @@ class ToolSpec:
 
 @frozen(kw_only=True)
 class ModelRequest:
-    """Everything that one model call is made of; a pure function of the log and the tools at hand."""
+    """
+    Everything that one model call is made of; a pure function of the log and the tools at hand.
+    """
 
     model: str
     settings: JsonObject

@@ -26,7 +26,9 @@ class Finished:
 
 @frozen(kw_only=True)
 class Stopped:
-    """The turn stopped; ``code`` narrows the reason (``empty_response``, ``rate_limited``, ...)."""
+    """
+    The turn stopped; ``code`` narrows the reason (``empty_response``, ``rate_limited``, ...).
+    """
 
     reason: StopReason
     code: str | None = None
@@ -45,7 +47,11 @@ class ToolCallRef:
 
 @frozen(kw_only=True)
 class ModelReplied:
-    """A model answered; the reply is the fact's body. ``has_content``: it wrote text or reasoning."""
+    """
+    A model answered; the reply is the fact's body.
+
+    ``has_content``: it wrote text or reasoning.
+    """
 
     finish: FinishReason
     has_content: bool
@@ -60,7 +66,11 @@ class ToolReturned:
 
 @frozen(kw_only=True)
 class EffectFailed:
-    """The effect failed for good; the words are the fact's body. ``is_retryable``: the same call may work later."""
+    """
+    The effect failed for good; the words are the fact's body.
+
+    ``is_retryable``: the same call may work later.
+    """
 
     code: str
     is_retryable: bool
@@ -75,7 +85,10 @@ EffectOutcome: TypeAlias = ModelReplied | ToolReturned | EffectFailed | EffectCa
 
 
 class InputStatus(Enum):
-    """Where an input is in its life, in the seed's words; ``failed`` is ours: its turns kept ending without a commit."""
+    """
+    Where an input is in its life, in the seed's words; ``failed`` is ours: its turns kept ending
+    without a commit.
+    """
 
     PENDING_ACTIVE = "pending_active"
     DEFERRED_NEXT_TURN = "deferred_next_turn"

@@ -14,7 +14,10 @@ class Opaque:
 
 @frozen(kw_only=True)
 class LocalProcess:
-    """A process of one boot of one host; ``process_start`` tells it from a later one with the same pid."""
+    """
+    A process of one boot of one host; ``process_start`` tells it from a later one with the same
+    pid.
+    """
 
     host_id: str
     boot_id: str
@@ -40,7 +43,11 @@ class LeaseOwner:
 
 @frozen(kw_only=True)
 class Fence:
-    """What an owner shows with everything it writes. ``token`` is minted when the lease is acquired."""
+    """
+    What an owner shows with everything it writes.
+
+    ``token`` is minted when the lease is acquired.
+    """
 
     owner: LeaseOwner
     token: str

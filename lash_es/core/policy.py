@@ -1,4 +1,8 @@
-"""Slice: how a session wants to be run. The host's word at opening wins; the recorded provider stays recorded."""
+"""
+Slice: how a session wants to be run.
+
+The host's word at opening wins; the recorded provider stays recorded.
+"""
 
 from attrs import frozen
 
@@ -8,8 +12,8 @@ class ModelSpec:
     """
     Which model, and how to call it.
 
-    ``settings_json`` is the canonical JSON text of an object of settings (temperature and the like): text,
-    since header values hold no floating-point numbers.
+    ``settings_json`` is the canonical JSON text of an object of settings (temperature and the
+    like): text, since header values hold no floating-point numbers.
     """
 
     model_id: str
@@ -21,8 +25,8 @@ class SessionPolicy:
     """
     What a turn is run with; a turn keeps the policy that was recorded at its start.
 
-    ``max_turns`` bounds the model calls of one turn (none: only the limit does); ``instructions`` is the
-    system prompt.
+    ``max_turns`` bounds the model calls of one turn (none: only the limit does); ``instructions``
+    is the system prompt.
     """
 
     provider_id: str

@@ -87,7 +87,11 @@ CancelOutcome: TypeAlias = (
 
 @frozen
 class Acquired:
-    """The lease is mine. ``is_new``: under a new generation, so that earlier claims are superseded."""
+    """
+    The lease is mine.
+
+    ``is_new``: under a new generation, so that earlier claims are superseded.
+    """
 
     fence: Fence
     is_new: bool
@@ -121,7 +125,9 @@ TurnReceipt: TypeAlias = TurnOpen | TurnOver
 
 
 def enqueued(after: Open, command: EnqueueTurnInput, known: Known) -> TurnInputReceipt:
-    """Describe the input that the command made, or the one that its source key had named before."""
+    """
+    Describe the input that the command made, or the one that its source key had named before.
+    """
     entry = known.source_key(command.source_key or "")
     input_id = command.input_id if entry is None else entry.input_id
     pending = after.inputs.pending.get(input_id)
@@ -159,7 +165,9 @@ def settled(entry: InputEntry) -> TurnInputReceipt:
     )
 
 
-def cancelled(before: Open, input_id: InputId, known: Known, events: Sequence[Event]) -> CancelOutcome:
+def cancelled(
+    before: Open, input_id: InputId, known: Known, events: Sequence[Event]
+) -> CancelOutcome:
     """Say what became of a wish to cancel; ``before`` is the state that it was decided on."""
     pending = before.inputs.pending.get(input_id)
     if pending is not None:
@@ -179,7 +187,8 @@ def _diagnostics(session: Open, entry: PendingInput) -> ClaimDiagnostics | None:
     if entry.claim is None:
         return None
     lease = session.lease
-    # A claim that the open turn keeps may be older than the lease; its owner is then not the holder.
+    # A claim that the open turn keeps may be older than the lease; its owner is then not the
+    # holder.
     holder = lease.holder if entry.claim.generation == lease.generation else None
     return ClaimDiagnostics(
         claim_id=entry.claim.claim_id,

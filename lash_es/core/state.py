@@ -1,7 +1,8 @@
 """
 State: what is open. ``NotOpened | Open | Deleted``, folded from facts and from nothing else.
 
-Everything in it is bounded by a named limit; what is keyed by the past is in the index (``known.py``).
+Everything in it is bounded by a named limit; what is keyed by the past is in the index
+(``known.py``).
 """
 
 from typing import Final, TypeAlias
@@ -23,7 +24,11 @@ class NotOpened:
 
 @frozen(kw_only=True)
 class Open:
-    """A session that can be driven. ``version`` counts the facts folded; ``at_ms`` is the last one's time."""
+    """
+    A session that can be driven.
+
+    ``version`` counts the facts folded; ``at_ms`` is the last one's time.
+    """
 
     version: Version
     at_ms: int

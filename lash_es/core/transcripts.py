@@ -1,8 +1,8 @@
 """
 Nodes of a transcript as control data: who speaks, and which recorded bodies the words are made of.
 
-A message is never stored twice. What a person said is in the body of the fact that took it, what a model
-said in the body of the fact that settled the call; a node only points there (ADR 0005).
+A message is never stored twice. What a person said is in the body of the fact that took it, what a
+model said in the body of the fact that settled the call; a node only points there (ADR 0005).
 """
 
 from typing import TypeAlias

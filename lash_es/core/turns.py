@@ -1,8 +1,9 @@
 """
-Slice: the open turn. What it asked the world for, what came back, and the messages that it has made so far.
+Slice: the open turn. What it asked the world for, what came back, and the messages that it has
+made so far.
 
-``step`` says how far the protocol is; what follows from it is decided by the floor ``turns``. Messages are
-control data: who speaks and where the words are.
+``step`` says how far the protocol is; what follows from it is decided by the floor ``turns``.
+Messages are control data: who speaks and where the words are.
 """
 
 from collections.abc import Mapping
@@ -81,9 +82,9 @@ class OpenTurn:
     """
     A turn between its start and its end.
 
-    ``iteration`` counts the model calls that were followed by tools; ``effects`` holds what is unsettled, in
-    the order of the requests; ``results`` what came back of the current batch, by the ordinal of the call;
-    ``content`` is the direct input, none for a drained turn.
+    ``iteration`` counts the model calls that were followed by tools; ``effects`` holds what is
+    unsettled, in the order of the requests; ``results`` what came back of the current batch, by
+    the ordinal of the call; ``content`` is the direct input, none for a drained turn.
     """
 
     turn_id: TurnId
@@ -117,19 +118,28 @@ _NO_RESULTS: Mapping[int, ResultRef] = MappingProxyType({})
 
 
 def effect_name(turn: OpenTurn, ordinal: int = 0) -> EffectId:
-    """Name the turn's next effect, or one after it: deterministic, so that a rerun asks under the same names."""
+    """
+    Name the turn's next effect, or one after it: deterministic, so that a rerun asks under the
+    same names.
+    """
     return EffectId(f"{turn.turn_id}/{turn.effects_count + 1 + ordinal}")
 
 
 def node_name(turn_id: TurnId, ordinal: int) -> NodeId:
-    """Name a message of a turn, counted from 1; turn ids are used once, so the name is unique in the session."""
+    """
+    Name a message of a turn, counted from 1; turn ids are used once, so the name is unique in the
+    session.
+    """
     return NodeId(f"{turn_id}:m{ordinal}")
 
 
 def started(
     event: TurnStarted, position: Position, policy: SessionPolicy, drained: tuple[BodyRef, ...]
 ) -> OpenTurn:
-    """Begin with the input as the first message; ``drained`` are the bodies of the inputs that it took."""
+    """
+    Begin with the input as the first message; ``drained`` are the bodies of the inputs that it
+    took.
+    """
     own = (body_ref(position),) if isinstance(event.origin, DirectInput) else drained
     first = Node(
         node_id=node_name(event.turn_id, 1), role=Role.USER, source=FromInputs(bodies=own)
@@ -172,9 +182,7 @@ def requested(turn: OpenTurn, event: EffectRequested, position: Position) -> Ope
     """One more effect waits for its outcome."""
     if event.effect_id != effect_name(turn):
         raise impossible(event, found=event.effect_id, expected=effect_name(turn))
-    effect = Effect(
-        effect_id=event.effect_id, request=event.request, position=position, attempt=1
-    )
+    effect = Effect(effect_id=event.effect_id, request=event.request, position=position, attempt=1)
     effects = {**turn.effects, effect.effect_id: effect}
     return _changed(turn, position, effects=effects, effects_count=turn.effects_count + 1)
 
@@ -210,7 +218,9 @@ def _model_settled(
 def _model_replied(turn: OpenTurn, outcome: ModelReplied, position: Position) -> OpenTurn:
     reply = body_ref(position)
     says_something = outcome.has_content or outcome.tool_calls
-    nodes = _with_node(turn, Role.ASSISTANT, FromReply(body=reply)) if says_something else turn.nodes
+    nodes = (
+        _with_node(turn, Role.ASSISTANT, FromReply(body=reply)) if says_something else turn.nodes
+    )
     step = Replied(reply=reply, outcome=outcome)
     return _changed(turn, position, step=step, nodes=nodes, usage=turn.usage + outcome.usage)
 

@@ -1,1 +1,5 @@
-"""Edges to other ecosystems, one file each, behind an extra of its own. The model client is ``runtime/models.py``."""
+"""
+Edges to other ecosystems, one file each, behind an extra of its own.
+
+The model client is ``runtime/models.py``.
+"""

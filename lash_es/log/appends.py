@@ -1,8 +1,9 @@
 """
 What a store is asked to write, and what it answers.
 
-An append is all or nothing over all its streams. ``Unknown`` means that it may have happened: whoever appended
-reads from the expected version on and looks for its ``append_id``, before deciding again.
+An append is all or nothing over all its streams. ``Unknown`` means that it may have happened:
+whoever appended reads from the expected version on and looks for its ``append_id``, before
+deciding again.
 """
 
 from collections.abc import Iterable, Sequence
@@ -31,7 +32,10 @@ class StoredBody:
 
 @frozen(kw_only=True)
 class IndexRow:
-    """An index entry as a store keeps it: ``value`` is canonical JSON; a later row of the same key replaces it."""
+    """
+    An index entry as a store keeps it: ``value`` is canonical JSON; a later row of the same key
+    replaces it.
+    """
 
     key: IndexKey
     value: bytes
@@ -42,8 +46,9 @@ class StreamAppend:
     """
     Facts to add after the last one of a stream, with all that is written beside them.
 
-    ``records`` are at least one, dense from ``expected_version`` on (0: the stream is new). ``generation`` and
-    ``status`` are those of the state after the last record, kept in the head row.
+    ``records`` are at least one, dense from ``expected_version`` on (0: the stream is new).
+    ``generation`` and ``status`` are those of the state after the last record, kept in the head
+    row.
     """
 
     stream: StreamId
@@ -132,7 +137,10 @@ AppendResult: TypeAlias = Appended | Conflict | Unknown
 
 @frozen(kw_only=True)
 class ActivityAppended:
-    """Activity is written, after the fact at ``version - 1``; ``seq`` is the last one's, counted from 1."""
+    """
+    Activity is written, after the fact at ``version - 1``; ``seq`` is the last one's, counted from
+    1.
+    """
 
     version: Version
     seq: int

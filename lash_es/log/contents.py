@@ -1,4 +1,7 @@
-"""Reading what was said: bodies, checked against what their facts committed to; and the nodes of a transcript."""
+"""
+Reading what was said: bodies, checked against what their facts committed to; and the nodes of a
+transcript.
+"""
 
 from collections.abc import Iterable, Mapping
 from typing import TypeVar
@@ -29,7 +32,7 @@ def read_header(store: Store, stream: StreamId, position: Position) -> Header:
     for record in store.read(stream, position, 1):
         if record.position == position:
             return decode_header(stream, record)
-    raise CorruptHistory(session_id=stream.session_id, position=position, reason="missing")
+    raise _missing(stream, position)
 
 
 def read_content(store: Store, stream: StreamId, ref: BodyRef, kind: type[_C]) -> _C:
@@ -46,7 +49,11 @@ def read_content(store: Store, stream: StreamId, ref: BodyRef, kind: type[_C]) -
 def read_contents(
     store: Store, stream: StreamId, kinds: Mapping[BodyRef, type[Content]]
 ) -> dict[BodyRef, Content]:
-    """Read bodies, each expected to be of its kind. Cost: one query, and one for each fact that has one."""
+    """
+    Read bodies, each expected to be of its kind.
+
+    Cost: one query, and one for each fact that has one.
+    """
     stored = store.read_bodies(stream, tuple(kinds))
     return {
         ref: _decoded(read_header(store, stream, ref.position), ref, stored.get(ref), kind)
@@ -99,9 +106,13 @@ def read_events(
     while position <= last:
         page = store.read(stream, position, min(RECORDS_PER_PAGE, last - position + 1))
         if not page:
-            raise CorruptHistory(
-                session_id=stream.session_id, position=position, reason="missing"
-            )
+            raise _missing(stream, position)
         for record in page:
-            yield record.position, decode_event(decode_header(stream, record))
-        position = Position(page[-1].position + 1)
+            if record.position != position:
+                raise _missing(stream, position)
+            yield position, decode_event(decode_header(stream, record))
+            position = Position(position + 1)
+
+
+def _missing(stream: StreamId, position: Position) -> CorruptHistory:
+    return CorruptHistory(session_id=stream.session_id, position=position, reason="missing")

@@ -33,7 +33,9 @@ from lash_es.log.appends import IndexRow, StoredBody, StreamAppend
 
 @frozen(kw_only=True)
 class Folded:
-    """A stream as far as it was read: its state, and the digest that the next record is chained to."""
+    """
+    A stream as far as it was read: its state, and the digest that the next record is chained to.
+    """
 
     stream: StreamId
     state: State
@@ -53,7 +55,10 @@ def nothing_folded(stream: StreamId) -> Folded:
 def encode_append(
     before: Folded, events: Sequence[Event], bodies: Iterable[NewBody], append_id: AppendId
 ) -> tuple[StreamAppend, Folded]:
-    """Encode facts that follow ``before``; returns the append and the stream as it will be afterwards."""
+    """
+    Encode facts that follow ``before``; returns the append and the stream as it will be
+    afterwards.
+    """
     content = {body.commitment.digest: body for body in bodies}
     state = before.state
     facts: list[Caused] = []

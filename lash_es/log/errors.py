@@ -1,4 +1,8 @@
-"""What can be wrong with the place where streams are kept. Nothing that raises one of these was written."""
+"""
+What can be wrong with the place where streams are kept.
+
+Nothing that raises one of these was written.
+"""
 
 from typing import ClassVar
 
@@ -19,7 +23,7 @@ class StoreUnavailable(StorageError):
     reason: str
     terminal_by_kind: ClassVar[bool] = True
 
-    def summary(self) -> str:
+    def _summary(self) -> str:
         return f"cannot open the log at {self.where}: {self.reason}"
 
 
@@ -29,7 +33,7 @@ class StoreReadOnly(StorageError):
 
     where: str
 
-    def summary(self) -> str:
+    def _summary(self) -> str:
         return f"the log at {self.where} is read-only"
 
 
@@ -40,7 +44,7 @@ class StoreFull(StorageError):
     where: str
     reason: str
 
-    def summary(self) -> str:
+    def _summary(self) -> str:
         return f"no room left for the log at {self.where}: {self.reason}"
 
 
@@ -52,7 +56,7 @@ class StoreBusy(StorageError):
     waited_ms: int
     retryable_by_kind: ClassVar[bool] = True
 
-    def summary(self) -> str:
+    def _summary(self) -> str:
         return f"the log at {self.where} was locked for more than {self.waited_ms} ms"
 
 
@@ -63,7 +67,7 @@ class StoreFailed(StorageError):
     where: str
     reason: str
 
-    def summary(self) -> str:
+    def _summary(self) -> str:
         return f"the log at {self.where} failed: {self.reason}"
 
 
@@ -73,7 +77,7 @@ class StoreClosed(StorageError):
 
     where: str
 
-    def summary(self) -> str:
+    def _summary(self) -> str:
         return f"the log at {self.where} is closed"
 
 
@@ -86,7 +90,7 @@ class MalformedAppend(StorageError):
     positions: tuple[int, ...]
     terminal_by_kind: ClassVar[bool] = True
 
-    def summary(self) -> str:
+    def _summary(self) -> str:
         return (
             f"an append to session {self.session_id!r} must hold positions from "
             f"{self.expected_version} on without a gap, found {self.positions}"
@@ -100,21 +104,26 @@ class RepeatedStream(StorageError):
     session_id: str
     terminal_by_kind: ClassVar[bool] = True
 
-    def summary(self) -> str:
+    def _summary(self) -> str:
         return f"one call appends more than once to session {self.session_id!r}, expected once"
 
 
 @define(kw_only=True)
 class StoreFormatNewer(StorageError):
-    """The store is in a format that a newer version writes. Pairs are the record format and the tables' step."""
+    """
+    The store is in a format that a newer version writes.
+
+    Pairs are the record format and the tables' step.
+    """
 
     where: str
     found: tuple[int, int]
     known: tuple[int, int]
     terminal_by_kind: ClassVar[bool] = True
 
-    def summary(self) -> str:
+    def _summary(self) -> str:
         return (
-            f"the log at {self.where} is in record format {self.found[0]}, tables {self.found[1]}; "
+            f"the log at {self.where} is in record format {self.found[0]}, tables "
+            f"{self.found[1]}; "
             f"this version of lash_es knows up to {self.known[0]} and {self.known[1]}"
         )

@@ -1,8 +1,8 @@
 """
 Reading a stream: every record is hashed, checked and folded, in pages; nothing is trusted.
 
-An altered, removed, inserted or reordered fact is ``CorruptHistory`` at its position; a tail that was cut off
-disagrees with the head row, and so does one that was added.
+An altered, removed, inserted or reordered fact is ``CorruptHistory`` at its position; a tail that
+was cut off disagrees with the head row, and so does one that was added.
 """
 
 from collections.abc import Iterator
@@ -32,6 +32,7 @@ from lash_es.log.encoding import Folded, nothing_folded
 from lash_es.log.port import Store, StreamHead
 
 RECORDS_PER_PAGE: Final = 256
+FIRST: Final = Position(0)
 
 
 @frozen(kw_only=True)
@@ -49,7 +50,7 @@ class Fact:
 
 
 def read_facts(
-    store: Store, stream: StreamId, first: Position = Position(0), before: bytes = GENESIS
+    store: Store, stream: StreamId, first: Position = FIRST, before: bytes = GENESIS
 ) -> Iterator[Fact]:
     """
     Read facts from ``first`` on; ``before`` is the digest of the record in front of it.
@@ -86,7 +87,8 @@ def load(store: Store, stream: StreamId, after: Folded | None = None) -> Folded:
     Fold a stream, or what came after it was folded last, and compare the end with the head row.
 
     Raises:
-        CorruptHistory: as ``read_facts``; or a fact cannot follow; or the end disagrees with the head row.
+        CorruptHistory: as ``read_facts``; or a fact cannot follow; or the end disagrees with the
+            head row.
     """
     folded = nothing_folded(stream) if after is None else after
     for _, later in load_facts(store, folded):
@@ -96,10 +98,11 @@ def load(store: Store, stream: StreamId, after: Folded | None = None) -> Folded:
 
 def load_facts(store: Store, folded: Folded) -> Iterator[tuple[Fact, Folded]]:
     """
-    Read on from where a stream was folded: each fact with the fold up to it, all checked as by ``load``.
+    Read on from where a stream was folded: each fact with the fold up to it, all checked as by
+    ``load``.
 
-    Other processes may append meanwhile: the facts that a head row counts are there when it is read, so it is
-    read first; a record past its end is an insertion unless the head has moved on.
+    Other processes may append meanwhile: the facts that a head row counts are there when it is
+    read, so it is read first; a record past its end is an insertion unless the head has moved on.
     """
     stream = folded.stream
     while True:

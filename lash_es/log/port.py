@@ -1,8 +1,9 @@
 """
 What a log does, for the runtime (``Log``, async) and for whoever only reads (``Store``, sync).
 
-A store is one transaction per call and knows no rule of a session: ``decide`` has refused before. What it owes:
-facts dense and in order, a compare-and-set on the head row, bodies, index and head in the facts' own transaction.
+A store is one transaction per call and knows no rule of a session: ``decide`` has refused before.
+What it owes: facts dense and in order, a compare-and-set on the head row, bodies, index and head
+in the facts' own transaction.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,7 +31,8 @@ class StreamHead:
     """
     A stream's head row: what an append is compared with, and what a cut-off tail disagrees with.
 
-    ``activity_seq`` is the last activity after the last fact; it starts again from 0 with each fact.
+    ``activity_seq`` is the last activity after the last fact; it starts again from 0 with each
+    fact.
     """
 
     stream: StreamId
@@ -43,7 +45,10 @@ class StreamHead:
 
 
 class Store(Protocol):
-    """One place where streams are kept; synchronous, one transaction a call, safe to use from one thread at a time."""
+    """
+    One place where streams are kept; synchronous, one transaction a call, safe to use from one
+    thread at a time.
+    """
 
     @property
     def where(self) -> str:
@@ -72,11 +77,16 @@ class Store(Protocol):
         ...
 
     def heads(self, namespace: str, *, after: str, heads_max: int) -> tuple[StreamHead, ...]:
-        """List head rows of a namespace whose stream key is greater than ``after``, ordered by key."""
+        """
+        List head rows of a namespace whose stream key is greater than ``after``, ordered by key.
+        """
         ...
 
     def read(self, stream: StreamId, first: Position, records_max: int) -> tuple[Record, ...]:
-        """Read records from position ``first`` on, ordered by position, as they are stored and unchecked."""
+        """
+        Read records from position ``first`` on, ordered by position, as they are stored and
+        unchecked.
+        """
         ...
 
     def read_bodies(
@@ -92,7 +102,9 @@ class Store(Protocol):
     def read_index_page(
         self, stream: StreamId, after: IndexKey | None, rows_max: int
     ) -> tuple[IndexRow, ...]:
-        """Read the whole index page by page, ordered by kind and key: to compare it with the fold."""
+        """
+        Read the whole index page by page, ordered by kind and key: to compare it with the fold.
+        """
         ...
 
     def append_activity(
@@ -105,7 +117,8 @@ class Store(Protocol):
         at_ms: int,
     ) -> ActivityResult:
         """
-        Add activity after the fact at ``version - 1``, in order, numbered on from the head row's sequence.
+        Add activity after the fact at ``version - 1``, in order, numbered on from the head row's
+        sequence.
 
         Returns:
             ActivityRefused: the head has another version or generation; nothing was written.

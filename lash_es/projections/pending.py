@@ -1,4 +1,6 @@
-"""The queue of inputs, without their contents: ids, keys, states and counts, from resident state."""
+"""
+The queue of inputs, without their contents: ids, keys, states and counts, from resident state.
+"""
 
 from attrs import frozen
 

@@ -1,5 +1,6 @@
 """
-What a turn came to, folded from its own facts: the same for a turn just driven and for one looked up later.
+What a turn came to, folded from its own facts: the same for a turn just driven and for one looked
+up later.
 """
 
 from collections.abc import Iterable
@@ -19,14 +20,18 @@ from lash_es.core.events import (
     TurnStarted,
     body_ref,
 )
-from lash_es.core.ids import CallId, EffectId, Position, Revision, TurnId
-from lash_es.core.messages import TokenUsage, ToolStatus
+from lash_es.core.ids import EffectId, Generation, Position, Revision, TurnId
+from lash_es.core.messages import NO_TOKENS, TokenUsage, ToolStatus
 from lash_es.core.outcomes import EffectFailed, ToolReturned, TurnOutcome
 
 
 @frozen(kw_only=True)
 class ToolCallEntry:
-    """A call of the turn. ``body`` is its output or the words of its failure; none while it runs, or if stopped."""
+    """
+    A call of the turn.
+
+    ``body`` is its output or the words of its failure; none while it runs, or if stopped.
+    """
 
     effect_id: EffectId
     call: ToolCall
@@ -49,18 +54,21 @@ class IssueEntry:
 @frozen(kw_only=True)
 class TurnRecord:
     """
-    A turn as its facts tell it. ``outcome`` is none while it runs; ``revision`` is that of its commit.
+    A turn as its facts tell it. ``outcome`` is none while it runs; ``revision`` is that of its
+    commit.
 
-    ``replies`` are the bodies of the model's replies, in order; ``takeovers`` counts the owners after the first.
+    ``replies`` are the bodies of the model's replies, in order; ``generation`` is that of the
+    owner that drove it last; ``takeovers`` counts the owners after the first.
     """
 
     turn_id: TurnId
     started: Position
     started_at_ms: int
+    generation: Generation
     outcome: TurnOutcome | None = None
     revision: Revision | None = None
     ended_at_ms: int | None = None
-    usage: TokenUsage = TokenUsage()
+    usage: TokenUsage = NO_TOKENS
     replies: tuple[BodyRef, ...] = ()
     tool_calls: tuple[ToolCallEntry, ...] = ()
     issues: tuple[IssueEntry, ...] = ()
@@ -76,7 +84,12 @@ def turn_record(facts: Iterable[tuple[Position, Event]], turn_id: TurnId) -> Tur
     record: TurnRecord | None = None
     for position, event in facts:
         if isinstance(event, TurnStarted) and event.turn_id == turn_id:
-            record = TurnRecord(turn_id=turn_id, started=position, started_at_ms=event.at_ms)
+            record = TurnRecord(
+                turn_id=turn_id,
+                started=position,
+                started_at_ms=event.at_ms,
+                generation=event.generation,
+            )
         elif record is not None and record.outcome is None:
             record = _after(record, position, event)
     return record
@@ -89,7 +102,7 @@ def _after(record: TurnRecord, position: Position, event: Event) -> TurnRecord:
         case EffectSettled():
             return _settled(record, position, event)
         case TurnContinued():
-            return with_changes(record, takeovers=record.takeovers + 1)
+            return _continued(record, event)
         case TurnCommitted():
             return with_changes(
                 record,
@@ -104,6 +117,13 @@ def _after(record: TurnRecord, position: Position, event: Event) -> TurnRecord:
             )
         case _:
             return record
+
+
+def _continued(record: TurnRecord, event: TurnContinued) -> TurnRecord:
+    """Note another owner; one that goes on with what it left itself has taken nothing over."""
+    if event.generation == record.generation:
+        return record
+    return with_changes(record, generation=event.generation, takeovers=record.takeovers + 1)
 
 
 def _requested(record: TurnRecord, event: EffectRequested) -> TurnRecord:

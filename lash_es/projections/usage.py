@@ -28,7 +28,8 @@ class LedgerRow:
 @frozen(kw_only=True)
 class SessionUsageReport:
     """
-    What a session has used. ``by_source`` and ``by_model`` are sorted by name; ``rows`` are in ledger order.
+    What a session has used. ``by_source`` and ``by_model`` are sorted by name; ``rows`` are in
+    ledger order.
 
     Each of the three adds up to ``usage``.
     """

@@ -1,8 +1,9 @@
 """
-What a turn shows while it runs: to the caller's sink at once, and its streamed text to the log, coalesced.
+What a turn shows while it runs: to the caller's sink at once, and its streamed text to the log,
+coalesced.
 
-A pump stands between the turn and its readers, so that a slow reader never costs the turn its lease. A failed write
-of activity never fails a turn.
+A pump stands between the turn and its readers, so that a slow reader never costs the turn its
+lease. A failed write of activity never fails a turn.
 """
 
 import asyncio
@@ -105,7 +106,11 @@ TurnActivityEvent: TypeAlias = (
 
 @frozen(kw_only=True)
 class TurnActivity:
-    """One thing to show. What belongs together (a call and its end, one reply's text) shares ``correlation_id``."""
+    """
+    One thing to show.
+
+    What belongs together (a call and its end, one reply's text) shares ``correlation_id``.
+    """
 
     activity_id: str
     correlation_id: str
@@ -120,7 +125,10 @@ async def ignore(_: TurnActivity) -> None:
 
 
 class ActivityPump:
-    """Takes activities in order, without waiting, and hands them on; ``finish`` waits until all is delivered."""
+    """
+    Takes activities in order, without waiting, and hands them on; ``finish`` waits until all is
+    delivered.
+    """
 
     def __init__(self, lane: Lane, generation: Generation, sink: ActivitySink) -> None:
         self._lane = lane
@@ -140,7 +148,10 @@ class ActivityPump:
         )
 
     async def finish(self) -> None:
-        """Wait until everything that was shown has reached the sink; what the sink raised is raised here."""
+        """
+        Wait until everything that was shown has reached the sink; what the sink raised is raised
+        here.
+        """
         self._arrivals.put_nowait(None)
         await self._pump
 
@@ -199,7 +210,9 @@ class ActivityPump:
             return  # A reader will meet a gap; the turn goes on.
 
     async def _append(self, payloads: list[bytes]) -> None:
-        """Write after the newest fact; a fact that came in between is no reason to drop the text."""
+        """
+        Write after the newest fact; a fact that came in between is no reason to drop the text.
+        """
         version: Version = self._lane.folded.version
         for _ in range(3):
             result = await self._lane.log.append_activity(
@@ -213,9 +226,7 @@ class ActivityPump:
 def _streamed(event: TurnActivityEvent) -> StreamedActivity | None:
     match event:
         case AssistantProseDelta():
-            return ProseStreamed(
-                effect_id=event.effect_id, attempt=event.attempt, text=event.text
-            )
+            return ProseStreamed(effect_id=event.effect_id, attempt=event.attempt, text=event.text)
         case ReasoningTextDelta():
             return ReasoningStreamed(
                 effect_id=event.effect_id, attempt=event.attempt, text=event.text

@@ -4,7 +4,11 @@ import asyncio
 
 
 class CancelToken:
-    """Tells a turn to stop. Firing it twice is firing it once; a token given to two turns cancels both."""
+    """
+    Tells a turn to stop.
+
+    Firing it twice is firing it once; a token given to two turns cancels both.
+    """
 
     def __init__(self) -> None:
         self._fired = asyncio.Event()

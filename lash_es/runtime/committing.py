@@ -1,9 +1,12 @@
 """
 From a command to recorded facts: read what is known, decide, append; again on a conflict, bounded.
 
-1. A refusal, or a decision to record nothing, counts only on the newest state: otherwise catch up and decide again.
-2. After an append whose answer was lost, look for its id before deciding again: nothing is lost or doubled.
-3. What several commands record is one append: settling an effect and requesting the next belong together.
+1. A refusal, or a decision to record nothing, counts only on the newest state: otherwise catch up
+   and decide again.
+2. After an append whose answer was lost, look for its id before deciding again: nothing is lost or
+   doubled.
+3. What several commands record is one append: settling an effect and requesting the next belong
+   together.
 """
 
 import asyncio
@@ -15,13 +18,13 @@ from lash_es.codec.streams import StreamId
 from lash_es.core.bodies import BodyRef, NewBody
 from lash_es.core.commands import Command, new_bodies
 from lash_es.core.decide import decide
-from lash_es.core.errors import CommandRejected
+from lash_es.core.errors import CommandRejected, SessionDeleted, SessionNotOpen
 from lash_es.core.events import Event
 from lash_es.core.evolve import fold
 from lash_es.core.ids import AppendId, Position
 from lash_es.core.known import IndexEntry, IndexKey, Known, compared_body, follows, names
 from lash_es.core.limits import Limits
-from lash_es.core.state import State
+from lash_es.core.state import Deleted, NotOpened, Open, State
 from lash_es.log.appends import Appended, Conflict, StreamAppend, Unknown
 from lash_es.log.encoding import Folded, decode_index_entry, encode_append, nothing_folded
 from lash_es.log.loading import load
@@ -36,7 +39,10 @@ _R = TypeVar("_R")
 
 
 class Draft:
-    """What one append will hold: commands decided one after the other, each on what the last one made."""
+    """
+    What one append will hold: commands decided one after the other, each on what the last one
+    made.
+    """
 
     def __init__(self, state: State, known: Known) -> None:
         self.state = state
@@ -44,12 +50,29 @@ class Draft:
         self.events: list[Event] = []
         self.bodies: list[NewBody] = []
 
+    @property
+    def session(self) -> Open:
+        """
+        The session as it would be.
+
+        Raises:
+            SessionNotOpen, SessionDeleted: there is none.
+        """
+        match self.state:
+            case Open():
+                return self.state
+            case Deleted():
+                raise SessionDeleted(session_id=self.state.session_id)
+            case NotOpened():
+                raise SessionNotOpen(command="use a session")
+
     def do(self, command: Command) -> tuple[Event, ...]:
         """
         Decide one command, and go on from there.
 
         Raises:
-            CommandRejected: as ``decide``; nothing of the draft will be written unless the caller catches it.
+            CommandRejected: as ``decide``; nothing of the draft will be written unless the caller
+                catches it.
         """
         events = decide(self.state, command, self.known)
         self.state = fold(events, self.state)
@@ -93,7 +116,10 @@ class Lane:
         return self.folded.state
 
     async def execute(self, command: Command) -> tuple[Event, ...]:
-        """Decide one command and record what it makes happen; returns the facts, none if there were none."""
+        """
+        Decide one command and record what it makes happen; returns the facts, none if there were
+        none.
+        """
         return await self.transact(lambda draft: draft.do(command), *names(command))
 
     async def transact(self, step: Callable[[Draft], _R], *keys: IndexKey) -> _R:
@@ -101,7 +127,8 @@ class Lane:
         Record what ``step`` decides, in one append.
 
         Args:
-            step: decides commands on a draft; it is called again from the start after a lost race, so it must
+            step: decides commands on a draft; it is called again from the start after a lost race,
+                so it must
                 not have effects of its own.
             keys: the index keys that its commands name.
 
@@ -120,9 +147,7 @@ class Lane:
                     continue
                 if await self._record(draft):
                     return result
-            raise TooManyConflicts(
-                session_id=self.stream.session_id, attempts=APPEND_ATTEMPTS_MAX
-            )
+            raise TooManyConflicts(session_id=self.stream.session_id, attempts=APPEND_ATTEMPTS_MAX)
 
     async def _record(self, draft: Draft) -> bool:
         if not draft.events:
@@ -182,7 +207,5 @@ class Lane:
         if not refs:
             return {}
         return {
-            ref: body.salt
-            for ref, body in self.log.store.read_bodies(self.stream, refs).items()
+            ref: body.salt for ref, body in self.log.store.read_bodies(self.stream, refs).items()
         }
-

@@ -39,7 +39,10 @@ _R = TypeVar("_R")
 
 
 def advance(draft: Draft, fence: Fence, now_ms: int, *, is_cancelled: bool) -> None:
-    """Put on the draft all that follows without the world: the next effects, or the end and the lease's release."""
+    """
+    Put on the draft all that follows without the world: the next effects, or the end and the
+    lease's release.
+    """
     while isinstance(draft.state, Open) and isinstance(draft.state.turn, OpenTurn):
         commands = next_commands(draft.state.turn, fence, now_ms, is_cancelled=is_cancelled)
         if not commands:
@@ -54,6 +57,7 @@ class TurnDriver:
 
     def __init__(
         self,
+        *,
         lane: Lane,
         guard: LeaseGuard,
         performer: Performer,
@@ -106,7 +110,9 @@ class TurnDriver:
             self._running[effect.effect_id] = task
 
     async def _settle_what_arrives(self) -> None:
-        """Wait for an outcome, a cancellation or the loss of the lease, and record what follows."""
+        """
+        Wait for an outcome, a cancellation or the loss of the lease, and record what follows.
+        """
         cancelled = asyncio.ensure_future(self._cancel.wait())
         lost = asyncio.ensure_future(self._guard.wait_lost())
         try:
@@ -134,7 +140,9 @@ class TurnDriver:
             return
         settlements = [self._settlement(key, performed) for key, performed in outcomes.items()]
         effects = {effect.effect_id: effect for effect in agenda(self._lane.state)}
-        await self._record(lambda draft: self._settle(draft, settlements, is_cancelled=is_cancelled))
+        await self._record(
+            lambda draft: self._settle(draft, settlements, is_cancelled=is_cancelled)
+        )
         for key, performed in outcomes.items():
             self._show(effects[key], performed)
 

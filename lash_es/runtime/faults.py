@@ -16,7 +16,11 @@ _RETRYABLE: Final = frozenset({SESSION_EXECUTION_BUSY, SESSION_EXECUTION_LEASE_L
 
 @define(kw_only=True)
 class RuntimeFault(LashError):
-    """A turn could not be run, or not to its end. ``code`` is stable; the message is for people."""
+    """
+    A turn could not be run, or not to its end.
+
+    ``code`` is stable; the message is for people.
+    """
 
     code: str
     message: str
@@ -26,7 +30,7 @@ class RuntimeFault(LashError):
         """Tell whether the same call may work later."""
         return self.code in _RETRYABLE
 
-    def summary(self) -> str:
+    def _summary(self) -> str:
         return f"{self.code}: {self.message}"
 
 
@@ -37,7 +41,7 @@ class SessionFault(LashError):
     kind: str
     message: str
 
-    def summary(self) -> str:
+    def _summary(self) -> str:
         return f"{self.kind}: {self.message}"
 
 
@@ -47,18 +51,22 @@ class MissingModelSpec(LashError):
 
     terminal_by_kind: ClassVar[bool] = True
 
-    def summary(self) -> str:
+    def _summary(self) -> str:
         return "no model: name one, for example LashCore(model='gpt-5-mini', ...)"
 
 
 @define(kw_only=True)
 class SessionStillInUse(LashError):
-    """Something else still holds the session: a clone, an observer, a running turn. The handle is used up."""
+    """
+    Something else still holds the session: a clone, an observer, a running turn.
+
+    The handle is used up.
+    """
 
     session_id: str
     holders: tuple[str, ...]
 
-    def summary(self) -> str:
+    def _summary(self) -> str:
         return f"session {self.session_id!r} is still held by {', '.join(self.holders)}"
 
 
@@ -69,20 +77,25 @@ class HandleConsumed(LashError, RuntimeError):
     operation: str
     terminal_by_kind: ClassVar[bool] = True
 
-    def summary(self) -> str:
+    def _summary(self) -> str:
         return f"cannot {self.operation}: the handle was closed or parked before"
 
 
 @define(kw_only=True)
 class AppendUnresolved(LashError):
-    """An append's answer was lost, and the log could not be read to find out. Nothing is retried blindly."""
+    """
+    An append's answer was lost, and the log could not be read to find out.
+
+    Nothing is retried blindly.
+    """
 
     session_id: str
     append_id: str
     reason: str
 
-    def summary(self) -> str:
-        return f"append {self.append_id!r} to session {self.session_id!r} may have happened: {self.reason}"
+    def _summary(self) -> str:
+        where = f"append {self.append_id!r} to session {self.session_id!r}"
+        return f"{where} may have happened: {self.reason}"
 
 
 @define(kw_only=True)
@@ -93,5 +106,5 @@ class TooManyConflicts(LashError):
     attempts: int
     retryable_by_kind: ClassVar[bool] = True
 
-    def summary(self) -> str:
+    def _summary(self) -> str:
         return f"lost {self.attempts} races for session {self.session_id!r}"

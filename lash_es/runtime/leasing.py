@@ -1,8 +1,9 @@
 """
 Holding a session: acquire, be sure of it, renew when silent, and know when it is lost.
 
-Whatever the owner records extends its lease, so a renewal is written only after a renew interval of silence.
-How long the lease certainly holds is reckoned on the owner's own monotonic clock, from before the append.
+Whatever the owner records extends its lease, so a renewal is written only after a renew interval
+of silence. How long the lease certainly holds is reckoned on the owner's own monotonic clock, from
+before the append.
 """
 
 import asyncio
@@ -16,7 +17,6 @@ from lash_es.core.commands import AcquireLease, ReleaseLease, RenewLease
 from lash_es.core.errors import LashError
 from lash_es.core.owners import Fence, LeaseOwner
 from lash_es.core.receipts import Acquired, LeaseReceipt, leased
-from lash_es.core.state import Open
 from lash_es.runtime.committing import Draft, Lane
 
 
@@ -28,7 +28,7 @@ class LeaseTimingsInvalid(LashError):
     renew_interval_ms: int
     terminal_by_kind: ClassVar[bool] = True
 
-    def summary(self) -> str:
+    def _summary(self) -> str:
         return (
             f"lease timings: ttl {self.ttl_ms} ms must be at least 3 x the renew interval of "
             f"{self.renew_interval_ms} ms, and that at least 1 ms"
@@ -56,9 +56,7 @@ def acquire(draft: Draft, owner: LeaseOwner, token: str, ttl_ms: int, now_ms: in
     """Ask for the lease on a draft."""
     command = AcquireLease(now_ms=now_ms, owner=owner, token=token, ttl_ms=ttl_ms)
     events = draft.do(command)
-    if not isinstance(draft.state, Open):
-        raise LookupError("a lease can only be decided on an open session")
-    return leased(draft.state, command, events)
+    return leased(draft.session, command, events)
 
 
 def release(draft: Draft, fence: Fence, now_ms: int) -> None:
@@ -72,9 +70,13 @@ def fence_of(receipt: LeaseReceipt) -> Fence | None:
 
 
 class LeaseGuard:
-    """Keeps a lease while its owner is silent; ``async with`` runs the renewals in the background."""
+    """
+    Keeps a lease while its owner is silent; ``async with`` runs the renewals in the background.
+    """
 
-    def __init__(self, lane: Lane, fence: Fence, timings: LeaseTimings, acquired_at_ms: int) -> None:
+    def __init__(
+        self, lane: Lane, fence: Fence, timings: LeaseTimings, acquired_at_ms: int
+    ) -> None:
         self.fence = fence
         self._lane = lane
         self._timings = timings
@@ -83,7 +85,10 @@ class LeaseGuard:
         self._renewals: asyncio.Task[None] | None = None
 
     def spoke(self, at_ms: int) -> None:
-        """Note that the owner recorded something; ``at_ms`` is the monotonic time from before the append."""
+        """
+        Note that the owner recorded something; ``at_ms`` is the monotonic time from before the
+        append.
+        """
         self._spoke_at_ms = max(self._spoke_at_ms, at_ms)
 
     @property

@@ -211,8 +211,9 @@ def provider(kind: str, *, retries_max: int = RETRIES_MAX) -> PydanticProvider:
     """
     Make the provider of a vendor by the name that ``pydantic_ai`` knows it by.
 
-    Keys, and addresses that differ from the vendor's own, come from the environment. ``openai`` speaks the Responses API, ``openai-chat`` the older Chat Completions API, which is
-    what most compatible servers speak; ``test`` is a dummy that needs neither key nor network.
+    Keys, and addresses that differ from the vendor's own, come from the environment. ``openai``
+    speaks the Responses API, ``openai-chat`` the older Chat Completions API, which is what most
+    compatible servers speak; ``test`` is a dummy that needs neither key nor network.
     """
     source = _TestModel() if kind == "test" else _Vendor(kind=kind)
     return PydanticProvider(kind=kind, retries_max=retries_max, source=source)
@@ -653,8 +654,6 @@ def _status_verdict(status: int) -> tuple[str, bool]:
     """Judge a status that the library puts into no category."""
     if status in {408, 504}:
         return "timeout", True
-    if status == 429:
-        return "rate_limited", True
     return ("provider_unavailable", True) if status >= 500 else ("invalid_request", False)
 
 

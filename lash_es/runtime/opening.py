@@ -1,4 +1,6 @@
-"""Opening a session: create it, or take what is there and reconcile it with what the host wants."""
+"""
+Opening a session: create it, or take what is there and reconcile it with what the host wants.
+"""
 
 from lash_es.core.commands import OpenSession
 from lash_es.core.errors import SessionDeleted, SessionNotOpen
@@ -18,9 +20,7 @@ async def open_session(lane: Lane, policy: SessionPolicy) -> Open:
     """
     lane.catch_up()
     session_id = lane.stream.session_id
-    await lane.execute(
-        OpenSession(now_ms=lane.log.now_ms(), session_id=session_id, policy=policy)
-    )
+    await lane.execute(OpenSession(now_ms=lane.log.now_ms(), session_id=session_id, policy=policy))
     return require_open(lane.state, session_id)
 
 

@@ -1,8 +1,8 @@
 """
 Performing one effect: a model call or a tool call, from its request to its outcome.
 
-Whatever a model or a tool does wrong becomes an outcome. What goes wrong with the log is raised: an outcome that
-cannot be recorded must not be made up.
+Whatever a model or a tool does wrong becomes an outcome. What goes wrong with the log is raised:
+an outcome that cannot be recorded must not be made up.
 """
 
 import asyncio
@@ -94,7 +94,9 @@ def failed(code: str, text: str, *, is_retryable: bool = False) -> Performed:
 
 
 class Transcript:
-    """The messages of a session as they are needed for prompts; each body is read from the log once."""
+    """
+    The messages of a session as they are needed for prompts; each body is read from the log once.
+    """
 
     def __init__(self, lane: Lane, history: Iterable[Node]) -> None:
         self._lane = lane
@@ -115,6 +117,7 @@ class Performer:
 
     def __init__(
         self,
+        *,
         lane: Lane,
         transcript: Transcript,
         provider: Provider,
@@ -136,7 +139,8 @@ class Performer:
         Perform one effect to its outcome.
 
         Raises:
-            StorageError, CorruptHistory, CorruptBody: the log could not be read; there is no outcome.
+            StorageError, CorruptHistory, CorruptBody: the log could not be read; there is no
+                outcome.
         """
         match effect.request:
             case ModelCall():
@@ -147,9 +151,7 @@ class Performer:
                 assert_never(effect.request)
 
     async def _ask_model(self, turn: OpenTurn, effect: Effect, call: ModelCall) -> Performed:
-        request = model_request(
-            turn.policy, self._transcript.messages(turn), self._tools.specs()
-        )
+        request = model_request(turn.policy, self._transcript.messages(turn), self._tools.specs())
         started = ModelRequestStarted(
             effect_id=effect.effect_id, protocol_iteration=call.iteration, attempt=effect.attempt
         )
@@ -198,7 +200,9 @@ class Performer:
         self, turn: OpenTurn, effect: Effect, call: ToolCall, arguments: str
     ) -> Performed | None:
         """Ask what became of a call in flight; none means that it is to be called again."""
-        interrupted = failed(INTERRUPTED, "interrupted: whether the call had its effect is not known")
+        interrupted = failed(
+            INTERRUPTED, "interrupted: whether the call had its effect is not known"
+        )
         if self._on_uncertain_tool is None:
             return interrupted
         question = UncertainToolCall(

@@ -79,7 +79,7 @@ class UnknownModel(LashError):
     reason: str
     terminal_by_kind: ClassVar[bool] = True
 
-    def summary(self) -> str:
+    def _summary(self) -> str:
         return f"unknown model {self.model_id!r} of provider {self.provider!r}: {self.reason}"
 
 
@@ -91,7 +91,7 @@ class MissingCredentials(LashError):
     variables: tuple[str, ...]
     terminal_by_kind: ClassVar[bool] = True
 
-    def summary(self) -> str:
+    def _summary(self) -> str:
         names = " or ".join(self.variables) or "its key"
         return f"provider {self.provider!r} cannot be used: set {names} in the environment"
 
@@ -104,7 +104,7 @@ class ModelsExtraMissing(LashError):
     install: str
     terminal_by_kind: ClassVar[bool] = True
 
-    def summary(self) -> str:
+    def _summary(self) -> str:
         return f"{self.missing} is not installed; run: {self.install}"
 
 
@@ -128,5 +128,5 @@ class ModelCallFailed(LashError):
         """Whether the same call may work later."""
         return self.retryable
 
-    def summary(self) -> str:
+    def _summary(self) -> str:
         return "the model call failed"

@@ -1,8 +1,9 @@
 """
 Running turns: accept, drive to the end, and say which turn it was.
 
-A turn of a dead generation is continued first, by whoever drives next: the same turn id returns its result, another
-turn brings it to its end before it starts. Pre-flight checks come before acceptance and write nothing.
+A turn of a dead generation is continued first, by whoever drives next: the same turn id returns
+its result, another turn brings it to its end before it starts. Pre-flight checks come before
+acceptance and write nothing.
 """
 
 from collections.abc import Callable
@@ -95,8 +96,8 @@ class TurnRunner:
         Run a turn on its own input; one that ran before under this id is not run again.
 
         Raises:
-            RuntimeFault: ``session_execution_busy``, ``session_execution_lease_lost``, ``llm_provider``.
-            TurnIdConflict: the id belongs to a turn with another input.
+            RuntimeFault: ``session_execution_busy``, ``session_execution_lease_lost``,
+                ``llm_provider``. TurnIdConflict: the id belongs to a turn with another input.
         """
         source = WithInput(body=encode_content(turn_input, self._lane.world.salt()))
 
@@ -119,10 +120,12 @@ class TurnRunner:
         self, drain_id: TurnId, cancel: CancelToken, sink: ActivitySink
     ) -> TurnId | None:
         """
-        Continue what another owner left, or run one turn on the inputs that wait for the next turn.
+        Continue what another owner left, or run one turn on the inputs that wait for the next
+        turn.
 
         Returns:
-            The id of the turn that was run; none if nothing waits, or another owner holds the session.
+            The id of the turn that was run; none if nothing waits, or another owner holds the
+            session.
 
         Raises:
             RuntimeFault: ``session_execution_lease_lost``, ``llm_provider``.
@@ -197,7 +200,9 @@ class TurnRunner:
         session_id = self._lane.stream.session_id
         if provider is None or provider.kind != recorded:
             found = "none" if provider is None else repr(provider.kind)
-            message = f"session {session_id!r} is recorded with provider {recorded!r}, found {found}"
+            message = (
+                f"session {session_id!r} is recorded with provider {recorded!r}, found {found}"
+            )
             raise RuntimeFault(code=LLM_PROVIDER, message=message)
         if isinstance(state, Open):
             provider.check(state.policy.model.model_id)
@@ -207,8 +212,9 @@ class TurnRunner:
         """
         Drive the open turn to its end.
 
-        When the log fails, the lease is kept until it runs out: nobody knows what of the last append is there.
-        After anything else it is let go, so that the next driver need not wait.
+        When the log fails, the lease is kept until it runs out: nobody knows what of the last
+            append is there. After anything else it is let go, so that the next driver need not
+            wait.
         """
         pump = ActivityPump(self._lane, begun.fence.generation, sink)
         try:
@@ -226,30 +232,37 @@ class TurnRunner:
         timings = self._equipment.timings
         async with LeaseGuard(self._lane, begun.fence, timings, begun.acquired_at_ms) as guard:
             performer = self._performer(pump)
-            await TurnDriver(
-                self._lane, guard, performer, pump, cancel, begun.turn_id
-            ).drive()
+            driver = TurnDriver(
+                lane=self._lane,
+                guard=guard,
+                performer=performer,
+                pump=pump,
+                cancel=cancel,
+                turn_id=begun.turn_id,
+            )
+            await driver.drive()
 
     def _performer(self, pump: ActivityPump) -> Performer:
         state = self._lane.state
         leaf = state.head.leaf if isinstance(state, Open) else None
         history = read_nodes(self._lane.log.store, self._lane.stream, leaf)
         return Performer(
-            self._lane,
-            Transcript(self._lane, history),
-            self._preflight(),
-            self._equipment.tools,
-            pump,
-            self._equipment.on_uncertain_tool,
-            self._equipment.uncertain_tool_wait_ms_max,
+            lane=self._lane,
+            transcript=Transcript(self._lane, history),
+            provider=self._preflight(),
+            tools=self._equipment.tools,
+            pump=pump,
+            on_uncertain_tool=self._equipment.on_uncertain_tool,
+            uncertain_tool_wait_ms_max=self._equipment.uncertain_tool_wait_ms_max,
         )
 
     async def _let_go(self, fence: Fence) -> None:
-        """Release the lease so that the next driver need not wait; if the log is gone, it runs out by itself."""
+        """
+        Release the lease so that the next driver need not wait; if the log is gone, it runs out by
+        itself.
+        """
         with suppress(LashError):
-            await self._lane.transact(
-                lambda draft: release(draft, fence, self._lane.log.now_ms())
-            )
+            await self._lane.transact(lambda draft: release(draft, fence, self._lane.log.now_ms()))
 
 
 def _open_turn(draft: Draft) -> OpenTurn | None:
@@ -259,7 +272,9 @@ def _open_turn(draft: Draft) -> OpenTurn | None:
 
 
 def busy(holder: Holder) -> RuntimeFault:
-    """Say that another owner drives the session; nothing happened, and the same call may work later."""
+    """
+    Say that another owner drives the session; nothing happened, and the same call may work later.
+    """
     owner = holder.owner.owner_id
     return RuntimeFault(
         code=SESSION_EXECUTION_BUSY, message=f"owner {owner!r} holds the session lease"

@@ -60,7 +60,7 @@ class ToolUnusable(LashError):
     reason: str
     terminal_by_kind: ClassVar[bool] = True
 
-    def summary(self) -> str:
+    def _summary(self) -> str:
         return f"{self.tool!r} cannot be a tool: {self.reason}"
 
 
@@ -71,7 +71,7 @@ class DuplicateTool(LashError):
     tool: str
     terminal_by_kind: ClassVar[bool] = True
 
-    def summary(self) -> str:
+    def _summary(self) -> str:
         return f"two tools are named {self.tool!r}, expected each name once"
 
 
@@ -83,7 +83,7 @@ class ToolCallRefused(LashError):
     code: str
     message: str
 
-    def summary(self) -> str:
+    def _summary(self) -> str:
         return "the tool was not called"
 
 
@@ -95,7 +95,7 @@ class ToolCallFailed(LashError):
     code: str
     message: str
 
-    def summary(self) -> str:
+    def _summary(self) -> str:
         return "the tool failed"
 
 
@@ -126,8 +126,8 @@ class Tool:
             function: sync or async; its annotations say what arguments it takes.
             name: what the model calls it; by default the function's name.
             description: what the model is told; by default the docstring's text.
-            on_takeover: what may happen to a call whose owner died; ``RERUN`` if twice is like
-            once. tool_output_chars_max: how much of a result the model gets to read.
+            on_takeover: what may happen to a call whose owner died.
+            tool_output_chars_max: how much of a result the model gets to read.
 
         Raises:
             ToolUnusable: the name is no tool's, or a parameter cannot be passed by name.

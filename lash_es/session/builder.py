@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Generator
 from enum import Enum
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import Any, Self, TypeAlias, TypeVar
 
 import attrs
 from attrs import field, frozen
@@ -13,10 +13,6 @@ from lash_es.core.owners import LeaseOwner
 from lash_es.core.policy import ModelSpec, SessionPolicy
 from lash_es.runtime.providers import Provider
 from lash_es.session.session import LashSession, as_model_spec
-
-if TYPE_CHECKING:
-    from lash_es.session.core import LashCore
-
 
 _T = TypeVar("_T")
 
@@ -32,11 +28,15 @@ INHERIT = Inherit.INHERIT
 
 @frozen(kw_only=True)
 class SessionSpec:
-    """An overlay on the core's policy; each field that is set wins. ``max_turns=None`` clears it."""
+    """
+    An overlay on the core's policy; each field that is set wins.
+
+    ``max_turns=None`` clears it.
+    """
 
     model: ModelSpec | Inherit = INHERIT
     provider_id: str | Inherit = INHERIT
-    max_turns: int | None | Inherit = INHERIT
+    max_turns: int | Inherit | None = INHERIT
     instructions: str | Inherit = INHERIT
 
     def resolved(self, base: SessionPolicy) -> SessionPolicy:
@@ -49,8 +49,19 @@ class SessionSpec:
         )
 
 
+_INHERIT_ALL = SessionSpec()
+
+
+SessionOpener: TypeAlias = Callable[
+    [SessionId, SessionSpec, Provider | None, LeaseOwner | None], Awaitable[LashSession]
+]
+
+
 class Opening:
-    """A session about to be opened: await it, or use it as ``async with``, which closes it at the end."""
+    """
+    A session about to be opened: await it, or use it as ``async with``, which closes it at the
+    end.
+    """
 
     def __init__(self, opener: Callable[[], Awaitable[LashSession]]) -> None:
         self._opener = opener
@@ -77,11 +88,11 @@ class Opening:
 class SessionBuilder:
     """Collects what a session is opened with; made by ``LashCore.session``."""
 
-    _core: "LashCore" = field(repr=False)
-    _session_id: SessionId
-    _spec: SessionSpec = SessionSpec()
-    _provider: Provider | None = None
-    _owner: LeaseOwner | None = None
+    _opener: SessionOpener = field(repr=False, alias="opener")
+    _session_id: SessionId = field(alias="session_id")
+    _spec: SessionSpec = field(default=_INHERIT_ALL, alias="spec")
+    _provider: Provider | None = field(default=None, alias="provider")
+    _owner: LeaseOwner | None = field(default=None, alias="owner")
 
     def session_spec(self, spec: SessionSpec) -> Self:
         """Replace the whole overlay, a provider id set before included; a live provider stays."""
@@ -110,16 +121,15 @@ class SessionBuilder:
 
     def open(self) -> Opening:
         """
-        Create the session, or open what is there; the host's policy wins, the recorded provider stays.
+        Create the session, or open what is there; the host's policy wins, the recorded provider
+        stays.
 
         Raises (when awaited):
             SessionDeleted: the id is used up.
             CorruptHistory: the log is damaged, at the position it names.
         """
         return Opening(
-            lambda: self._core.open_described(
-                self._session_id, self._spec, self._provider, self._owner
-            )
+            lambda: self._opener(self._session_id, self._spec, self._provider, self._owner)
         )
 
     def __await__(self) -> Generator[Any, None, LashSession]:

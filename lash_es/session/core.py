@@ -1,5 +1,6 @@
 """
-``LashCore``: what a process opens sessions with. Everything that is not named has an embedded default.
+``LashCore``: what a process opens sessions with. Everything that is not named has an embedded
+default.
 
 Without a store the log is kept in memory and ends with the core; with a path it is a SQLite file.
 """
@@ -50,7 +51,8 @@ class LashCore:
         namespace: which sessions of the store are meant: ids are unique within it.
         lease_timings: how long an owner's silence is believed.
         limits: the named bounds.
-        on_uncertain_tool: asked about a call that was in flight when its owner died, unless its tool says
+        on_uncertain_tool: asked about a call that was in flight when its owner died, unless its
+            tool says
             that it may run again; without an answer the call fails as ``interrupted``.
         uncertain_tool_wait_ms_max: how long to wait for that answer.
         world: ids, salts, sleep and the monotonic clock; for tests.
@@ -101,7 +103,7 @@ class LashCore:
 
     def session(self, session_id: str) -> SessionBuilder:
         """Describe a session to be opened."""
-        return SessionBuilder(core=self, session_id=SessionId(session_id))
+        return SessionBuilder(opener=self._described, session_id=SessionId(session_id))
 
     def resume(self, parked: ParkedSession) -> Opening:
         """
@@ -114,7 +116,8 @@ class LashCore:
 
     async def delete_session(self, session_id: str) -> bool:
         """
-        End a session for ever; its id is never used again, and its closed log stays readable as history.
+        End a session for ever; its id is never used again, and its closed log stays readable as
+        history.
 
         Returns:
             False if it was deleted before.
@@ -135,7 +138,7 @@ class LashCore:
             await provider.aclose()
         await self._log.aclose()
 
-    async def open_described(
+    async def _described(
         self,
         session_id: SessionId,
         spec: SessionSpec,

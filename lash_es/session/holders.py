@@ -1,12 +1,13 @@
 """
 Who holds an opened session: the handle, its clones, observers, running turns.
 
-Closing and parking need to be the last holder. The seed counts references; here every holder registers.
+Closing and parking need to be the last holder. The seed counts references; here every holder
+registers.
 """
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 from lash_es.runtime.cancelling import CancelToken
@@ -16,7 +17,10 @@ from lash_es.runtime.running import TurnRunner
 
 
 class SharedSession:
-    """What a handle and its clones share: the lane, the runner, the writer's turnstile, the cancel tokens."""
+    """
+    What a handle and its clones share: the lane, the runner, the writer's turnstile, the cancel
+    tokens.
+    """
 
     def __init__(self, lane: Lane, runner: TurnRunner) -> None:
         self.lane = lane
@@ -26,8 +30,11 @@ class SharedSession:
         self._holders: Counter[str] = Counter()
 
     @contextmanager
-    def running(self, token: CancelToken) -> Iterator[None]:
-        """Register a turn: it counts for ``cancel_running_turns`` and holds the session, also while it waits."""
+    def running(self, token: CancelToken) -> Generator[None]:
+        """
+        Register a turn: it counts for ``cancel_running_turns`` and holds the session, also while
+        it waits.
+        """
         self._tokens.append(token)
         self.hold("a running turn")
         try:
@@ -60,6 +67,4 @@ class SharedSession:
         self.let_go(holder)
         others = tuple(sorted(name for name, count in self._holders.items() if count > 0))
         if others:
-            raise SessionStillInUse(
-                session_id=self.lane.stream.session_id, holders=others
-            )
+            raise SessionStillInUse(session_id=self.lane.stream.session_id, holders=others)

@@ -1,4 +1,7 @@
-"""Looking at a session from the side: never waits for a turn, and holds the session until it is closed."""
+"""
+Looking at a session from the side: never waits for a turn, and holds the session until it is
+closed.
+"""
 
 from types import TracebackType
 from typing import Self

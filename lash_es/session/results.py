@@ -1,4 +1,6 @@
-"""What a turn came to, with the words: read from its facts, the same right after it and long after."""
+"""
+What a turn came to, with the words: read from its facts, the same right after it and long after.
+"""
 
 from attrs import frozen
 
@@ -23,7 +25,11 @@ from lash_es.runtime.committing import Lane
 
 @frozen(kw_only=True)
 class ToolCallRecord:
-    """A call of the turn, with what went in and what came out. ``duration_ms`` is by the log's clock."""
+    """
+    A call of the turn, with what went in and what came out.
+
+    ``duration_ms`` is by the log's clock.
+    """
 
     call_id: CallId
     tool: str
@@ -48,7 +54,8 @@ class TurnResult:
     """
     How a turn ended. ``assistant_message`` is the answer, none if the turn stopped without one.
 
-    ``revision`` is none for a turn that ended without a commit; ``takeovers`` counts the owners after the first.
+    ``revision`` is none for a turn that ended without a commit; ``takeovers`` counts the owners
+    after the first.
     """
 
     turn_id: TurnId
@@ -141,7 +148,10 @@ def _output(lane: Lane, entry: ToolCallEntry) -> str:
 
 
 def _issues(lane: Lane, record: TurnRecord) -> tuple[TurnIssue, ...]:
-    """List the failures, and the reason of a turn that no failure explains: a model that answered nothing."""
+    """
+    List the failures, and the reason of a turn that no failure explains: a model that answered
+    nothing.
+    """
     issues = tuple(_issue(lane, issue) for issue in record.issues)
     outcome = record.outcome
     if issues or not isinstance(outcome, Stopped) or outcome.code is None:

@@ -1,4 +1,8 @@
-"""``LashSession``: the handle on one opened session. Resident state answers at once; what appends is awaited."""
+"""
+``LashSession``: the handle on one opened session.
+
+Resident state answers at once; what appends is awaited.
+"""
 
 from types import TracebackType
 from typing import Self
@@ -44,7 +48,8 @@ class LashSession:
     """
     One opened session.
 
-    ``close`` and ``park`` use the handle up, also when they fail because somebody else holds the session.
+    ``close`` and ``park`` use the handle up, also when they fail because somebody else holds the
+    session.
     """
 
     def __init__(self, shared: SharedSession) -> None:
@@ -106,20 +111,21 @@ class LashSession:
 
     def enqueue(self, turn_input: TurnInput | str) -> EnqueueTurnBuilder:
         """Build an input for a turn to come."""
-        return EnqueueTurnBuilder(
-            shared=self._usable("enqueue"), input=as_turn_input(turn_input)
-        )
+        return EnqueueTurnBuilder(shared=self._usable("enqueue"), input=as_turn_input(turn_input))
 
     def cancel_running_turns(self) -> int:
         """
-        Tell every turn of this handle and its clones to stop; returns how many there are, waiting ones included.
+        Tell every turn of this handle and its clones to stop; returns how many there are, waiting
+        ones included.
 
         It appends nothing and reaches no other handle. A cancelled turn commits like any other.
         """
         return self._usable("cancel_running_turns").cancel_running_turns()
 
     async def pending_turn_inputs(self) -> list[PendingTurnInput]:
-        """List the inputs that nothing holds, contents included, in the order of their sequence."""
+        """
+        List the inputs that nothing holds, contents included, in the order of their sequence.
+        """
         lane = self._usable("pending_turn_inputs").lane
         state = require_open(lane.catch_up(), self.session_id)
         receipts = [waiting(entry) for entry in pending(state, lane.log.now_ms())]
@@ -136,7 +142,7 @@ class LashSession:
         command = CancelTurnInput(now_ms=lane.log.now_ms(), input_id=InputId(input_id))
 
         def step(draft: Draft) -> CancelOutcome:
-            before: Open = require_open(draft.state, self.session_id)
+            before = draft.session
             events = draft.do(command)
             return cancelled(before, command.input_id, draft.known, events)
 
@@ -151,7 +157,11 @@ class LashSession:
         max_turns: int | None = None,
         instructions: str | None = None,
     ) -> None:
-        """Change the policy of the turns to come; what is not named stays. Recorded when this returns."""
+        """
+        Change the policy of the turns to come; what is not named stays.
+
+        Recorded when this returns.
+        """
         lane = self._usable("configure").lane
         policy = self._state().policy
         wanted = attrs.evolve(
@@ -164,10 +174,12 @@ class LashSession:
 
     async def park(self) -> ParkedSession:
         """
-        Let the session go, so that any process can resume it. Appends the fact of it, and nothing else.
+        Let the session go, so that any process can resume it. Appends the fact of it, and nothing
+        else.
 
         Raises:
-            SessionStillInUse: a clone, an observer or a running turn holds it; this handle is used up.
+            SessionStillInUse: a clone, an observer or a running turn holds it; this handle is used
+                up.
         """
         shared = self._consume("park")
         shared.require_last(_HOLDER)

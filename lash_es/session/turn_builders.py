@@ -1,5 +1,6 @@
 """
-Builders of what a session does: a turn, a drain, an input. Each is a value; a setter returns a new one.
+Builders of what a session does: a turn, a drain, an input. Each is a value; a setter returns a new
+one.
 
 Each terminal call runs the description once more; awaiting a builder is its usual terminal.
 """
@@ -13,16 +14,14 @@ from attrs import field, frozen
 from lash_es.codec.contents import encode_content
 from lash_es.core.commands import EnqueueTurnInput
 from lash_es.core.ids import InputId, TurnId
-from lash_es.core.ingress import NextTurn, TurnInputIngress
+from lash_es.core.ingress import NEXT_TURN, TurnInputIngress
 from lash_es.core.known import names
 from lash_es.core.messages import TurnInput
 from lash_es.core.outcomes import InputStatus
 from lash_es.core.receipts import TurnInputReceipt, enqueued
-from lash_es.core.state import Open
 from lash_es.runtime.activities import ActivitySink, TurnActivity
 from lash_es.runtime.cancelling import CancelToken
 from lash_es.runtime.committing import Draft
-from lash_es.runtime.opening import require_open
 from lash_es.session.holders import SharedSession
 from lash_es.session.results import TurnOutput, TurnResult, read_result
 
@@ -44,13 +43,17 @@ class _Collector:
 class TurnBuilder:
     """A foreground turn on its own input; made by ``LashSession.turn``."""
 
-    _shared: SharedSession = field(repr=False)
-    _input: TurnInput
-    _turn_id: TurnId | None = None
-    _cancel: CancelToken | None = field(default=None, repr=False)
+    _shared: SharedSession = field(repr=False, alias="shared")
+    _input: TurnInput = field(alias="input")
+    _turn_id: TurnId | None = field(default=None, alias="turn_id")
+    _cancel: CancelToken | None = field(default=None, repr=False, alias="cancel")
 
     def turn_id(self, turn_id: str) -> Self:
-        """Choose the turn's id. A turn that ran under it is not run again: its result is returned."""
+        """
+        Choose the turn's id.
+
+        A turn that ran under it is not run again: its result is returned.
+        """
         return attrs.evolve(self, turn_id=TurnId(turn_id))
 
     def cancel(self, token: CancelToken) -> Self:
@@ -62,7 +65,8 @@ class TurnBuilder:
         Run the turn and collect what it shows.
 
         Raises:
-            RuntimeFault: ``session_execution_busy``, ``session_execution_lease_lost``, ``llm_provider``,
+            RuntimeFault: ``session_execution_busy``, ``session_execution_lease_lost``,
+                ``llm_provider``,
                 ``store_commit_failed``.
             TurnIdConflict: the id belongs to a turn with another input.
         """
@@ -70,7 +74,9 @@ class TurnBuilder:
         return collector.output(await self.stream_to(collector))
 
     async def stream_to(self, sink: ActivitySink) -> TurnResult:
-        """Run the turn and hand each activity to ``sink``, awaited, in order; raises as ``run``."""
+        """
+        Run the turn and hand each activity to ``sink``, awaited, in order; raises as ``run``.
+        """
         shared = self._shared
         turn_id = self._turn_id or TurnId(shared.lane.world.token())
         token = self._cancel or CancelToken()
@@ -87,9 +93,9 @@ class TurnBuilder:
 class QueuedTurnBuilder:
     """A drain: one turn on what waits for the next turn; made by ``LashSession.queued_turn``."""
 
-    _shared: SharedSession = field(repr=False)
-    _drain_id: TurnId | None = None
-    _cancel: CancelToken | None = field(default=None, repr=False)
+    _shared: SharedSession = field(repr=False, alias="shared")
+    _drain_id: TurnId | None = field(default=None, alias="drain_id")
+    _cancel: CancelToken | None = field(default=None, repr=False, alias="cancel")
 
     def drain_id(self, drain_id: str) -> Self:
         """Choose the id of the drain, which is its turn's id."""
@@ -107,7 +113,8 @@ class QueuedTurnBuilder:
             None if nothing waits, or another owner holds the session.
 
         Raises:
-            RuntimeFault: ``session_execution_lease_lost``, ``llm_provider``, ``store_commit_failed``.
+            RuntimeFault: ``session_execution_lease_lost``, ``llm_provider``,
+                ``store_commit_failed``.
         """
         collector = _Collector()
         result = await self.stream_to(collector)
@@ -164,10 +171,10 @@ def pending_turn_input(receipt: TurnInputReceipt, content: TurnInput) -> Pending
 class EnqueueTurnBuilder:
     """An input for a turn to come; made by ``LashSession.enqueue``."""
 
-    _shared: SharedSession = field(repr=False)
-    _input: TurnInput
-    _source_key: str | None = None
-    _ingress: TurnInputIngress = NextTurn()
+    _shared: SharedSession = field(repr=False, alias="shared")
+    _input: TurnInput = field(alias="input")
+    _source_key: str | None = field(default=None, alias="source_key")
+    _ingress: TurnInputIngress = field(default=NEXT_TURN, alias="ingress")
 
     def id(self, submission_id: str) -> Self:
         """Make the submission idempotent: the same id and content again is the same input."""
@@ -196,8 +203,7 @@ class EnqueueTurnBuilder:
 
         def step(draft: Draft) -> TurnInputReceipt:
             draft.do(command)
-            after: Open = require_open(draft.state, lane.stream.session_id)
-            return enqueued(after, command, draft.known)
+            return enqueued(draft.session, command, draft.known)
 
         receipt = await lane.transact(step, *names(command))
         return pending_turn_input(receipt, self._input)

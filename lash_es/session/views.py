@@ -1,4 +1,7 @@
-"""The read view: a session's history as a host shows it, bound to one version; bodies are read when asked for."""
+"""
+The read view: a session's history as a host shows it, bound to one version; bodies are read when
+asked for.
+"""
 
 from itertools import islice
 
@@ -15,7 +18,11 @@ from lash_es.turns.transcript import content_kinds, message
 
 @frozen(kw_only=True)
 class SessionReadView:
-    """What a session's history was at ``version``. Plain attributes are resident; methods that read are async."""
+    """
+    What a session's history was at ``version``.
+
+    Plain attributes are resident; methods that read are async.
+    """
 
     session_id: SessionId
     version: Version
@@ -23,8 +30,8 @@ class SessionReadView:
     turn_index: int
     policy: SessionPolicy
     token_usage: TokenUsage
-    _state: Open = field(repr=False, eq=False)
-    _lane: Lane = field(repr=False, eq=False)
+    _state: Open = field(repr=False, eq=False, alias="state")
+    _lane: Lane = field(repr=False, eq=False, alias="lane")
 
     async def messages(self, *, first: int = 0, messages_max: int | None = None) -> list[Message]:
         """

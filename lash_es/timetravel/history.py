@@ -1,7 +1,9 @@
 """
-``History``: an immutable prefix of a stream. ``state`` is its fold; nothing here writes, or runs anything again.
+``History``: an immutable prefix of a stream. ``state`` is its fold; nothing here writes, or runs
+anything again.
 
-A version is a count: ``as_of(0)`` is empty, ``as_of(p + 1)`` is the history up to and including position ``p``.
+A version is a count: ``as_of(0)`` is empty, ``as_of(p + 1)`` is the history up to and including
+position ``p``.
 """
 
 from collections.abc import Iterator
@@ -32,15 +34,18 @@ class VersionOutOfRange(LashError):
     version: Version
     terminal_by_kind: ClassVar[bool] = True
 
-    def summary(self) -> str:
-        return (
-            f"session {self.session_id!r} has {self.version} facts, asked for version {self.requested}"
-        )
+    def _summary(self) -> str:
+        found = f"session {self.session_id!r} has {self.version} facts"
+        return f"{found}, asked for version {self.requested}"
 
 
 @frozen(kw_only=True)
 class Entry:
-    """An event of a history, with its header if it was recorded. Two entries are equal if their events are."""
+    """
+    An event of a history, with its header if it was recorded.
+
+    Two entries are equal if their events are.
+    """
 
     event: Event
     header: Header | None = field(default=None, eq=False)

@@ -1,5 +1,6 @@
 """
-Checking a stored session whole: chain, fold, head row, bodies, index. The verdict names what is wrong, and where.
+Checking a stored session whole: chain, fold, head row, bodies, index. The verdict names what is
+wrong, and where.
 """
 
 from collections.abc import Iterator
@@ -22,7 +23,11 @@ INDEX_ROWS_PER_PAGE: Final = 256
 
 @frozen(kw_only=True)
 class Problem:
-    """Something that is not as it was written. ``position`` is the fact concerned, none for an index row."""
+    """
+    Something that is not as it was written.
+
+    ``position`` is the fact concerned, none for an index row.
+    """
 
     check: str
     position: Position | None
@@ -51,8 +56,8 @@ def verify_session(store: Store, stream: StreamId) -> Verdict:
     """
     Check everything that is stored of a session.
 
-    A damaged chain ends the check: what follows a damaged fact cannot be trusted. Damaged bodies and index rows are
-    all listed.
+    A damaged chain ends the check: what follows a damaged fact cannot be trusted. Damaged bodies
+    and index rows are all listed.
 
     Cost: reads every record, body and index row once.
     """
@@ -96,7 +101,7 @@ class _Check:
 
     def _bodies(self, fact: Fact) -> None:
         refs = body_refs(fact.header)
-        stored = self._store.read_bodies(self._stream, refs) if refs else {}
+        stored = self._store.read_bodies(self._stream, refs)
         for ref in refs:
             try:
                 body = require_body(fact.header, ref.ordinal, stored.get(ref))

@@ -20,7 +20,9 @@ from lash_es.core.policy import SessionPolicy
 def model_request(
     policy: SessionPolicy, messages: Sequence[Message], tools: Sequence[ToolSpec]
 ) -> ModelRequest:
-    """Make the request for the next model call; ``messages`` are the transcript and the open turn's."""
+    """
+    Make the request for the next model call; ``messages`` are the transcript and the open turn's.
+    """
     return ModelRequest(
         model=policy.model.model_id,
         settings=settings(policy),
@@ -38,21 +40,24 @@ def settings(policy: SessionPolicy) -> JsonObject:
 
 def resume_safe(messages: Sequence[Message]) -> tuple[Message, ...]:
     """
-    Drop calls that have no result: a turn that was stopped between the two left them, and providers refuse them.
+    Drop calls that have no result: a turn that was stopped between the two left them, and
+    providers refuse them.
 
-    A message that was nothing else is dropped with them.
+    A message that was nothing else is dropped with them. A result answers the last message before
+    it that has calls: some models count their calls anew in each turn, so that an id alone says
+    nothing.
     """
-    answered = {
-        part.call_id
-        for message in messages
-        for part in message.parts
-        if isinstance(part, ToolResultPart)
-    }
-    kept = (_with_answered_calls(message, answered) for message in messages)
-    return tuple(message for message in kept if message.parts)
+    answered: frozenset[CallId] = frozenset()
+    kept: list[Message] = []
+    for message in reversed(messages):
+        kept.append(_with_answered_calls(message, answered))
+        results = (part.call_id for part in message.parts if isinstance(part, ToolResultPart))
+        has_calls = any(isinstance(part, ToolCallPart) for part in message.parts)
+        answered = (frozenset() if has_calls else answered).union(results)
+    return tuple(message for message in reversed(kept) if message.parts)
 
 
-def _with_answered_calls(message: Message, answered: set[CallId]) -> Message:
+def _with_answered_calls(message: Message, answered: frozenset[CallId]) -> Message:
     parts = tuple(
         part
         for part in message.parts

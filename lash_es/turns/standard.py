@@ -1,8 +1,10 @@
 """
-The standard protocol: prompt, model, tools, again, until the model answers without tools; then commit.
+The standard protocol: prompt, model, tools, again, until the model answers without tools; then
+commit.
 
-``plan`` is a function of the open turn alone, so the live path and a takeover are the same. A turn whose model
-call failed, or that was answered with nothing, ends without a commit; every other ending is committed.
+``plan`` is a function of the open turn alone, so the live path and a takeover are the same. A turn
+whose model call failed, or that was answered with nothing, ends without a commit; every other
+ending is committed.
 """
 
 from typing import TypeAlias, assert_never
@@ -68,17 +70,18 @@ def plan(turn: OpenTurn, *, is_cancelled: bool) -> Plan:
     """Say what follows from where the turn stands; a cancelled one asks for nothing more."""
     if turn.effects:
         return Wait()
-    if is_cancelled:
-        return _CANCELLED
+    return _CANCELLED if is_cancelled else _after_step(turn)
+
+
+def _after_step(turn: OpenTurn) -> Plan:
     match turn.step:
         case Begun():
             return AskModel()
         case Replied():
             return _after_reply(turn, turn.step)
         case BatchDone():
-            if turn.iteration >= turn.model_calls_max:
-                return Commit(Stopped(reason=StopReason.MAX_TURNS))
-            return AskModel()
+            may_ask = turn.iteration < turn.model_calls_max
+            return AskModel() if may_ask else Commit(Stopped(reason=StopReason.MAX_TURNS))
         case ModelCallFailed():
             return _provider_error(turn.step.failure.code)
         case Interrupted():

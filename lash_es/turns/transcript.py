@@ -1,7 +1,7 @@
 """From nodes and the bodies they point at to messages."""
 
 from collections.abc import Iterable, Mapping
-from typing import TypeAlias
+from typing import TypeAlias, assert_never
 
 from lash_es.core.bodies import BodyRef
 from lash_es.core.messages import (
@@ -39,12 +39,16 @@ def content_kinds(node: Node) -> dict[BodyRef, type[Content]]:
             return {node.source.body: ModelReply}
         case FromResults():
             return {
-                result.body: EffectFailure if result.status is not ToolStatus.SUCCEEDED else ToolOutput
+                result.body: EffectFailure
+                if result.status is not ToolStatus.SUCCEEDED
+                else ToolOutput
                 for result in node.source.results
                 if result.body is not None
             }
         case TurnLimitNotice():
             return {}
+        case _:
+            assert_never(node.source)
 
 
 def message(node: Node, contents: Contents) -> Message:
@@ -66,13 +70,16 @@ def _parts(node: Node, contents: Contents) -> tuple[Part, ...]:
             calls_max = node.source.model_calls_max
             text = f"Turn limit reached ({calls_max}) before a final assistant response."
             return (TextPart(text=text),)
+        case _:
+            assert_never(node.source)
 
 
 def input_parts(inputs: Iterable[TurnInput]) -> tuple[Part, ...]:
     """
     Make one message of several inputs: texts first, joined by newlines, then images.
 
-    Within one input, neighbouring texts join without a separator. Nothing at all is one empty text.
+    Within one input, neighbouring texts join without a separator. Nothing at all is one empty
+    text.
     """
     texts: list[str] = []
     images: list[Part] = []

@@ -1,8 +1,8 @@
 """
 One life of a session as a tape of commands, in which every kind of fact happens, and who plays it.
 
-A player decides, encodes and appends as the runtime does, with fixed times, ids and salts: the same tape
-makes the same bytes on every store.
+A player decides, encodes and appends as the runtime does, with fixed times, ids and salts: the
+same tape makes the same bytes on every store.
 """
 
 from collections.abc import Iterator

@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Seque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeAlias, TypeVar, cast
 
+import httpx2
 import pytest
 from attrs import define, evolve, field, frozen
 
@@ -871,6 +872,25 @@ def test_a_slow_answer_is_a_timeout(with_vendor: Play) -> None:
     assert (failure.code, failure.retryable) == ("timeout", True)
 
 
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (httpx2.ReadTimeout("slow"), "timeout"),
+        (httpx2.ReadError("reset"), "connection"),
+        (ConnectionResetError("reset"), "connection"),
+        (TimeoutError(), "timeout"),
+    ],
+)
+def test_what_a_client_lets_through_is_judged_by_its_kind(error: Exception, code: str) -> None:
+    async def stream(_messages: Messages, _info: Info) -> AsyncIterator[StreamedItem]:
+        yield "so far"
+        raise error
+
+    failure = failure_of(function_provider(stream, unasked), request_of())
+
+    assert (failure.code, failure.retryable) == (code, True)
+
+
 def test_an_answer_that_is_no_json_is_invalid(with_vendor: Play) -> None:
     async def garbage(writer: asyncio.StreamWriter) -> None:
         writer.write(STREAM_HEAD + chunk(b"data: {nonsense\n\n") + b"0\r\n\r\n")
@@ -979,6 +999,7 @@ def test_calls_of_one_provider_run_side_by_side(with_vendor: Play) -> None:
         refuses(500, {"message": f"dump: {KEY[:12]}***cdef"}),
         refuses(400, [f"Bearer {KEY}"]),
     ],
+    ids=["quoted", "header", "shortened", "odd shape"],
 )
 def test_no_key_is_in_a_failure_whatever_the_vendor_says(
     with_vendor: Play, answer: Answer

@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
+from threading import Lock
 from typing import Final, TypeVar
 
 from attrs import frozen
@@ -67,12 +68,14 @@ class Connections(SQLiteDatastore):
         self._reader = SQLiteConnection(reader, max_age=None)
         self._sqlite_writer = writer
         self._sqlite_reader = reader
+        self._library_lock = Lock()
         self._is_closed = False
 
     @contextmanager
     def get_connection(self, *, commit: bool) -> Generator[SQLiteConnection]:
-        """Hand the library the connection for its own methods."""
-        yield self._writer if commit else self._reader
+        """Hand the library a connection for its own methods, which threads may share."""
+        with self._library_lock:
+            yield self._writer if commit else self._reader
 
     def write(self, work: Callable[[sqlite3.Connection], _R]) -> _R | Unknown:
         """
@@ -128,10 +131,9 @@ def connect(place: Place, *, create: bool) -> Connections:
         StoreUnavailable: there is no log, and none could be made.
         StoreReadOnly: the log cannot even be read without writing beside it.
     """
-    if place.path.is_dir():
-        raise StoreUnavailable(where=place.where, reason="it is a directory")
-    if not create and not place.path.exists():
-        raise StoreUnavailable(where=place.where, reason="there is no such file")
+    reason = _why_not(place.path, create=create)
+    if reason is not None:
+        raise StoreUnavailable(where=place.where, reason=reason)
     with typed_errors(place):
         writer = _connection(place, "rwc" if create else "rw")
         try:
@@ -143,6 +145,15 @@ def connect(place: Place, *, create: bool) -> Connections:
             writer.close()
             raise
     return Connections(place, writer, reader)
+
+
+def _why_not(path: Path, *, create: bool) -> str | None:
+    """Say why there can be no database; what SQLite would say of it is less clear."""
+    if "\0" in str(path):
+        return "no file can have that name"  # SQLite would take the part before the NUL.
+    if path.is_dir():
+        return "it is a directory"
+    return None if create or path.exists() else "there is no such file"
 
 
 def _connection(place: Place, mode: str) -> sqlite3.Connection:

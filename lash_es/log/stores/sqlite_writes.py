@@ -1,12 +1,12 @@
 """What is written into a SQLite store, inside a transaction that holds the write lock."""
 
 import sqlite3
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Iterable, Sequence
+from typing import Final, Protocol
 
 from attrs import frozen
 from eventsourcing.persistence import StoredEvent
-from eventsourcing.sqlite import SQLiteApplicationRecorder
+from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteCursor
 
 from lash_es.codec.streams import StreamId
 from lash_es.core.ids import Generation, Version
@@ -35,17 +35,30 @@ _INDEX_ROW: Final = """
 """
 
 
-class FactRecorder(SQLiteApplicationRecorder):
-    """The library's recorder, with many events in one statement."""
+class _Transaction(Protocol):
+    """A connection or a cursor: whatever takes a statement and many rows."""
 
-    def insert_into(
-        self, connection: sqlite3.Connection, stored_events: Sequence[StoredEvent]
-    ) -> None:
-        """Insert events in the transaction that the connection is in."""
-        connection.executemany(
+    def executemany(self, sql: str, parameters: Iterable[tuple[object, ...]], /) -> object: ...
+
+
+class FactRecorder(SQLiteApplicationRecorder):
+    """The library's recorder, with many events in one statement instead of a statement each."""
+
+    def insert_into(self, transaction: _Transaction, stored_events: Sequence[StoredEvent]) -> None:
+        """Insert events in a transaction that was begun elsewhere."""
+        transaction.executemany(
             self.insert_events_statement,
             [(e.originator_id, e.originator_version, e.topic, e.state) for e in stored_events],
         )
+
+    def _insert_events(
+        self, c: SQLiteCursor, stored_events: Sequence[StoredEvent], **_: object
+    ) -> Sequence[int]:
+        self.insert_into(c, stored_events)
+        c.execute("SELECT last_insert_rowid()")
+        (last,) = c.fetchone()
+        # Nobody else inserts in a transaction that holds the write lock: the numbers have no gap.
+        return range(last - len(stored_events) + 1, last + 1)
 
 
 @frozen(kw_only=True)

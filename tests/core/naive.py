@@ -1,0 +1,410 @@
+"""
+A session, naively: one object, changed in place, in plain dicts and tuples.
+
+It shares no code with ``lash_es.core`` and imports nothing of it. It knows the past (every input and
+turn there ever was), searches where the core looks up, and is as simple as it can be, so that the two
+are wrong in different ways. Methods answer with the name of the fact that is recorded, with ``-`` for
+nothing, or with ``!`` and the name of the error.
+"""
+
+from typing import TypeAlias
+
+Fence: TypeAlias = tuple[str, str, int]
+"""Owner, token, generation."""
+
+Claim: TypeAlias = tuple[str, str, int]
+"""Id, token, generation."""
+
+Going: TypeAlias = tuple[str, str]
+"""``("next", "")``, or ``("into", turn)``."""
+
+Asked: TypeAlias = tuple[str, str, int, int]
+"""``("model", "", 0, 0)``, or ``("tool", call id, position of the reply, ordinal)``."""
+
+Outcome: TypeAlias = tuple[str, tuple[str, ...], int]
+"""How it ended; of a reply, the ids of its calls and its tokens. ``silent`` replies say nothing."""
+
+Message: TypeAlias = tuple[object, ...]
+
+NOTHING = "-"
+FITS = {
+    "replied": "model",
+    "silent": "model",
+    "returned": "tool",
+    "failed": "any",
+    "cancelled": "any",
+}
+
+
+class NaiveInput:
+    def __init__(self, number: int, key: str | None, going: Going, text: str, at: int) -> None:
+        self.number = number
+        self.key = key
+        self.submitted = going
+        self.going = going
+        self.text = text
+        self.at = at
+        self.status = "waiting"
+        self.claim: Claim | None = None
+        self.claims = 0
+        self.attempts = 0
+
+
+class NaiveEffect:
+    def __init__(self, asked: Asked) -> None:
+        self.asked = asked
+        self.attempt = 1
+
+
+class NaiveTurn:
+    def __init__(self, text: str | None, took: list[str], generation: int, limit: int) -> None:
+        self.text = text
+        self.took = took
+        self.generation = generation
+        self.limit = limit
+        self.status = "open"
+        self.model = ""
+        self.step = "begun"
+        self.reply_at = -1
+        self.calls: tuple[str, ...] = ()
+        self.asked: set[int] = set()
+        self.answers: dict[int, tuple[str, int | None]] = {}
+        self.batches = 0
+        self.requests = 0
+        self.open: dict[str, NaiveEffect] = {}
+        self.messages: list[Message] = []
+        self.tokens = 0
+
+
+class NaiveSession:
+    def __init__(self, limits: dict[str, int]) -> None:
+        self.limits = limits
+        self.phase = "absent"
+        self.name = ""
+        self.facts = 0
+        self.last_ms = 0
+        self.policy: dict[str, object] = {}
+        self.parked = False
+        self.generation = 0
+        self.holder: tuple[str, str] | None = None
+        self.ttl_ms = 0
+        self.expires_ms = 0
+        self.inputs: dict[str, NaiveInput] = {}
+        self.turns: dict[str, NaiveTurn] = {}
+        self.committed: list[str] = []
+        self.ledger: dict[str, int] = {}
+
+    # The session itself
+
+    def opened(self, now: int, name: str, policy: dict[str, object]) -> str:
+        if self.phase == "deleted":
+            return "!SessionDeleted"
+        if self.phase == "absent":
+            self.phase = "open"
+            self.name = name
+            self.policy = dict(policy)
+            self.last_ms = now
+            return self._recorded("SessionOpened", now)
+        if name != self.name:
+            return "!StoreSessionMismatch"
+        return self._configured(now, {**policy, "provider": self.policy["provider"]})
+
+    def configured(self, now: int, policy: dict[str, object]) -> str:
+        return self._closed() or self._configured(now, policy)
+
+    def _configured(self, now: int, policy: dict[str, object]) -> str:
+        if policy == self.policy:
+            return NOTHING
+        self.policy = dict(policy)
+        return self._recorded("SessionConfigured", now)
+
+    def park(self, now: int) -> str:
+        if self._closed():
+            return self._closed()
+        if self.parked:
+            return NOTHING
+        self.parked = True
+        return self._recorded("SessionParked", now)
+
+    def deleted(self, now: int) -> str:
+        if self._closed():
+            return self._closed()
+        self.phase = "deleted"
+        return self._recorded("SessionTombstoned", now)
+
+    # The lease
+
+    def acquired(self, now: int, owner: str, token: str, ttl_ms: int) -> str:
+        if self._closed():
+            return self._closed()
+        now = self._not_before(now)
+        if not self._is_live(now):
+            self.generation += 1
+            self.holder = (owner, token)
+            self.ttl_ms = ttl_ms
+            self.expires_ms = now + ttl_ms
+            self.parked = False
+            return self._recorded("LeaseAcquired", now)
+        if self.holder is None or self.holder[0] != owner:
+            return NOTHING
+        return self._longer(now, ttl_ms)
+
+    def renewed(self, now: int, fence: Fence, ttl_ms: int) -> str:
+        problem = self._closed() or self._fenced_off(now, fence)
+        return problem or self._longer(self._not_before(now), ttl_ms)
+
+    def _longer(self, now: int, ttl_ms: int) -> str:
+        self.ttl_ms = ttl_ms
+        self.expires_ms = max(self.expires_ms, now + ttl_ms)
+        return self._recorded("LeaseRenewed", now)
+
+    def released(self, now: int, fence: Fence) -> str:
+        if self._closed():
+            return self._closed()
+        if self.holder is None or fence != (*self.holder, self.generation):
+            return NOTHING
+        self.holder = None
+        return self._recorded("LeaseReleased", now)
+
+    # Inputs
+
+    def enqueued(self, now: int, name: str, key: str | None, going: Going, text: str) -> str:
+        if self._closed():
+            return self._closed()
+        for entry in self.inputs.values():
+            if key is not None and entry.key == key:
+                same = (entry.submitted, entry.text) == (going, text)
+                return NOTHING if same else "!SourceKeyConflict"
+        if name in self.inputs:
+            return "!InputIdConflict"
+        if len(self.waiting()) >= self.limits["waiting"]:
+            return "!QueueFull"
+        number = len(self.inputs) + 1
+        self.inputs[name] = NaiveInput(number, key, going, text, self.facts)
+        return self._recorded("TurnInputEnqueued", now)
+
+    def claimed(self, now: int, fence: Fence, token: str, most: int) -> str:
+        problem = self._closed() or self._fenced_off(now, fence)
+        if problem:
+            return problem
+        free = [
+            entry
+            for name, entry in self.waiting().items()
+            if entry.going[0] == "next" and not self._is_held(self._not_before(now), name)
+        ]
+        chosen = free[: min(most, self.limits["claim"])]
+        if not chosen:
+            return NOTHING
+        name = f"tic:{chosen[0].number}:{chosen[0].claims + 1}"
+        for entry in chosen:
+            entry.claim = (name, token, self.generation)
+            entry.claims += 1
+        return self._owned("TurnInputsClaimed", now)
+
+    def abandoned(self, now: int, claim: str, token: str) -> str:
+        if self._closed():
+            return self._closed()
+        turn = self.open_turn()
+        taken = turn[1].took if turn else []
+        given_back = [
+            entry
+            for name, entry in self.waiting().items()
+            if entry.claim and entry.claim[:2] == (claim, token) and name not in taken
+        ]
+        for entry in given_back:
+            entry.claim = None
+        return self._recorded("TurnInputClaimAbandoned", now) if given_back else NOTHING
+
+    def cancelled(self, now: int, name: str) -> str:
+        if self._closed():
+            return self._closed()
+        if name not in self.waiting() or self._is_held(self._not_before(now), name):
+            return NOTHING
+        self.inputs[name].status = "cancelled"
+        return self._recorded("TurnInputCancelled", now)
+
+    # The turn
+
+    def started(
+        self, now: int, fence: Fence, name: str, text: str | None, claim: tuple[str, str]
+    ) -> str:
+        """Begin with a text, or with what a claim holds if there is none."""
+        problem = self._closed() or self._fenced_off(now, fence)
+        if problem:
+            return problem
+        if name in self.turns:
+            return NOTHING if self.turns[name].text == text else "!TurnIdConflict"
+        if self.open_turn():
+            return "!TurnInProgress"
+        took: list[str] = []
+        if text is None:
+            held = {n: e for n, e in self.waiting().items() if e.claim and e.claim[:2] == claim}
+            if not held or any(e.claim and e.claim[2] != self.generation for e in held.values()):
+                return "!TurnInputClaimSuperseded"
+            took = list(held)
+        turn = NaiveTurn(text, took, self.generation, self._turn_limit())
+        turn.model = str(self.policy["model"])
+        positions = [self.inputs[n].at for n in took] or [self.facts]
+        turn.messages.append(("user", *positions))
+        self.turns[name] = turn
+        return self._owned("TurnStarted", now)
+
+    def _turn_limit(self) -> int:
+        wanted = self.policy["max_turns"]
+        most = self.limits["model_calls"]
+        return min(wanted, most) if isinstance(wanted, int) else most
+
+    def continued(self, now: int, fence: Fence, name: str) -> str:
+        problem = self._closed() or self._fenced_off(now, fence)
+        turn = self.open_turn()
+        if problem or turn is None or turn[0] != name:
+            return problem or "!TurnNotOpen"
+        if turn[1].generation == self.generation and not turn[1].open:
+            return NOTHING
+        turn[1].generation = self.generation
+        for effect in turn[1].open.values():
+            effect.attempt += 1
+        return self._owned("TurnContinued", now)
+
+    def requested(self, now: int, fence: Fence, name: str, effect: str, asked: Asked) -> str:
+        problem = self._closed() or self._fenced_off(now, fence)
+        found = self.open_turn()
+        if problem or found is None or found[0] != name:
+            return problem or "!TurnNotOpen"
+        turn = found[1]
+        kind, call, reply_at, ordinal = asked
+        if kind == "model":
+            allowed = not turn.open and not (turn.step == "replied" and turn.calls)
+        else:
+            allowed = (
+                turn.step == "replied"
+                and turn.reply_at == reply_at
+                and turn.calls[ordinal : ordinal + 1] == (call,)
+                and ordinal not in turn.asked
+            )
+        if not allowed or effect != f"{name}/{turn.requests + 1}":
+            return "!EffectRequestRefused"
+        turn.requests += 1
+        turn.open[effect] = NaiveEffect(asked)
+        if kind == "tool":
+            turn.asked.add(ordinal)
+        return self._owned("EffectRequested", now)
+
+    def settled(self, now: int, fence: Fence, name: str, effect: str, outcome: Outcome) -> str:
+        problem = self._closed() or self._fenced_off(now, fence)
+        found = self.open_turn()
+        if problem or found is None or found[0] != name:
+            return problem or "!TurnNotOpen"
+        turn = found[1]
+        if effect not in turn.open:
+            return "!EffectNotOpen"
+        asked = turn.open[effect].asked
+        kind, calls, tokens = outcome
+        if FITS[kind] not in ("any", asked[0]):
+            return "!EffectOutcomeMismatch"
+        if len(calls) > self.limits["calls"]:
+            return "!LimitExceeded"
+        del turn.open[effect]
+        if asked[0] == "tool":
+            self._answered(turn, asked[3], kind)
+        else:
+            self._replied(turn, kind, calls, tokens)
+        return self._owned("EffectSettled", now)
+
+    def _replied(self, turn: NaiveTurn, kind: str, calls: tuple[str, ...], tokens: int) -> None:
+        if kind == "failed":
+            turn.step = "failed"
+        elif kind == "cancelled":
+            turn.step = "interrupted"
+        else:
+            turn.step, turn.reply_at, turn.calls, turn.asked = "replied", self.facts, calls, set()
+            turn.tokens += tokens
+            if kind == "replied" or calls:
+                turn.messages.append(("assistant", self.facts))
+
+    def _answered(self, turn: NaiveTurn, ordinal: int, kind: str) -> None:
+        turn.answers[ordinal] = (kind, None if kind == "cancelled" else self.facts)
+        if len(turn.answers) == len(turn.calls):
+            results = [(turn.calls[o], *turn.answers[o]) for o in sorted(turn.answers)]
+            turn.messages.append(("results", *results))
+            turn.step, turn.answers = "batch done", {}
+            turn.batches += 1
+
+    def commit(self, now: int, fence: Fence, name: str, *, ran_into_limit: bool) -> str:
+        problem = self._closed() or self._fenced_off(now, fence) or self._unfinished(name)
+        if problem:
+            return problem
+        turn = self.turns[name]
+        if ran_into_limit:
+            turn.messages.append(("notice", turn.limit))
+        for taken in turn.took:
+            self.inputs[taken].status = "completed"
+        self.committed.append(name)
+        return self._over(now, name, "committed")
+
+    def end(self, now: int, fence: Fence, name: str) -> str:
+        problem = self._closed() or self._fenced_off(now, fence) or self._unfinished(name)
+        if problem:
+            return problem
+        for taken in self.turns[name].took:
+            entry = self.inputs[taken]
+            entry.attempts += 1
+            entry.claim = None
+            if entry.attempts >= self.limits["attempts"]:
+                entry.status = "failed"
+        return self._over(now, name, "ended")
+
+    def _unfinished(self, name: str) -> str:
+        found = self.open_turn()
+        if found is None or found[0] != name:
+            return "!TurnNotOpen"
+        return "!EffectsUnsettled" if found[1].open else ""
+
+    def _over(self, now: int, name: str, how: str) -> str:
+        turn = self.turns[name]
+        turn.status = how
+        if turn.tokens:
+            self.ledger[turn.model] = self.ledger.get(turn.model, 0) + turn.tokens
+        for entry in self.waiting().values():
+            if entry.going == ("into", name):
+                entry.going = ("next", "")
+        return self._owned("TurnCommitted" if how == "committed" else "TurnEnded", now)
+
+    # What everything asks
+
+    def waiting(self) -> dict[str, NaiveInput]:
+        return {name: entry for name, entry in self.inputs.items() if entry.status == "waiting"}
+
+    def open_turn(self) -> tuple[str, NaiveTurn] | None:
+        found = [(name, turn) for name, turn in self.turns.items() if turn.status == "open"]
+        return found[0] if found else None
+
+    def _closed(self) -> str:
+        return {"absent": "!SessionNotOpen", "deleted": "!SessionDeleted"}.get(self.phase, "")
+
+    def _not_before(self, now: int) -> int:
+        return max(now, self.last_ms)
+
+    def _is_live(self, now: int) -> bool:
+        return self.holder is not None and now < self.expires_ms
+
+    def _is_held(self, now: int, name: str) -> bool:
+        turn = self.open_turn()
+        if turn and name in turn[1].took:
+            return True
+        claim = self.inputs[name].claim
+        return claim is not None and claim[2] == self.generation and self._is_live(now)
+
+    def _fenced_off(self, now: int, fence: Fence) -> str:
+        mine = self.holder is not None and fence == (*self.holder, self.generation)
+        live = self._is_live(self._not_before(now))
+        return "" if mine and live else "!SessionExecutionLeaseExpired"
+
+    def _owned(self, fact: str, now: int) -> str:
+        self.expires_ms = max(self.expires_ms, self._not_before(now) + self.ttl_ms)
+        return self._recorded(fact, now)
+
+    def _recorded(self, fact: str, now: int) -> str:
+        self.last_ms = self._not_before(now)
+        self.facts += 1
+        return fact

@@ -1,0 +1,753 @@
+"""
+Goal: whatever several owners ask of a session, in any order and under clocks that jump both ways, it
+does what a naive model does.
+
+Method: Hypothesis asks both the same, command by command, and compares the answer and all that can be
+seen. The model (``naive.py``) shares no code with the core. Rare things are counted as they happen;
+the test fails if one never did, since a random test that misses what is rare proves little.
+"""
+
+from collections import Counter
+from typing import Final
+
+import attrs
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+)
+from hypothesis.stateful import run_state_machine_as_test as run_machine
+
+from lash_es.core.agenda import agenda
+from lash_es.core.bodies import BodyRef, NewBody
+from lash_es.core.commands import (
+    AbandonTurnInputClaim,
+    AcquireLease,
+    CancelTurnInput,
+    ClaimTurnInputs,
+    Command,
+    CommitTurn,
+    ConfigureSession,
+    ContinueTurn,
+    DeleteSession,
+    EndTurn,
+    EnqueueTurnInput,
+    OpenSession,
+    ParkSession,
+    ReleaseLease,
+    RenewLease,
+    RequestEffect,
+    SettleEffect,
+    StartTurn,
+    WithClaim,
+    WithInput,
+)
+from lash_es.core.effects import EffectRequest, ModelCall, ToolCall
+from lash_es.core.errors import CommandRejected
+from lash_es.core.events import (
+    Event,
+    LeaseAcquired,
+    TurnCommitted,
+    TurnContinued,
+    TurnEnded,
+    TurnInputCancelled,
+    TurnInputEnqueued,
+)
+from lash_es.core.ids import (
+    CallId,
+    ClaimId,
+    EffectId,
+    Generation,
+    InputId,
+    Position,
+    SessionId,
+    TurnId,
+)
+from lash_es.core.ingress import ActiveTurn, NextTurn
+from lash_es.core.known import InputEntry, TurnEntry
+from lash_es.core.limits import Limits
+from lash_es.core.messages import FinishReason, TokenUsage
+from lash_es.core.outcomes import (
+    EffectCancelled,
+    EffectFailed,
+    EffectOutcome,
+    Finished,
+    ModelReplied,
+    Stopped,
+    StopReason,
+    ToolCallRef,
+    ToolReturned,
+)
+from lash_es.core.owners import Fence, LeaseOwner
+from lash_es.core.policy import ModelSpec, SessionPolicy
+from lash_es.core.state import Deleted, NotOpened, Open
+from lash_es.core.transcripts import (
+    FromInputs,
+    FromReply,
+    FromResults,
+    Node,
+    TurnLimitNotice,
+)
+from lash_es.core.turns import (
+    BatchDone,
+    Begun,
+    Interrupted,
+    ModelCallFailed,
+    OpenTurn,
+    Replied,
+    Step,
+)
+from lash_es.verify.spec import Decision, given
+from tests.core import naive
+from tests.core.effort import effort
+from tests.core.naive import NaiveSession
+
+LIMITS: Final = Limits(
+    inputs_pending_max=4,
+    inputs_per_claim_max=3,
+    drain_attempts_max=2,
+    model_calls_per_turn_max=9,
+    tool_calls_per_reply_max=2,
+)
+NAIVE_LIMITS: Final = {"waiting": 4, "claim": 3, "attempts": 2, "model_calls": 9, "calls": 2}
+
+RARE: Final = {
+    "a clock that went back",
+    "a takeover",
+    "a takeover with live claims",
+    "a takeover of an open turn",
+    "an expired owner refused",
+    "a superseded owner refused",
+    "a cancel after a claim",
+    "a conflict of source keys",
+    "a resubmission",
+    "an input id given twice",
+    "a full queue",
+    "a superseded claim",
+    "a conflict of turn ids",
+    "a turn continued by another generation",
+    "a turn continued by the same generation",
+    "a batch of two calls",
+    "a call of a tool that was cancelled",
+    "an outcome of the wrong kind",
+    "a commit that settles inputs",
+    "a commit that defers inputs",
+    "a commit on a commit",
+    "an end that gives inputs back",
+    "an input that failed too often",
+    "a session deleted in mid-turn",
+}
+
+NO_TURN: Final = "no-turn"
+OWNERS: Final = ("alice", "bob", "carol")
+MODELS: Final = ("m1", "m2")
+TEXTS: Final = ("hello", "goodbye")
+OUTCOMES: Final = ("replied", "silent", "returned", "failed", "cancelled")
+STEPS: Final[dict[type[Step], str]] = {
+    Begun: "begun",
+    Replied: "replied",
+    ModelCallFailed: "failed",
+    BatchDone: "batch done",
+    Interrupted: "interrupted",
+}
+
+owners = st.sampled_from(OWNERS)
+whose = st.sampled_from(["the holder"] * 9 + list(OWNERS))
+"""Who acts: mostly the one that holds the lease, since nobody else gets far."""
+
+texts = st.sampled_from(TEXTS)
+mostly = st.sampled_from([True, True, True, True, False])
+"""True, but for one time in five: a wish that makes sense leads further than one that does not."""
+
+
+class SessionMachine(RuleBasedStateMachine):
+    """A session and its naive twin, and what several owners believe of them."""
+
+    happened: Counter[str] = Counter()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.naive = NaiveSession(NAIVE_LIMITS)
+        self.facts: tuple[Event, ...] = ()
+        self.bodies: list[NewBody] = []
+        self.now_ms = 1_000
+        self.minted = 0
+        self.fences: dict[str, naive.Fence] = {o: (o, "none", 0) for o in OWNERS}
+        self.claims: list[tuple[str, str]] = [("tic:0:0", "none")]
+        self.before = given(limits=LIMITS)
+
+    # How both are asked
+
+    def mint(self, kind: str) -> str:
+        self.minted += 1
+        return f"{kind}{self.minted}"
+
+    def body(self, text: str) -> NewBody:
+        body = NewBody(content=text.encode(), salt=self.mint("salt").encode())
+        self.bodies.append(body)
+        return body
+
+    def ask(self, command: Command, expected: str) -> Decision:
+        decision = self.before.when(command)
+        found = decision.found
+        if isinstance(found, CommandRejected):
+            answer = f"!{type(found).__name__}"
+        else:
+            answer = ", ".join(type(event).__name__ for event in found) or naive.NOTHING
+        assert answer == expected, f"{command}: core {answer}, naive {expected}"
+        self.count(decision, answer)
+        if decision.events:
+            self.facts += decision.events
+            self.before = given(*self.facts, bodies=self.bodies, limits=LIMITS)
+        return decision
+
+    def naive_fence(self, owner: str) -> naive.Fence:
+        holder = self.naive.holder
+        if owner != "the holder":
+            return self.fences[owner]
+        return self.fences["alice" if holder is None else holder[0]]
+
+    def fence(self, owner: str) -> Fence:
+        name, token, generation = self.naive_fence(owner)
+        return Fence(owner=owner_of(name), token=token, generation=Generation(generation))
+
+    def open_turn(self) -> str:
+        found = self.naive.open_turn()
+        return found[0] if found else NO_TURN
+
+    # What may happen: the session
+
+    @initialize()
+    def begin(self) -> None:
+        self.open("m1", None, really=True)
+
+    @rule(model=st.sampled_from(MODELS), most=st.sampled_from([None, 2]), really=mostly)
+    def open(self, model: str, most: int | None, really: bool) -> None:
+        name = "s1" if really or not self.facts else "s2"
+        command = OpenSession(
+            now_ms=self.now_ms, session_id=SessionId(name), policy=policy_of("p1", model, most)
+        )
+        expected = self.naive.opened(self.now_ms, name, naive_policy("p1", model, most))
+        self.ask(command, expected)
+
+    @rule(provider=st.sampled_from(["p1", "p2"]), model=st.sampled_from(MODELS))
+    def configure(self, provider: str, model: str) -> None:
+        policy = policy_of(provider, model, None)
+        expected = self.naive.configured(self.now_ms, naive_policy(provider, model, None))
+        self.ask(ConfigureSession(now_ms=self.now_ms, policy=policy), expected)
+
+    @rule()
+    def park(self) -> None:
+        self.ask(ParkSession(now_ms=self.now_ms), self.naive.park(self.now_ms))
+
+    @precondition(lambda self: len(self.facts) > 40)
+    @rule()
+    def delete(self) -> None:
+        self.ask(DeleteSession(now_ms=self.now_ms), self.naive.deleted(self.now_ms))
+
+    @rule(by_ms=st.sampled_from([-5_000, -1, 1, 500, 999, 1_000, 1_100]))
+    def the_clock_jumps(self, by_ms: int) -> None:
+        """Jump from the last fact on, or else a clock that fell far behind would stay there."""
+        self.now_ms = max(0, self.naive.last_ms + by_ms)
+
+    # What may happen: the lease
+
+    @rule(owner=owners, ttl_ms=st.sampled_from([0, 1_000, 1_000, 5_000]))
+    def acquire(self, owner: str, ttl_ms: int) -> None:
+        token = self.mint("token")
+        command = AcquireLease(
+            now_ms=self.now_ms, owner=owner_of(owner), token=token, ttl_ms=ttl_ms
+        )
+        expected = self.naive.acquired(self.now_ms, owner, token, ttl_ms)
+        self.ask(command, expected)
+        if expected == "LeaseAcquired":
+            self.fences[owner] = (owner, token, self.naive.generation)
+
+    @rule(owner=whose)
+    def renew(self, owner: str) -> None:
+        command = RenewLease(now_ms=self.now_ms, fence=self.fence(owner), ttl_ms=1_000)
+        self.ask(command, self.naive.renewed(self.now_ms, self.naive_fence(owner), 1_000))
+
+    @rule(owner=whose)
+    def release(self, owner: str) -> None:
+        command = ReleaseLease(now_ms=self.now_ms, fence=self.fence(owner))
+        self.ask(command, self.naive.released(self.now_ms, self.naive_fence(owner)))
+
+    # What may happen: inputs
+
+    @rule(
+        key=st.sampled_from([None, None, "k1", "k2"]),
+        text=texts,
+        into=st.sampled_from([True, False, False]),
+        fresh=mostly,
+    )
+    def enqueue(self, key: str | None, text: str, into: bool, fresh: bool) -> None:
+        waiting = list(self.naive.waiting())
+        name = self.mint("i") if fresh or not waiting else waiting[0]
+        turn = self.open_turn()
+        into = into and turn != NO_TURN
+        command = EnqueueTurnInput(
+            now_ms=self.now_ms,
+            input_id=InputId(name),
+            source_key=key,
+            ingress=ActiveTurn(TurnId(turn)) if into else NextTurn(),
+            body=self.body(text),
+        )
+        going = ("into", turn) if into else ("next", "")
+        self.ask(command, self.naive.enqueued(self.now_ms, name, key, going, text))
+
+    @rule(owner=whose, most=st.integers(0, 5))
+    def claim(self, owner: str, most: int) -> None:
+        token = self.mint("claim")
+        command = ClaimTurnInputs(
+            now_ms=self.now_ms, fence=self.fence(owner), token=token, inputs_max=most
+        )
+        expected = self.naive.claimed(self.now_ms, self.naive_fence(owner), token, most)
+        self.ask(command, expected)
+        if expected == "TurnInputsClaimed":
+            held = [e.claim for e in self.naive.waiting().values() if e.claim]
+            self.claims += [(name, t) for name, t, _ in held if t == token][:1]
+
+    @rule(data=st.data())
+    def abandon(self, data: st.DataObject) -> None:
+        claim, token = data.draw(st.sampled_from(self.claims[-3:]))
+        command = AbandonTurnInputClaim(
+            now_ms=self.now_ms, claim_id=ClaimId(claim), token=token
+        )
+        self.ask(command, self.naive.abandoned(self.now_ms, claim, token))
+
+    @rule(data=st.data())
+    def cancel(self, data: st.DataObject) -> None:
+        name = data.draw(st.sampled_from(["nobody", *self.naive.inputs][-4:]))
+        command = CancelTurnInput(now_ms=self.now_ms, input_id=InputId(name))
+        self.ask(command, self.naive.cancelled(self.now_ms, name))
+
+    # What may happen: turns
+
+    @rule(owner=whose, text=texts, fresh=mostly)
+    def start(self, owner: str, text: str, fresh: bool) -> None:
+        name = self.mint("t") if fresh or not self.naive.turns else list(self.naive.turns)[-1]
+        command = StartTurn(
+            now_ms=self.now_ms,
+            fence=self.fence(owner),
+            turn_id=TurnId(name),
+            source=WithInput(body=self.body(text)),
+        )
+        fence = self.naive_fence(owner)
+        self.ask(command, self.naive.started(self.now_ms, fence, name, text, ("", "")))
+
+    @rule(owner=whose, fresh=mostly, last=mostly)
+    def drain(self, owner: str, fresh: bool, last: bool) -> None:
+        name = self.mint("t") if fresh or not self.naive.turns else list(self.naive.turns)[-1]
+        claim = self.claims[-1 if last else 0]
+        command = StartTurn(
+            now_ms=self.now_ms,
+            fence=self.fence(owner),
+            turn_id=TurnId(name),
+            source=WithClaim(claim_id=ClaimId(claim[0]), token=claim[1]),
+        )
+        fence = self.naive_fence(owner)
+        self.ask(command, self.naive.started(self.now_ms, fence, name, None, claim))
+
+    @rule(owner=whose)
+    def go_on(self, owner: str) -> None:
+        turn = self.open_turn()
+        command = ContinueTurn(
+            now_ms=self.now_ms, fence=self.fence(owner), turn_id=TurnId(turn)
+        )
+        self.ask(command, self.naive.continued(self.now_ms, self.naive_fence(owner), turn))
+
+    @rule(owner=whose, next_one=mostly)
+    def ask_the_model(self, owner: str, next_one: bool) -> None:
+        self.request(owner, ("model", "", 0, 0), next_one=next_one)
+
+    @precondition(lambda self: self.naive.open_turn() is not None)
+    @rule(owner=whose, next_one=mostly, ordinal=st.integers(0, 2), this_reply=mostly)
+    def call_a_tool(self, owner: str, next_one: bool, ordinal: int, this_reply: bool) -> None:
+        turn = self.naive.turns[self.open_turn()]
+        call = turn.calls[ordinal] if ordinal < len(turn.calls) else "no-call"
+        reply_at = turn.reply_at if this_reply else 0
+        self.request(owner, ("tool", call, reply_at, ordinal), next_one=next_one)
+
+    def request(self, owner: str, asked: naive.Asked, *, next_one: bool) -> None:
+        name = self.open_turn()
+        found = self.naive.open_turn()
+        effect = f"{name}/{found[1].requests + (1 if next_one else 2) if found else 1}"
+        command = RequestEffect(
+            now_ms=self.now_ms,
+            fence=self.fence(owner),
+            turn_id=TurnId(name),
+            effect_id=EffectId(effect),
+            request=request_of(asked),
+        )
+        fence = self.naive_fence(owner)
+        self.ask(command, self.naive.requested(self.now_ms, fence, name, effect, asked))
+
+    @precondition(lambda self: any(turn.open for turn in self.naive.turns.values()))
+    @rule(
+        owner=whose,
+        data=st.data(),
+        kind=st.sampled_from(OUTCOMES),
+        fitting=mostly,
+        calls=st.sampled_from([0, 1, 2, 2, 3]),
+        tokens=st.integers(0, 3),
+    )
+    def settle(
+        self, owner: str, data: st.DataObject, kind: str, fitting: bool, calls: int, tokens: int
+    ) -> None:
+        turn = self.naive.turns[self.open_turn()]
+        effect = data.draw(st.sampled_from([*turn.open, *turn.open, f"{self.open_turn()}/1"]))
+        if fitting and effect in turn.open:
+            kind = fit(kind, str(turn.open[effect].asked[0]))
+        called = tuple(f"c{n}" for n in range(calls if naive.FITS[kind] == "model" else 0))
+        outcome = (kind, called, tokens)
+        wordless = kind == "cancelled"
+        command = SettleEffect(
+            now_ms=self.now_ms,
+            fence=self.fence(owner),
+            turn_id=TurnId(self.open_turn()),
+            effect_id=EffectId(effect),
+            outcome=outcome_of(outcome),
+            body=None if wordless else self.body("outcome"),
+        )
+        name, fence = self.open_turn(), self.naive_fence(owner)
+        self.ask(command, self.naive.settled(self.now_ms, fence, name, effect, outcome))
+
+    @rule(owner=whose, ran_into_limit=st.booleans())
+    def commit(self, owner: str, ran_into_limit: bool) -> None:
+        name = self.open_turn()
+        outcome = Stopped(reason=StopReason.MAX_TURNS) if ran_into_limit else Finished()
+        command = CommitTurn(
+            now_ms=self.now_ms, fence=self.fence(owner), turn_id=TurnId(name), outcome=outcome
+        )
+        fence = self.naive_fence(owner)
+        expected = self.naive.commit(self.now_ms, fence, name, ran_into_limit=ran_into_limit)
+        for event in self.ask(command, expected).events:
+            assert isinstance(event, TurnCommitted)
+            assert [seen(node) for node in event.nodes] == self.naive.turns[name].messages
+
+    @rule(owner=whose)
+    def end(self, owner: str) -> None:
+        name = self.open_turn()
+        command = EndTurn(
+            now_ms=self.now_ms,
+            fence=self.fence(owner),
+            turn_id=TurnId(name),
+            outcome=Stopped(reason=StopReason.CANCELLED),
+        )
+        self.ask(command, self.naive.end(self.now_ms, self.naive_fence(owner), name))
+
+    # What a driver would do
+
+    @rule(data=st.data(), steps_count=st.integers(1, 10), owner=owners)
+    def drive(self, data: st.DataObject, steps_count: int, owner: str) -> None:
+        """Take sensible steps: by chance alone hardly any turn would come to its end."""
+        for _ in range(steps_count):
+            if data.draw(st.sampled_from([False] * 7 + [True])):
+                self.the_clock_jumps(1_100)
+            self.take_a_sensible_step(data, owner)
+
+    def take_a_sensible_step(self, data: st.DataObject, owner: str) -> None:
+        me = "the holder"
+        model = self.naive
+        found = model.open_turn()
+        claims = [e.claim for e in model.waiting().values() if e.claim]
+        if model.holder is None or max(self.now_ms, model.last_ms) >= model.expires_ms:
+            self.acquire(owner, 1_000)
+        elif found is not None:
+            self.take_a_step_of_the_turn(data, found[1])
+        elif any(claim[2] == model.generation for claim in claims):
+            self.drain(me, fresh=True, last=True)
+        elif any(entry.going[0] == "next" for entry in model.waiting().values()):
+            self.claim(me, data.draw(st.integers(1, 3)))
+        elif data.draw(st.booleans()):
+            self.start(me, data.draw(texts), fresh=True)
+        else:
+            self.enqueue(None, data.draw(texts), into=False, fresh=True)
+
+    def take_a_step_of_the_turn(self, data: st.DataObject, turn: naive.NaiveTurn) -> None:
+        me = "the holder"
+        unasked = [o for o in range(len(turn.calls)) if o not in turn.asked]
+        if turn.generation != self.naive.generation:
+            self.go_on(me)
+        elif turn.open:
+            kind, calls = data.draw(st.sampled_from(OUTCOMES)), data.draw(st.integers(0, 2))
+            self.settle(me, data, kind, fitting=True, calls=calls, tokens=1)
+        elif turn.step == "begun":
+            self.ask_the_model(me, next_one=True)
+        elif turn.step == "replied" and unasked:
+            for ordinal in unasked:
+                self.call_a_tool(me, next_one=True, ordinal=ordinal, this_reply=True)
+        elif data.draw(st.booleans()):
+            self.commit(me, ran_into_limit=False)
+        else:
+            self.end(me)
+
+    # What must be the same
+
+    @invariant()
+    def both_are_at_the_same_point(self) -> None:
+        state = self.before.state
+        kinds = {"absent": NotOpened, "open": Open, "deleted": Deleted}
+        assert type(state) is kinds[self.naive.phase]
+        if not isinstance(state, NotOpened):
+            assert (state.version, state.at_ms) == (self.naive.facts, self.naive.last_ms)
+
+    @invariant()
+    def both_hold_the_same_lease(self) -> None:
+        state = self.before.state
+        if not isinstance(state, Open):
+            return
+        model, lease = self.naive, state.lease
+        assert lease.generation == model.generation
+        assert state.is_parked == model.parked
+        assert state.policy == policy_from(model.policy)
+        held = lease.holder
+        found = None if held is None else (held.owner.owner_id, held.token)
+        assert found == model.holder
+        assert held is None or held.expires_at_ms == model.expires_ms
+
+    @invariant()
+    def both_have_the_same_inputs_waiting(self) -> None:
+        state = self.before.state
+        if not isinstance(state, Open):
+            return
+        found = [
+            (
+                entry.input_id,
+                entry.sequence,
+                entry.source_key,
+                entry.position,
+                going(entry.submitted),
+                going(entry.ingress),
+                entry.claim and (entry.claim.claim_id, entry.claim.token, entry.claim.generation),
+                entry.claims_count,
+                entry.attempts,
+            )
+            for entry in state.inputs.pending.values()
+        ]
+        assert found == [
+            (n, e.number, e.key, e.at, e.submitted, e.going, e.claim, e.claims, e.attempts)
+            for n, e in self.naive.waiting().items()
+        ]
+
+    @invariant()
+    def both_have_the_same_turn_open(self) -> None:
+        state = self.before.state
+        expected = self.naive.open_turn()
+        if not isinstance(state, Open):
+            return
+        if expected is None:
+            assert not isinstance(state.turn, OpenTurn)
+            return
+        turn_id, turn = expected
+        found = state.turn
+        assert isinstance(found, OpenTurn)
+        assert (found.turn_id, found.generation, list(found.input_ids)) == (
+            turn_id,
+            turn.generation,
+            turn.took,
+        )
+        assert (STEPS[type(found.step)], found.iteration) == (turn.step, turn.batches)
+        assert found.model_calls_max == turn.limit
+        assert list(found.results) == list(turn.answers)
+        assert [seen(node) for node in found.nodes] == turn.messages
+        assert found.usage.total_tokens == turn.tokens
+        assert [(e.effect_id, e.attempt) for e in agenda(state)] == [
+            (name, effect.attempt) for name, effect in turn.open.items()
+        ]
+
+    @invariant()
+    def both_have_the_same_history(self) -> None:
+        state = self.before.state
+        if not isinstance(state, Open):
+            return
+        committed = self.naive.committed
+        assert (state.head.revision, state.head.turn_index) == (len(committed), len(committed))
+        spent = {key.model: usage.total_tokens for key, usage in state.ledger.rows.items()}
+        assert spent == self.naive.ledger
+        if committed:
+            count = len(self.naive.turns[committed[-1]].messages)
+            assert state.head.leaf is not None
+            assert state.head.leaf.node_id == f"{committed[-1]}:m{count}"
+
+    @invariant()
+    def the_index_remembers_every_input_and_every_turn(self) -> None:
+        entries = self.before.known.entries.values()
+        inputs = {e.input_id: e.status.value for e in entries if isinstance(e, InputEntry)}
+        turns = {e.turn_id: e for e in entries if isinstance(e, TurnEntry)}
+        everything = self.naive.inputs.items()
+
+        assert inputs == {n: e.status for n, e in everything if e.status != "waiting"}
+        assert {
+            name: "open" if e.ended is None else "committed" if e.is_committed else "ended"
+            for name, e in turns.items()
+        } == {name: turn.status for name, turn in self.naive.turns.items()}
+
+    # What happened, now and then
+
+    def count(self, decision: Decision, answer: str) -> None:
+        state = decision.given.state
+        if isinstance(state, Open):
+            self.happened.update(rare_things(state, decision, answer))
+
+
+def rare_things(before: Open, decision: Decision, answer: str) -> list[str]:
+    """Say what of the rare things a decision was."""
+    found = list(rare_refusals(answer, decision))
+    pending, turn = before.inputs.pending, before.turn
+    if decision.command.now_ms < before.at_ms:
+        found.append("a clock that went back")
+    for event in decision.events:
+        match event:
+            case LeaseAcquired() if is_takeover(before, event):
+                found.append("a takeover")
+                generation = before.lease.generation
+                if any(e.claim and e.claim.generation == generation for e in pending.values()):
+                    found.append("a takeover with live claims")
+                if isinstance(turn, OpenTurn):
+                    found.append("a takeover of an open turn")
+            case TurnInputCancelled() if pending[event.input_id].claim is not None:
+                found.append("a cancel after a claim")
+            case TurnContinued() if isinstance(turn, OpenTurn):
+                who = "the same" if turn.generation == event.generation else "another"
+                found.append(f"a turn continued by {who} generation")
+            case TurnCommitted():
+                found += ["a commit that settles inputs"] * bool(event.completed_input_ids)
+                found += ["a commit that defers inputs"] * bool(event.deferred_input_ids)
+                found += ["a commit on a commit"] * (event.parent is not None)
+            case TurnEnded():
+                found += ["an end that gives inputs back"] * bool(event.returned_input_ids)
+                found += ["an input that failed too often"] * bool(event.failed_input_ids)
+            case _:
+                pass
+    if isinstance(decision.state, Deleted) and isinstance(turn, OpenTurn):
+        found.append("a session deleted in mid-turn")
+    after = decision.state.turn if isinstance(decision.state, Open) else None
+    if isinstance(after, OpenTurn) and after.nodes and decision.events:
+        found += list(rare_results(after.nodes[-1]))
+    return found
+
+
+def is_takeover(before: Open, event: LeaseAcquired) -> bool:
+    holder = before.lease.holder
+    return holder is not None and not holder.owner.is_incarnation_of(event.owner)
+
+
+def rare_results(node: Node) -> list[str]:
+    if not isinstance(node.source, FromResults):
+        return []
+    statuses = [result.status.value for result in node.source.results]
+    return ["a batch of two calls"] * (len(statuses) == 2) + [
+        "a call of a tool that was cancelled"
+    ] * ("cancelled" in statuses)
+
+
+def rare_refusals(answer: str, decision: Decision) -> list[str]:
+    named = {
+        "!SourceKeyConflict": "a conflict of source keys",
+        "!InputIdConflict": "an input id given twice",
+        "!QueueFull": "a full queue",
+        "!TurnInputClaimSuperseded": "a superseded claim",
+        "!TurnIdConflict": "a conflict of turn ids",
+        "!EffectOutcomeMismatch": "an outcome of the wrong kind",
+    }
+    found = [named[answer]] if answer in named else []
+    if answer == "!SessionExecutionLeaseExpired":
+        reason = getattr(decision.found, "reason", "")
+        found += [f"{'a superseded' if reason == 'superseded' else 'an expired'} owner refused"] * (
+            reason in ("superseded", "expired")
+        )
+    if answer == naive.NOTHING and isinstance(decision.command, EnqueueTurnInput):
+        found.append("a resubmission")
+    return found
+
+
+# Between the core's words and the naive ones
+
+
+def owner_of(name: str) -> LeaseOwner:
+    return LeaseOwner(owner_id=name, incarnation_id="boot-1")
+
+
+def policy_of(provider: str, model: str, most: int | None) -> SessionPolicy:
+    return SessionPolicy(
+        provider_id=provider, model=ModelSpec(model_id=model), max_turns=most
+    )
+
+
+def naive_policy(provider: str, model: str, most: int | None) -> dict[str, object]:
+    return {"provider": provider, "model": model, "max_turns": most}
+
+
+def policy_from(policy: dict[str, object]) -> SessionPolicy:
+    most = policy["max_turns"]
+    assert most is None or isinstance(most, int)
+    return policy_of(str(policy["provider"]), str(policy["model"]), most)
+
+
+def going(ingress: ActiveTurn | NextTurn) -> naive.Going:
+    return ("into", ingress.turn_id) if isinstance(ingress, ActiveTurn) else ("next", "")
+
+
+def request_of(asked: naive.Asked) -> EffectRequest:
+    kind, call, reply_at, ordinal = asked
+    if kind == "model":
+        return ModelCall(iteration=0)
+    reply = BodyRef(position=Position(reply_at), ordinal=0)
+    return ToolCall(call_id=CallId(call), tool="tool", reply=reply, ordinal=ordinal)
+
+
+def outcome_of(outcome: naive.Outcome) -> EffectOutcome:
+    kind, calls, tokens = outcome
+    match kind:
+        case "returned":
+            return ToolReturned()
+        case "failed":
+            return EffectFailed(code="broken", is_retryable=False)
+        case "cancelled":
+            return EffectCancelled()
+        case _:
+            return ModelReplied(
+                finish=FinishReason.STOP,
+                has_content=kind == "replied",
+                tool_calls=tuple(ToolCallRef(call_id=CallId(c), tool="tool") for c in calls),
+                usage=TokenUsage(input_tokens=tokens),
+            )
+
+
+def fit(kind: str, asked: str) -> str:
+    """Change an outcome that does not fit what was asked into one that does."""
+    if naive.FITS[kind] in ("any", asked):
+        return kind
+    return "replied" if asked == "model" else "returned"
+
+
+def seen(node: Node) -> naive.Message:
+    match node.source:
+        case FromInputs(bodies=bodies):
+            return ("user", *(body.position for body in bodies))
+        case FromReply(body=body):
+            return ("assistant", body.position)
+        case TurnLimitNotice(model_calls_max=most):
+            return ("notice", most)
+        case FromResults(results=results):
+            ended = {"succeeded": "returned"}
+            return (
+                "results",
+                *(
+                    (r.call_id, ended.get(r.status.value, r.status.value), r.body and r.body.position)
+                    for r in results
+                ),
+            )
+
+
+def test_a_session_does_what_its_naive_twin_does() -> None:
+    SessionMachine.happened.clear()
+
+    run_machine(SessionMachine, settings=effort(examples_max=150, steps_max=60))
+
+    assert sorted(RARE - SessionMachine.happened.keys()) == []

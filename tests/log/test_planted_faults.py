@@ -1,0 +1,221 @@
+"""Each of these stores breaks one promise, and the clause that is about it must say so."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import attrs
+import pytest
+
+from lash_es.codec.records import Record
+from lash_es.codec.streams import StreamId
+from lash_es.core.bodies import BodyRef
+from lash_es.core.ids import Generation, Position, SessionId, Version
+from lash_es.core.known import IndexKey
+from lash_es.log.appends import (
+    Activity,
+    ActivityResult,
+    Appended,
+    AppendResult,
+    Conflict,
+    IndexRow,
+    StoredBody,
+    StreamAppend,
+)
+from lash_es.log.port import Store, StreamHead
+from lash_es.log.stores.memory import MemoryStore
+from tests.log import conformance as suite
+from tests.log.conformance import CLAUSES, Clause
+
+
+class StartsWithARecord(MemoryStore):
+    def read(self, stream: StreamId, first: Position, records_max: int) -> tuple[Record, ...]:
+        return super().read(stream, first, records_max) or (suite.record(0),)
+
+
+class StopsAtNul(MemoryStore):
+    def read(self, stream: StreamId, first: Position, records_max: int) -> tuple[Record, ...]:
+        whole = super().read(stream, first, records_max)
+        return tuple(attrs.evolve(r, header=r.header.split(b"\0")[0]) for r in whole)
+
+
+class ReadsFromTheStart(MemoryStore):
+    def read(self, stream: StreamId, first: Position, records_max: int) -> tuple[Record, ...]:
+        return super().read(stream, Position(0), first + records_max)
+
+
+class ComparesNothing(MemoryStore):
+    def append(self, appends: Sequence[StreamAppend]) -> AppendResult:
+        return super().append([self._moved(each) for each in appends])
+
+    def _moved(self, append: StreamAppend) -> StreamAppend:
+        found = self._version(append.stream)
+        moved = enumerate(append.records, start=found)
+        records = tuple(attrs.evolve(r, position=Position(place)) for place, r in moved)
+        return attrs.evolve(append, expected_version=found, records=records)
+
+
+class AcceptsAnyPositions(MemoryStore):
+    def append(self, appends: Sequence[StreamAppend]) -> AppendResult:
+        for each in appends:
+            found = self._version(each.stream)
+            if found != each.expected_version:
+                return Conflict(stream=each.stream, expected=each.expected_version, found=found)
+            self._write(each)
+        return Appended(versions=tuple(each.version for each in appends))
+
+
+class AppendsOneByOne(MemoryStore):
+    def append(self, appends: Sequence[StreamAppend]) -> AppendResult:
+        for each in appends:
+            result = super().append([each])
+            if isinstance(result, Conflict):
+                return result
+        return Appended(versions=tuple(each.version for each in appends))
+
+
+class WritesNoBodies(MemoryStore):
+    def append(self, appends: Sequence[StreamAppend]) -> AppendResult:
+        return super().append([attrs.evolve(each, bodies=()) for each in appends])
+
+
+class WritesNoIndex(MemoryStore):
+    def append(self, appends: Sequence[StreamAppend]) -> AppendResult:
+        return super().append([attrs.evolve(each, index=()) for each in appends])
+
+
+class SharesBodies(MemoryStore):
+    def read_bodies(
+        self, stream: StreamId, refs: Sequence[BodyRef]
+    ) -> Mapping[BodyRef, StoredBody]:
+        own = super().read_bodies(stream, refs)
+        return {**super().read_bodies(suite.A, refs), **own, **super().read_bodies(suite.B, refs)}
+
+
+class KeepsTheFirstIndexRow(MemoryStore):
+    def _write(self, append: StreamAppend) -> None:
+        kept = self._streams.get(append.stream.key)
+        before = {} if kept is None else dict(kept.index)
+        super()._write(append)
+        self._streams[append.stream.key].index.update(before)
+
+
+class ForgetsTheOrderOfKeys(MemoryStore):
+    def read_index_page(
+        self, stream: StreamId, after: IndexKey | None, rows_max: int
+    ) -> tuple[IndexRow, ...]:
+        return super().read_index_page(stream, after, rows_max)[::-1]
+
+
+class AsksForAnyKey(MemoryStore):
+    def read_index(self, stream: StreamId, keys: Sequence[IndexKey]) -> Mapping[IndexKey, bytes]:
+        found = self.read_index_page(stream, None, 999)
+        return {row.key: row.value for row in found if row.key in keys}
+
+
+class ListsByPrefix(MemoryStore):
+    def heads(self, namespace: str, *, after: str, heads_max: int) -> tuple[StreamHead, ...]:
+        keys = sorted(key for key in self._streams if key.startswith(namespace) and key > after)
+        return tuple(self._streams[key].head for key in keys[:heads_max])
+
+
+class IgnoresCase(MemoryStore):
+    def head(self, stream: StreamId) -> StreamHead | None:
+        return super().head(StreamId(stream.namespace, SessionId(stream.session_id.lower())))
+
+
+class CountsActivityOn(MemoryStore):
+    def _write(self, append: StreamAppend) -> None:
+        before = self.head(append.stream)
+        super()._write(append)
+        kept = self._streams[append.stream.key]
+        seq = 0 if before is None else before.activity_seq
+        kept.head = attrs.evolve(kept.head, activity_seq=seq)
+
+
+class ForgetsTheFence(MemoryStore):
+    def append_activity(
+        self,
+        stream: StreamId,
+        *,
+        version: Version,
+        generation: Generation,
+        payloads: Sequence[bytes],
+        at_ms: int,
+    ) -> ActivityResult:
+        head = self.head(stream)
+        return super().append_activity(
+            stream,
+            version=version,
+            generation=generation if head is None else head.generation,
+            payloads=payloads,
+            at_ms=at_ms,
+        )
+
+
+class CountsNothingAsOne(MemoryStore):
+    def append_activity(
+        self,
+        stream: StreamId,
+        *,
+        version: Version,
+        generation: Generation,
+        payloads: Sequence[bytes],
+        at_ms: int,
+    ) -> ActivityResult:
+        return super().append_activity(
+            stream,
+            version=version,
+            generation=generation,
+            payloads=payloads or [b""],
+            at_ms=at_ms,
+        )
+
+
+class ReadsActivityAgain(MemoryStore):
+    def read_activity(
+        self, stream: StreamId, *, after: tuple[Version, int], activities_max: int
+    ) -> tuple[Activity, ...]:
+        inclusive = (after[0], after[1] - 1)
+        return super().read_activity(stream, after=inclusive, activities_max=activities_max)
+
+
+class StaysOpen(MemoryStore):
+    def close(self) -> None:
+        pass
+
+
+CAUGHT: tuple[tuple[type[MemoryStore], Clause], ...] = (
+    (StartsWithARecord, suite.a_new_store_holds_nothing),
+    (StopsAtNul, suite.an_append_is_read_back_byte_for_byte),
+    (StopsAtNul, suite.hostile_ids_name_streams_of_their_own),
+    (ReadsFromTheStart, suite.records_are_read_in_pages),
+    (ComparesNothing, suite.another_version_than_expected_is_a_conflict),
+    (AppendsOneByOne, suite.appends_to_several_streams_are_all_or_nothing),
+    (AcceptsAnyPositions, suite.a_gap_is_refused),
+    (AcceptsAnyPositions, suite.two_appends_to_one_stream_in_one_call_are_refused),
+    (SharesBodies, suite.bodies_are_read_by_reference),
+    (WritesNoBodies, suite.a_played_tape_is_read_back_as_it_was_encoded),
+    (WritesNoIndex, suite.the_index_equals_the_fold_of_the_facts),
+    (KeepsTheFirstIndexRow, suite.a_later_index_row_replaces_an_earlier_one),
+    (KeepsTheFirstIndexRow, suite.the_index_equals_the_fold_of_the_facts),
+    (ForgetsTheOrderOfKeys, suite.the_index_is_read_in_pages_ordered_by_kind_and_key),
+    (AsksForAnyKey, suite.a_key_that_is_no_text_is_refused),
+    (ListsByPrefix, suite.heads_are_listed_by_namespace_and_key),
+    (IgnoresCase, suite.hostile_ids_name_streams_of_their_own),
+    (CountsActivityOn, suite.activity_is_numbered_after_each_fact),
+    (ForgetsTheFence, suite.activity_of_another_version_or_generation_is_refused),
+    (CountsNothingAsOne, suite.no_activity_is_activity_of_nothing),
+    (ReadsActivityAgain, suite.activity_is_read_after_a_place_in_pages),
+    (StaysOpen, suite.a_closed_store_says_so),
+)
+
+
+@pytest.mark.parametrize(
+    ("faulty", "clause"), CAUGHT, ids=lambda each: getattr(each, "__name__", None)
+)
+def test_the_suite_catches_a_store_that(faulty: Callable[[], Store], clause: Clause) -> None:
+    with pytest.raises(AssertionError):
+        clause(faulty)
+
+
+def test_every_clause_catches_a_fault() -> None:
+    assert {clause for _, clause in CAUGHT} == set(CLAUSES)

@@ -1,0 +1,378 @@
+"""What SQLite adds to the clauses: opening, durability, other processes, what files can do."""
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteDatastore
+
+from lash_es.codec.records import RECORD_FORMAT
+from lash_es.core.ids import Generation, Position, Version
+from lash_es.log.appends import Appended, Conflict, Unknown
+from lash_es.log.errors import (
+    StoreBusy,
+    StoreFailed,
+    StoreFormatNewer,
+    StoreFull,
+    StoreReadOnly,
+    StoreUnavailable,
+)
+from lash_es.log.stores.sqlite import Durability, SQLiteStore
+from lash_es.log.stores.sqlite_schema import APPLICATION_ID
+from tests.log.conformance import A, B, add_activity, an_append, everything, stored_body
+from tests.log.tapes import STREAM, play
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "log.db"
+
+
+@pytest.fixture
+def store(path: Path) -> Iterator[SQLiteStore]:
+    made = SQLiteStore.open(path, create=True, busy_wait_ms=50)
+    yield made
+    made.close()
+
+
+def _pragma(connection: sqlite3.Connection, name: str) -> object:
+    return connection.execute(f"PRAGMA {name}").fetchone()[0]
+
+
+# Opening
+
+
+def test_a_log_is_there_when_it_is_opened_again(path: Path) -> None:
+    first = SQLiteStore.open(path, create=True)
+    play(first)
+    before = everything(first, STREAM)
+    first.close()
+    again = SQLiteStore.open(str(path), create=False)
+
+    assert everything(again, STREAM) == before
+    again.close()
+
+
+def test_the_library_s_own_recorder_reads_the_facts(store: SQLiteStore, path: Path) -> None:
+    player = play(store)
+    datastore = SQLiteDatastore(str(path), originator_id_type="text")
+    events = SQLiteApplicationRecorder(datastore).select_events(STREAM.key)
+    notifications = SQLiteApplicationRecorder(datastore).select_notifications(None, 999)
+    datastore.close()
+
+    records = [record for append in player.appends for record in append.records]
+    assert [(e.originator_version, e.topic, e.state) for e in events] == [
+        (record.position, record.name, record.digest + record.header) for record in records
+    ]
+    assert [n.originator_version for n in notifications] == list(range(len(records)))
+
+
+@pytest.mark.usefixtures("store")
+def test_a_new_database_says_what_it_is(path: Path) -> None:
+    connection = sqlite3.connect(path)
+    row = connection.execute("SELECT reads_from, writes FROM lash_es_format").fetchall()
+
+    assert _pragma(connection, "application_id") == APPLICATION_ID
+    assert _pragma(connection, "journal_mode") == "wal"
+    assert row == [(RECORD_FORMAT, RECORD_FORMAT)]
+    connection.close()
+
+
+@pytest.mark.parametrize(("durability", "level"), [(Durability.FULL, 2), (Durability.NORMAL, 1)])
+def test_durability_is_what_was_asked_for(path: Path, durability: Durability, level: int) -> None:
+    store = SQLiteStore.open(path, create=True, durability=durability)
+
+    assert _pragma(store._connections._sqlite_writer, "synchronous") == level
+    store.close()
+
+
+def test_the_default_survives_the_loss_of_power(store: SQLiteStore) -> None:
+    assert store._connections.place.durability is Durability.FULL
+
+
+def test_a_missing_database_is_made_only_on_request(path: Path) -> None:
+    with pytest.raises(StoreUnavailable, match="there is no such file") as caught:
+        SQLiteStore.open(path, create=False)
+
+    assert str(path) in caught.value.summary()
+    assert not path.exists()
+
+
+def test_a_directory_is_no_log(tmp_path: Path) -> None:
+    for create in (False, True):
+        with pytest.raises(StoreUnavailable, match="it is a directory"):
+            SQLiteStore.open(tmp_path, create=create)
+
+
+def test_a_directory_that_does_not_exist_is_not_made(tmp_path: Path) -> None:
+    with pytest.raises(StoreUnavailable, match="unable to open"):
+        SQLiteStore.open(tmp_path / "missing" / "log.db", create=True)
+
+    assert not (tmp_path / "missing").exists()
+
+
+def test_a_name_that_no_file_can_have_is_refused(tmp_path: Path) -> None:
+    for create in (False, True):
+        with pytest.raises(StoreUnavailable):
+            SQLiteStore.open(f"{tmp_path}/a\0b", create=create)
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_names_that_mean_something_in_a_uri_are_only_names(tmp_path: Path) -> None:
+    for name in ("a?mode=memory", "a#b", "a%41", "\u00e9 x", ":memory:"):
+        store = SQLiteStore.open(tmp_path / name, create=True)
+        store.append([an_append(A, 0)])
+        store.close()
+        assert (tmp_path / name).exists()
+
+
+@pytest.mark.parametrize("create", [False, True])
+def test_a_file_that_is_no_database_is_left_alone(path: Path, *, create: bool) -> None:
+    path.write_bytes(b"this is a letter to my mother\n" * 99)
+    before = path.read_bytes()
+
+    with pytest.raises(StoreUnavailable, match="not a database"):
+        SQLiteStore.open(path, create=create)
+
+    assert path.read_bytes() == before
+
+
+def test_an_empty_file_holds_no_log_and_becomes_one_on_request(path: Path) -> None:
+    path.touch()
+
+    with pytest.raises(StoreUnavailable, match="it holds no log"):
+        SQLiteStore.open(path, create=False)
+    SQLiteStore.open(path, create=True).close()
+    SQLiteStore.open(path, create=False).close()
+
+
+@pytest.mark.parametrize("create", [False, True])
+def test_another_program_s_database_is_left_alone(path: Path, *, create: bool) -> None:
+    connection = sqlite3.connect(path)
+    connection.execute("CREATE TABLE letters (text)")
+    connection.close()
+    before = path.read_bytes()
+
+    with pytest.raises(StoreUnavailable, match="another program's"):
+        SQLiteStore.open(path, create=create)
+
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("column", ["writes", "tables"])
+def test_a_newer_format_is_refused(path: Path, column: str) -> None:
+    SQLiteStore.open(path, create=True).close()
+    connection = sqlite3.connect(path)
+    connection.execute(f"UPDATE lash_es_format SET {column} = {column} + 1")
+    connection.commit()
+    connection.close()
+
+    with pytest.raises(StoreFormatNewer) as caught:
+        SQLiteStore.open(path, create=True)
+
+    assert caught.value.is_terminal
+    assert "knows up to 1 and 1" in caught.value.summary()
+
+
+# Other processes
+
+
+def test_what_another_connection_appends_is_seen(store: SQLiteStore, path: Path) -> None:
+    other = SQLiteStore.open(path, create=False)
+    other.append([an_append(A, 0, 2)])
+
+    assert store.append([an_append(A, 0)]) == Conflict(
+        stream=A, expected=Version(0), found=Version(2)
+    )
+    assert store.append([an_append(A, 2)]) == Appended(versions=(Version(3),))
+    assert everything(other, A) == everything(store, A)
+    other.close()
+
+
+def test_a_lock_that_is_held_too_long_is_busy(store: SQLiteStore, path: Path) -> None:
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+
+    with pytest.raises(StoreBusy) as caught:
+        store.append([an_append(A, 0)])
+
+    assert (caught.value.waited_ms, caught.value.is_retryable) == (50, True)
+    assert store.read(A, Position(0), 1) == ()
+    other.execute("ROLLBACK")
+    other.close()
+    assert store.append([an_append(A, 0)]) == Appended(versions=(Version(1),))
+
+
+def test_opening_waits_for_a_lock_and_gives_up(path: Path) -> None:
+    sqlite3.connect(path).close()
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    other.execute("CREATE TABLE t (a)")
+
+    with pytest.raises(StoreBusy):
+        SQLiteStore.open(path, create=True, busy_wait_ms=20)
+
+    other.execute("ROLLBACK")
+    other.close()
+    SQLiteStore.open(path, create=True).close()
+
+
+# What can go wrong with a file
+
+
+def test_a_full_disk_is_said_and_writes_nothing(store: SQLiteStore) -> None:
+    store.append([an_append(A, 0)])
+    before = everything(store, A)
+    writer = store._connections._sqlite_writer
+    pages = _pragma(writer, "page_count")
+    assert _pragma(writer, f"max_page_count = {pages}") == pages
+    large = an_append(A, 1, bodies=(stored_body(1, "x" * 100_000),))
+
+    with pytest.raises(StoreFull):
+        store.append([an_append(B, 0), large])
+
+    assert everything(store, A) == before
+    assert store.head(B) is None
+    _pragma(writer, "max_page_count = 1000000")
+    assert store.append([an_append(B, 0), large]) == Appended(versions=(Version(1), Version(2)))
+
+
+class FailingConnection:
+    """A connection whose COMMIT answers what a disk would."""
+
+    def __init__(self, real: sqlite3.Connection, code: int, *, is_written: bool) -> None:
+        self.real = real
+        self.code = code
+        self.is_written = is_written
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.real, name)
+
+    def execute(
+        self, statement: str, parameters: tuple[str | int | bytes, ...] = ()
+    ) -> sqlite3.Cursor:
+        if statement != "COMMIT":
+            return self.real.execute(statement, parameters)
+        if self.is_written:
+            self.real.execute(statement)
+        error = sqlite3.OperationalError("the disk said no")
+        error.sqlite_errorcode = self.code
+        raise error
+
+
+def _break_commits(store: SQLiteStore, code: int, *, is_written: bool) -> None:
+    connections = store._connections
+    broken = FailingConnection(connections._sqlite_writer, code, is_written=is_written)
+    connections._sqlite_writer = broken  # type: ignore[assignment]
+
+
+@pytest.mark.parametrize("is_written", [False, True])
+def test_a_disk_that_fails_in_the_commit_leaves_the_outcome_unknown(
+    store: SQLiteStore, *, is_written: bool
+) -> None:
+    sound = store._connections._sqlite_writer
+    _break_commits(store, sqlite3.SQLITE_IOERR_FSYNC, is_written=is_written)
+
+    assert store.append([an_append(A, 0)]) == Unknown(reason="COMMIT: the disk said no")
+    assert (store.head(A) is not None) is is_written
+    store._connections._sqlite_writer = sound
+    assert isinstance(store.append([an_append(A, 0)]), Conflict if is_written else Appended)
+
+
+def test_activity_whose_commit_is_unknown_has_failed(store: SQLiteStore) -> None:
+    store.append([an_append(A, 0)])
+    _break_commits(store, sqlite3.SQLITE_IOERR_WRITE, is_written=False)
+
+    with pytest.raises(StoreFailed, match="the disk said no"):
+        add_activity(store, 1, b"x")
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        (sqlite3.SQLITE_BUSY, StoreBusy),
+        (sqlite3.SQLITE_FULL, StoreFull),
+        (sqlite3.SQLITE_READONLY_DBMOVED, StoreReadOnly),
+    ],
+)
+def test_a_commit_that_was_refused_has_written_nothing(
+    store: SQLiteStore, code: int, kind: type[Exception]
+) -> None:
+    sound = store._connections._sqlite_writer
+    _break_commits(store, code, is_written=False)
+
+    with pytest.raises(kind):
+        store.append([an_append(A, 0)])
+
+    store._connections._sqlite_writer = sound
+    assert store.append([an_append(A, 0)]) == Appended(versions=(Version(1),))
+
+
+def test_whatever_else_goes_wrong_has_failed(store: SQLiteStore, path: Path) -> None:
+    store.append([an_append(A, 0)])
+    other = sqlite3.connect(path)
+    other.execute("DROP TABLE lash_es_index")
+    other.execute("ALTER TABLE stored_events RENAME TO gone")
+    other.commit()
+    other.close()
+
+    for act in (
+        lambda: store.append([an_append(A, 1)]),
+        lambda: store.read(A, Position(0), 1),
+        lambda: store.read_index_page(A, None, 1),
+    ):
+        with pytest.raises(StoreFailed, match="no such table"):
+            act()
+
+
+def test_an_interrupted_append_writes_nothing_and_blocks_nobody(store: SQLiteStore) -> None:
+    class Interrupting(tuple[object, ...]):
+        __slots__ = ()
+
+        def __iter__(self) -> Iterator[object]:
+            raise KeyboardInterrupt
+
+    append = an_append(A, 0)
+    object.__setattr__(append, "index", Interrupting())
+
+    with pytest.raises(KeyboardInterrupt):
+        store.append([append])
+
+    assert store.head(A) is None
+    assert store.append([an_append(A, 0)]) == Appended(versions=(Version(1),))
+
+
+# Costs
+
+
+def test_an_append_is_one_transaction_and_one_statement_per_row(store: SQLiteStore) -> None:
+    store.append([an_append(A, 0)])
+    statements: list[str] = []
+    store._connections._sqlite_writer.set_trace_callback(statements.append)
+    bodies = (stored_body(1, "x"), stored_body(2, "y"))
+    store.append([an_append(A, 1, 5, bodies=bodies)])
+
+    verbs = [statement.split()[0] for statement in statements]
+    assert verbs == ["BEGIN", "SELECT", *["INSERT"] * 5, "UPDATE", *["INSERT"] * 2, "COMMIT"]
+
+
+def test_a_conflict_costs_one_read(store: SQLiteStore) -> None:
+    statements: list[str] = []
+    store._connections._sqlite_writer.set_trace_callback(statements.append)
+    store.append([an_append(A, 5)])
+
+    assert [statement.split()[0] for statement in statements] == ["BEGIN", "SELECT", "COMMIT"]
+
+
+def test_activity_is_fenced_and_numbered_in_one_transaction(store: SQLiteStore) -> None:
+    store.append([an_append(A, 0)])
+    statements: list[str] = []
+    store._connections._sqlite_writer.set_trace_callback(statements.append)
+    store.append_activity(
+        A, version=Version(1), generation=Generation(1), payloads=[b"x", b"y"], at_ms=1
+    )
+
+    verbs = [statement.split()[0] for statement in statements]
+    assert verbs == ["BEGIN", "SELECT", "INSERT", "INSERT", "UPDATE", "COMMIT"]

@@ -1,0 +1,275 @@
+"""
+Places that several cores share, and stores that misbehave on purpose in front of real ones.
+
+A wrapper stands where a disk or a network would: what is under test is never replaced.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from lash_es import Durability, MemoryStore, SQLiteStore, StoreFailed
+from lash_es.codec.records import Record
+from lash_es.codec.streams import StreamId
+from lash_es.core.bodies import BodyRef
+from lash_es.core.events import Event
+from lash_es.core.ids import Generation, Position, SessionId, Version
+from lash_es.core.known import IndexKey
+from lash_es.log.appends import (
+    Activity,
+    ActivityResult,
+    AppendResult,
+    IndexRow,
+    StoredBody,
+    StreamAppend,
+    Unknown,
+)
+from lash_es.log.loading import load, read_facts
+from lash_es.log.port import Store, StreamHead
+
+
+def stream(session_id: str = "s") -> StreamId:
+    return StreamId("default", SessionId(session_id))
+
+
+class Through:
+    """A ``Store`` that passes everything on. It does not close what it does not own."""
+
+    def __init__(self, inner: Store) -> None:
+        self.inner = inner
+
+    @property
+    def where(self) -> str:
+        return self.inner.where
+
+    def append(self, appends: Sequence[StreamAppend]) -> AppendResult:
+        return self.inner.append(appends)
+
+    def head(self, stream: StreamId) -> StreamHead | None:
+        return self.inner.head(stream)
+
+    def heads(self, namespace: str, *, after: str, heads_max: int) -> tuple[StreamHead, ...]:
+        return self.inner.heads(namespace, after=after, heads_max=heads_max)
+
+    def read(self, stream: StreamId, first: Position, records_max: int) -> tuple[Record, ...]:
+        return self.inner.read(stream, first, records_max)
+
+    def read_bodies(
+        self, stream: StreamId, refs: Sequence[BodyRef]
+    ) -> Mapping[BodyRef, StoredBody]:
+        return self.inner.read_bodies(stream, refs)
+
+    def read_index(self, stream: StreamId, keys: Sequence[IndexKey]) -> Mapping[IndexKey, bytes]:
+        return self.inner.read_index(stream, keys)
+
+    def read_index_page(
+        self, stream: StreamId, after: IndexKey | None, rows_max: int
+    ) -> tuple[IndexRow, ...]:
+        return self.inner.read_index_page(stream, after, rows_max)
+
+    def append_activity(
+        self,
+        stream: StreamId,
+        *,
+        version: Version,
+        generation: Generation,
+        payloads: Sequence[bytes],
+        at_ms: int,
+    ) -> ActivityResult:
+        return self.inner.append_activity(
+            stream, version=version, generation=generation, payloads=payloads, at_ms=at_ms
+        )
+
+    def read_activity(
+        self, stream: StreamId, *, after: tuple[Version, int], activities_max: int
+    ) -> tuple[Activity, ...]:
+        return self.inner.read_activity(stream, after=after, activities_max=activities_max)
+
+    def close(self) -> None:
+        pass
+
+
+class Place(Protocol):
+    """Somewhere that several cores can open the same sessions."""
+
+    def store(self) -> Store:
+        """Open it once more."""
+        ...
+
+
+class InMemory:
+    """One memory store, shared by the cores of one process."""
+
+    def __init__(self) -> None:
+        self._kept = MemoryStore()
+
+    def store(self) -> Store:
+        return Through(self._kept)
+
+
+class InFile:
+    """One SQLite file; every core has its own connections, as processes have."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def store(self) -> Store:
+        return SQLiteStore.open(self.path, create=True, durability=Durability.NORMAL)
+
+
+class Counting(Through):
+    """Keeps what was appended."""
+
+    def __init__(self, inner: Store) -> None:
+        super().__init__(inner)
+        self.appends: list[StreamAppend] = []
+        self.activity_writes_count = 0
+
+    def append(self, appends: Sequence[StreamAppend]) -> AppendResult:
+        self.appends.extend(appends)
+        return super().append(appends)
+
+    def append_activity(
+        self,
+        stream: StreamId,
+        *,
+        version: Version,
+        generation: Generation,
+        payloads: Sequence[bytes],
+        at_ms: int,
+    ) -> ActivityResult:
+        self.activity_writes_count += 1
+        return super().append_activity(
+            stream, version=version, generation=generation, payloads=payloads, at_ms=at_ms
+        )
+
+
+class Unsure(Through):
+    """Loses answers: the append happens, or does not, and the caller is not told which."""
+
+    def __init__(self, inner: Store, *, happens: Callable[[int], bool | None]) -> None:
+        super().__init__(inner)
+        self._happens = happens
+        self.lost_count = 0
+        self.appends_count = 0
+
+    def append(self, appends: Sequence[StreamAppend]) -> AppendResult:
+        self.appends_count += 1
+        happens = self._happens(self.appends_count)
+        if happens is None:
+            return super().append(appends)
+        if happens:
+            super().append(appends)
+        self.lost_count += 1
+        return Unknown(reason="the line went dead")
+
+
+class Failing(Through):
+    """Refuses to write while ``is_broken``: the disk is full, the network is gone."""
+
+    is_broken = False
+    can_read = True
+    can_show = True
+
+    def append(self, appends: Sequence[StreamAppend]) -> AppendResult:
+        if self.is_broken:
+            raise StoreFailed(where=self.where, reason="broken on purpose")
+        return super().append(appends)
+
+    def read(self, stream: StreamId, first: Position, records_max: int) -> tuple[Record, ...]:
+        if not self.can_read:
+            raise StoreFailed(where=self.where, reason="cannot be read, on purpose")
+        return super().read(stream, first, records_max)
+
+    def append_activity(
+        self,
+        stream: StreamId,
+        *,
+        version: Version,
+        generation: Generation,
+        payloads: Sequence[bytes],
+        at_ms: int,
+    ) -> ActivityResult:
+        if not self.can_show:
+            raise StoreFailed(where=self.where, reason="no activity, on purpose")
+        return super().append_activity(
+            stream, version=version, generation=generation, payloads=payloads, at_ms=at_ms
+        )
+
+
+class Killed(BaseException):
+    """The process is dead: nothing that it would have done afterwards happens."""
+
+
+class Dying(Through):
+    """
+    Dies before or after its n-th append, and stays dead.
+
+    Like a process that is killed, it catches no one up and lets nobody release anything.
+    """
+
+    def __init__(self, inner: Store, *, appends_max: int, is_last_written: bool) -> None:
+        super().__init__(inner)
+        self._appends_left = appends_max
+        self._is_last_written = is_last_written
+        self.is_dead = False
+
+    def append(self, appends: Sequence[StreamAppend]) -> AppendResult:
+        self._require_alive()
+        self._appends_left -= 1
+        if self._appends_left > 0:
+            return super().append(appends)
+        if self._is_last_written:
+            super().append(appends)
+        self.is_dead = True
+        raise Killed
+
+    def head(self, stream: StreamId) -> StreamHead | None:
+        self._require_alive()
+        return super().head(stream)
+
+    def read(self, stream: StreamId, first: Position, records_max: int) -> tuple[Record, ...]:
+        self._require_alive()
+        return super().read(stream, first, records_max)
+
+    def append_activity(
+        self,
+        stream: StreamId,
+        *,
+        version: Version,
+        generation: Generation,
+        payloads: Sequence[bytes],
+        at_ms: int,
+    ) -> ActivityResult:
+        self._require_alive()
+        return super().append_activity(
+            stream, version=version, generation=generation, payloads=payloads, at_ms=at_ms
+        )
+
+    def _require_alive(self) -> None:
+        if self.is_dead:
+            raise Killed
+
+
+def facts(store: Store, session_id: str = "s") -> list[Event]:
+    """Read every fact of a session, checked."""
+    return [fact.event for fact in read_facts(store, stream(session_id))]
+
+
+def names(store: Store, session_id: str = "s") -> list[str]:
+    """Name every fact of a session, in order."""
+    return [type(event).__name__ for event in facts(store, session_id)]
+
+
+def version(store: Store, session_id: str = "s") -> int:
+    """Count a session's facts, after checking its chain."""
+    return load(store, stream(session_id)).version
+
+
+def activities(store: Store, session_id: str = "s") -> tuple[Activity, ...]:
+    """Read all that a session streamed into the log."""
+    return store.read_activity(
+        stream(session_id), after=(Version(0), 0), activities_max=1_000_000
+    )
+
+
