@@ -1,8 +1,8 @@
 """
 Canonical bytes: orjson with sorted keys. For what headers hold, that is RFC 8785 (ADR 0003).
 
-Headers hold no floats, integers under 2**53, ASCII keys and no lone surrogates; the first three by
-the types of the events, the last two are checked here.
+Headers hold no floats and only ASCII keys, by the types of the events; that integers are under
+2**53 and that no text holds a lone surrogate is checked here.
 """
 
 from collections.abc import Mapping

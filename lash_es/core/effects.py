@@ -41,7 +41,7 @@ class Effect:
     """
     An effect that waits for its outcome.
 
-    ``attempt`` counts from 1 and rises with each takeover.
+    ``attempt`` counts from 1 and rises whenever a driver takes the turn up again.
     """
 
     effect_id: EffectId

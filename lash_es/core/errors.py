@@ -22,8 +22,9 @@ What can go wrong, in one closed hierarchy.
     │   ├── QueueFull                too many inputs wait
     │   ├── LimitExceeded            something is larger than its named limit
     │   └── BlankValue               a name is blank
-    ├── ImpossibleEvent              a fact that no rule would have written (becomes
-    CorruptHistory) └── StorageError                 (``lash_es.log.errors``)
+    ├── ImpossibleEvent              a fact that no rule would have written here
+    ├── StoredDataError              what is stored is damaged (``lash_es.codec.errors``)
+    └── StorageError                 the store could not do it (``lash_es.log.errors``)
 
 An error carries fields, and says what was asked, what was found and what was expected. A lost race
 that a caller meets on a good day is a receipt (``receipts.py``) and not an error.

@@ -84,7 +84,7 @@ def _evolve_open(session: Open, event: OpenEvent) -> State:
             return _next(session, event.at_ms, inputs=inputs.enqueued(session.inputs, event, here))
         case LeaseAcquired():
             lease = leases.acquired(session.lease, event, here)
-            return _next(session, event.at_ms, lease=lease, is_parked=False)
+            return _next(session, event.at_ms, lease=lease)
         case LeaseReleased():
             return _next(session, event.at_ms, lease=leases.released(session.lease, event, here))
         case TurnStarted():
@@ -110,8 +110,7 @@ def _evolve_open(session: Open, event: OpenEvent) -> State:
         case SessionParked():
             return _next(session, event.at_ms, is_parked=True)
         case SessionTombstoned():
-            version = Version(session.version + 1)
-            return Deleted(version=version, at_ms=event.at_ms, session_id=session.session_id)
+            return _deleted(session, event)
         case _:
             assert_never(event)
 
@@ -129,6 +128,15 @@ def _opened(event: SessionOpened) -> Open:
         turn=NO_TURN,
         head=heads.NO_HISTORY,
         ledger=heads.NO_USAGE,
+    )
+
+
+def _deleted(session: Open, event: SessionTombstoned) -> Deleted:
+    return Deleted(
+        version=Version(session.version + 1),
+        at_ms=event.at_ms,
+        session_id=session.session_id,
+        generation=session.lease.generation,
     )
 
 
@@ -205,7 +213,7 @@ def _next(
     at_ms: int,
     *,
     policy: SessionPolicy | None = None,
-    is_parked: bool | None = None,
+    is_parked: bool = False,
     lease: Lease | None = None,
     inputs: Inputs | None = None,
     turn: Turn | None = None,
@@ -218,7 +226,7 @@ def _next(
         session_id=session.session_id,
         opened_at_ms=session.opened_at_ms,
         policy=session.policy if policy is None else policy,
-        is_parked=session.is_parked if is_parked is None else is_parked,
+        is_parked=is_parked,
         lease=session.lease if lease is None else lease,
         inputs=session.inputs if inputs is None else inputs,
         turn=session.turn if turn is None else turn,

@@ -28,7 +28,7 @@ from lash_es.core.outcomes import InputStatus
 
 @frozen(kw_only=True)
 class Claim:
-    """Who holds an input. ``fencing`` counts the claims of this input."""
+    """Who holds an input, and under which generation of the lease."""
 
     claim_id: ClaimId
     token: str
@@ -95,6 +95,8 @@ def enqueued(inputs: Inputs, event: TurnInputEnqueued, position: Position) -> In
     """One more, at the end."""
     if event.sequence != inputs.next_sequence or event.input_id in inputs.pending:
         raise impossible(event, found=inputs.next_sequence, expected=event.sequence)
+    if not event.bodies:
+        raise impossible(event, found="no body", expected="the content of the input")
     entry = PendingInput(
         input_id=event.input_id,
         sequence=event.sequence,

@@ -10,8 +10,9 @@ from attrs import frozen
 @frozen(kw_only=True)
 class Limits:
     """
-    Bounds that a host may change; sizes in bytes or characters, counts in items, times in
-    milliseconds.
+    Bounds that a host may change; sizes in bytes or characters, counts in items.
+
+    ``drain_attempts_max`` is how often an input is pending again after a turn that did not commit.
     """
 
     session_id_chars_max: int = 512
@@ -26,6 +27,7 @@ class Limits:
     drain_attempts_max: int = 3
     model_calls_per_turn_max: int = 100
     tool_calls_per_reply_max: int = 64
+    tool_name_chars_max: int = 256
     ledger_rows_max: int = 256
 
 

@@ -12,7 +12,6 @@ from attrs import frozen
 
 from lash_es.core.bodies import BodyRef
 from lash_es.core.commands import AcquireLease, EnqueueTurnInput, StartTurn
-from lash_es.core.decide import is_held
 from lash_es.core.events import Event, LeaseAcquired, body_ref
 from lash_es.core.ids import ClaimId, Generation, InputId, TurnId
 from lash_es.core.ingress import TurnInputIngress
@@ -21,6 +20,7 @@ from lash_es.core.known import InputEntry, Known, TurnEntry
 from lash_es.core.leases import Holder
 from lash_es.core.outcomes import InputStatus
 from lash_es.core.owners import Fence, LeaseOwner
+from lash_es.core.rules.inputs import is_held
 from lash_es.core.state import Open
 
 

@@ -10,7 +10,7 @@ from typing import Final, TypeAlias
 from attrs import frozen
 
 from lash_es.core.heads import Head, Ledger
-from lash_es.core.ids import SessionId, Version
+from lash_es.core.ids import Generation, SessionId, Version
 from lash_es.core.inputs import Inputs
 from lash_es.core.leases import Lease
 from lash_es.core.policy import SessionPolicy
@@ -45,11 +45,12 @@ class Open:
 
 @frozen(kw_only=True)
 class Deleted:
-    """What is left of a session: its id, used up."""
+    """What is left of a session: its id, used up. ``generation`` is that of its last owner."""
 
     version: Version
     at_ms: int
     session_id: SessionId
+    generation: Generation
 
 
 State: TypeAlias = NotOpened | Open | Deleted

@@ -140,7 +140,10 @@ def started(
     Begin with the input as the first message; ``drained`` are the bodies of the inputs that it
     took.
     """
-    own = (body_ref(position),) if isinstance(event.origin, DirectInput) else drained
+    is_direct = isinstance(event.origin, DirectInput)
+    if is_direct != bool(event.bodies):
+        raise impossible(event, found=event.bodies, expected="a body if, and only if, direct")
+    own = (body_ref(position),) if is_direct else drained
     first = Node(
         node_id=node_name(event.turn_id, 1), role=Role.USER, source=FromInputs(bodies=own)
     )
@@ -165,7 +168,7 @@ def started(
 
 
 def continued(turn: OpenTurn, event: TurnContinued, position: Position) -> OpenTurn:
-    """Another generation drives; whatever was in flight is tried again."""
+    """A driver took the turn up again; whatever was in flight is begun anew."""
     again = {
         effect.effect_id: Effect(
             effect_id=effect.effect_id,
@@ -232,6 +235,8 @@ def _tool_settled(
     if not isinstance(turn.step, Replied):
         raise impossible(event, found=turn.step, expected="a reply that asked for tools")
     calls_count = len(turn.step.outcome.tool_calls)
+    if request.ordinal not in range(calls_count):
+        raise impossible(event, found=request, expected=f"one of {calls_count} calls")
     if len(results) < calls_count:
         return _changed(turn, position, results=results)
     in_call_order = tuple(results[ordinal] for ordinal in range(calls_count))

@@ -4,10 +4,10 @@ The queue of inputs, without their contents: ids, keys, states and counts, from 
 
 from attrs import frozen
 
-from lash_es.core.decide import is_held
 from lash_es.core.ids import ClaimId, InputId
 from lash_es.core.ingress import TurnInputIngress
 from lash_es.core.outcomes import InputStatus
+from lash_es.core.rules.inputs import is_held
 from lash_es.core.state import Open
 
 

@@ -47,17 +47,17 @@ def resume_safe(messages: Sequence[Message]) -> tuple[Message, ...]:
     it that has calls: some models count their calls anew in each turn, so that an id alone says
     nothing.
     """
-    answered: frozenset[CallId] = frozenset()
+    answered: set[CallId] = set()
     kept: list[Message] = []
     for message in reversed(messages):
         kept.append(_with_answered_calls(message, answered))
-        results = (part.call_id for part in message.parts if isinstance(part, ToolResultPart))
-        has_calls = any(isinstance(part, ToolCallPart) for part in message.parts)
-        answered = (frozenset() if has_calls else answered).union(results)
+        if any(isinstance(part, ToolCallPart) for part in message.parts):
+            answered.clear()
+        answered.update(p.call_id for p in message.parts if isinstance(p, ToolResultPart))
     return tuple(message for message in reversed(kept) if message.parts)
 
 
-def _with_answered_calls(message: Message, answered: frozenset[CallId]) -> Message:
+def _with_answered_calls(message: Message, answered: set[CallId]) -> Message:
     parts = tuple(
         part
         for part in message.parts

@@ -98,6 +98,8 @@ def _after_reply(turn: OpenTurn, step: Replied) -> Plan:
         return _provider_error(outcome.finish.value)
     if outcome.tool_calls:
         return RunTools(step.reply, outcome.tool_calls)
+    if outcome.finish is FinishReason.UNKNOWN and outcome.has_content:
+        return Commit(Stopped(reason=StopReason.INCOMPLETE, code=outcome.finish.value))
     if outcome.has_content or isinstance(turn.nodes[-1].source, FromResults):
         return Commit(Finished())
     return _provider_error("empty_response")

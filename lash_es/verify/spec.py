@@ -24,7 +24,7 @@ import attrs
 from attrs import field, frozen
 
 from lash_es.core.bodies import BodyRef, NewBody
-from lash_es.core.commands import Command
+from lash_es.core.commands import Command, new_bodies
 from lash_es.core.decide import decide
 from lash_es.core.errors import CommandRejected, ImpossibleEvent, LashError
 from lash_es.core.events import Event, commitments
@@ -32,7 +32,7 @@ from lash_es.core.evolve import evolve, fold
 from lash_es.core.ids import Position
 from lash_es.core.index import index_rows
 from lash_es.core.known import IndexEntry, IndexKey, Known, follows, names
-from lash_es.core.limits import DEFAULT_LIMITS, Limits
+from lash_es.core.limits import Limits
 from lash_es.core.state import NOT_OPENED, State
 
 _Events: TypeAlias = tuple[Event, ...]
@@ -59,15 +59,13 @@ def given(
         limits: other bounds than ``known``'s, or than the defaults.
 
     """
-    state, index = _replayed(events)
-    if known is None:
-        known = Known(entries=index, salts=_salts(events, bodies), limits=DEFAULT_LIMITS)
-        is_looked_up = True
-    else:
-        is_looked_up = False
+    state = fold(events)
+    index = known
+    if index is None:
+        index = Known(entries=_written(NOT_OPENED, events), salts=_salts(events, bodies))
     if limits is not None:
-        known = attrs.evolve(known, limits=limits)
-    return Given(events=events, state=state, known=known, is_looked_up=is_looked_up)
+        index = attrs.evolve(index, limits=limits)
+    return Given(events=events, state=state, known=index, is_looked_up=known is None)
 
 
 @frozen(kw_only=True)
@@ -112,6 +110,24 @@ class Decision:
     def events(self) -> _Events:
         """The recorded facts; none of a refusal."""
         return () if isinstance(self.found, CommandRejected) else self.found
+
+    @property
+    def afterwards(self) -> Given:
+        """What there is to go on from: the facts so far, and the contents that they commit to."""
+        before = self.given
+        events = before.events + self.events
+        rows = _written(before.state, self.events)
+        salts = _salts(events, new_bodies(self.command), start=len(before.events))
+        known = attrs.evolve(
+            before.known,
+            entries={**before.known.entries, **rows},
+            salts={**before.known.salts, **salts},
+        )
+        return attrs.evolve(before, events=events, state=self.state, known=known)
+
+    def when(self, command: Command) -> "Decision":
+        """Go on with the story: ask the next thing of what this one has led to."""
+        return self.afterwards.when(command)
 
     def then(self, *expected: Event) -> "Decision":
         """Expect exactly these facts, in this order."""
@@ -158,21 +174,20 @@ def _shown(found: _Events | CommandRejected) -> str:
 # What a store would have said
 
 
-def _replayed(events: _Events) -> tuple[State, Mapping[IndexKey, IndexEntry]]:
-    state: State = NOT_OPENED
-    index: dict[IndexKey, IndexEntry] = {}
+def _written(state: State, events: _Events) -> dict[IndexKey, IndexEntry]:
+    rows: dict[IndexKey, IndexEntry] = {}
     for event in events:
-        after = evolve(state, event)
-        index.update(index_rows(state, event))
-        state = after
-    return state, index
+        rows.update(index_rows(state, event))
+        state = evolve(state, event)
+    return rows
 
 
-def _salts(events: _Events, bodies: Iterable[NewBody]) -> Mapping[BodyRef, bytes]:
+def _salts(events: _Events, bodies: Iterable[NewBody], start: int = 0) -> Mapping[BodyRef, bytes]:
+    """Find the salt of every body that facts from ``start`` on commit to."""
     salt_of = {body.commitment: body.salt for body in bodies}
     return {
-        BodyRef(position=Position(position), ordinal=ordinal): salt_of[commitment]
-        for position, event in enumerate(events)
+        BodyRef(position=Position(start + index), ordinal=ordinal): salt_of[commitment]
+        for index, event in enumerate(events[start:])
         for ordinal, commitment in enumerate(commitments(event))
         if commitment in salt_of
     }

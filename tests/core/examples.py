@@ -1,7 +1,8 @@
 """
 The cast of the core's tests: two owners, one policy, some contents, and histories to begin with.
 
-A history is a tuple of facts in which every position is right, so that a longer one is made by adding to it.
+A history is a tuple of facts in which every position is right, so that a longer one is made by
+adding to it.
 """
 
 from lash_es.core.bodies import BodyRef, NewBody
@@ -47,6 +48,7 @@ from lash_es.core.transcripts import FromInputs, FromReply, FromResults, Node, R
 
 SESSION = SessionId("s1")
 TURN = TurnId("t1")
+NEXT_TURN = NextTurn()
 POLICY = SessionPolicy(provider_id="offline", model=ModelSpec(model_id="m1"))
 TTL_MS = 30_000
 LATER_MS = 1_000_000
@@ -68,9 +70,7 @@ CLAIM = ClaimId("tic:1:1")
 E1, E2, E3, E4 = (EffectId(f"t1/{ordinal}") for ordinal in (1, 2, 3, 4))
 ASK = ModelCall(iteration=0)
 USAGE = TokenUsage(input_tokens=10, output_tokens=3, reasoning_output_tokens=1)
-ANSWERED = ModelReplied(
-    finish=FinishReason.STOP, has_content=True, tool_calls=(), usage=USAGE
-)
+ANSWERED = ModelReplied(finish=FinishReason.STOP, has_content=True, tool_calls=(), usage=USAGE)
 READ = ToolCallRef(call_id=CallId("c1"), tool="read")
 LIST = ToolCallRef(call_id=CallId("c2"), tool="list")
 CALLED = ModelReplied(
@@ -89,7 +89,7 @@ def enqueued(
     sequence: int,
     *,
     source_key: str | None = None,
-    ingress: ActiveTurn | NextTurn = NextTurn(),
+    ingress: ActiveTurn | NextTurn = NEXT_TURN,
     body: NewBody = HELLO,
     at_ms: int = 20,
 ) -> TurnInputEnqueued:
@@ -104,9 +104,7 @@ def enqueued(
     )
 
 
-def acquired(
-    fence: Fence = FENCE, *, at_ms: int = 30, ttl_ms: int = TTL_MS
-) -> LeaseAcquired:
+def acquired(fence: Fence = FENCE, *, at_ms: int = 30, ttl_ms: int = TTL_MS) -> LeaseAcquired:
     """Say that the fence's owner took the lease."""
     return LeaseAcquired(
         at_ms=at_ms,
@@ -155,9 +153,7 @@ def drained(*input_ids: InputId) -> TurnStarted:
 def call(ordinal: int, reply_position: int) -> ToolCall:
     """Ask for one of the calls of ``CALLED``."""
     ref = CALLED.tool_calls[ordinal]
-    return ToolCall(
-        call_id=ref.call_id, tool=ref.tool, reply=at(reply_position), ordinal=ordinal
-    )
+    return ToolCall(call_id=ref.call_id, tool=ref.tool, reply=at(reply_position), ordinal=ordinal)
 
 
 def requested(effect_id: EffectId, request: ModelCall | ToolCall) -> EffectRequested:

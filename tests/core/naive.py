@@ -1,10 +1,10 @@
 """
 A session, naively: one object, changed in place, in plain dicts and tuples.
 
-It shares no code with ``lash_es.core`` and imports nothing of it. It knows the past (every input and
-turn there ever was), searches where the core looks up, and is as simple as it can be, so that the two
-are wrong in different ways. Methods answer with the name of the fact that is recorded, with ``-`` for
-nothing, or with ``!`` and the name of the error.
+It shares no code with ``lash_es.core`` and imports nothing of it. It knows the past (every input
+and turn there ever was), searches where the core looks up, and is as simple as it can be, so that
+the two are wrong in different ways. Methods answer with the name of the fact that is recorded,
+with ``-`` for nothing, or with ``!`` and the name of the error.
 """
 
 from typing import TypeAlias
@@ -22,7 +22,7 @@ Asked: TypeAlias = tuple[str, str, int, int]
 """``("model", "", 0, 0)``, or ``("tool", call id, position of the reply, ordinal)``."""
 
 Outcome: TypeAlias = tuple[str, tuple[str, ...], int]
-"""How it ended; of a reply, the ids of its calls and its tokens. ``silent`` replies say nothing."""
+"""How it ended; of a reply, the ids of its calls and its tokens; ``silent`` ones say nothing."""
 
 Message: TypeAlias = tuple[object, ...]
 
@@ -123,8 +123,9 @@ class NaiveSession:
             return self._closed()
         if self.parked:
             return NOTHING
+        fact = self._recorded("SessionParked", now)
         self.parked = True
-        return self._recorded("SessionParked", now)
+        return fact
 
     def deleted(self, now: int) -> str:
         if self._closed():
@@ -143,7 +144,6 @@ class NaiveSession:
             self.holder = (owner, token)
             self.ttl_ms = ttl_ms
             self.expires_ms = now + ttl_ms
-            self.parked = False
             return self._recorded("LeaseAcquired", now)
         if self.holder is None or self.holder[0] != owner:
             return NOTHING
@@ -290,7 +290,9 @@ class NaiveSession:
             turn.asked.add(ordinal)
         return self._owned("EffectRequested", now)
 
-    def settled(self, now: int, fence: Fence, name: str, effect: str, outcome: Outcome) -> str:
+    def settled(
+        self, now: int, fence: Fence, name: str, effect: str, outcome: Outcome, *, worded: bool
+    ) -> str:
         problem = self._closed() or self._fenced_off(now, fence)
         found = self.open_turn()
         if problem or found is None or found[0] != name:
@@ -300,7 +302,7 @@ class NaiveSession:
             return "!EffectNotOpen"
         asked = turn.open[effect].asked
         kind, calls, tokens = outcome
-        if FITS[kind] not in ("any", asked[0]):
+        if FITS[kind] not in ("any", asked[0]) or worded == (kind == "cancelled"):
             return "!EffectOutcomeMismatch"
         if len(calls) > self.limits["calls"]:
             return "!LimitExceeded"
@@ -350,7 +352,7 @@ class NaiveSession:
             entry = self.inputs[taken]
             entry.attempts += 1
             entry.claim = None
-            if entry.attempts >= self.limits["attempts"]:
+            if entry.attempts > self.limits["returns"]:
                 entry.status = "failed"
         return self._over(now, name, "ended")
 
@@ -407,4 +409,5 @@ class NaiveSession:
     def _recorded(self, fact: str, now: int) -> str:
         self.last_ms = self._not_before(now)
         self.facts += 1
+        self.parked = False
         return fact

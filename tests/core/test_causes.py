@@ -40,8 +40,8 @@ from tests.core.examples import (
     LEASED,
     OPENED,
     PENDING,
-    RETURNED,
     REPLIED,
+    RETURNED,
     TURN,
     acquired,
     call,
@@ -146,7 +146,7 @@ def test_what_comes_from_outside_follows_from_nothing(
     ids=["no lease", "no turn", "no request", "no turn to commit", "no input"],
 )
 def test_what_cannot_be_has_no_cause(history: tuple[Event, ...], event: Event) -> None:
-    # A stored history is told to be corrupt by its fold; looking for a cause must not be in the way.
+    # That a stored history is corrupt is told by its fold; a look for causes must not hide it.
     assert cause(fold(history), event) is None
 
 

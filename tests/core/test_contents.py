@@ -30,8 +30,8 @@ from lash_es.core.commands import (
 )
 from lash_es.core.errors import CommandRejected
 from lash_es.core.events import (
-    Event,
     EffectSettled,
+    Event,
     TurnInputEnqueued,
     TurnStarted,
     commitments,
@@ -77,9 +77,7 @@ from tests.core.examples import (
 SECRET = NewBody(content=b"XSECRETX", salt=b"XSALTXXSALTXXSAL")
 RECORDED = RecordedBody(ref=at(1), commitment=HELLO.commitment)
 
-ENQUEUE = EnqueueTurnInput(
-    now_ms=20, input_id=I1, source_key="k", ingress=NextTurn(), body=SECRET
-)
+ENQUEUE = EnqueueTurnInput(now_ms=20, input_id=I1, source_key="k", ingress=NextTurn(), body=SECRET)
 START = StartTurn(now_ms=50, fence=FENCE, turn_id=TURN, source=WithInput(body=SECRET))
 SETTLE = SettleEffect(
     now_ms=70, fence=FENCE, turn_id=TURN, effect_id=E1, outcome=ANSWERED, body=SECRET
@@ -199,15 +197,13 @@ REFUSED: list[tuple[tuple[Event, ...], Limits, Command]] = [
 ]
 
 
-@pytest.mark.parametrize(("history", "limits", "command"), REFUSED, ids=lambda v: str(id(v)))
-def test_refusals_print_neither_content_nor_salt(
-    history: tuple[Event, ...], limits: Limits, command: Command
-) -> None:
-    found = given(*history, bodies=[HELLO], limits=limits).when(command).found
+def test_refusals_print_neither_content_nor_salt() -> None:
+    for history, limits, command in REFUSED:
+        found = given(*history, bodies=[HELLO], limits=limits).when(command).found
 
-    assert isinstance(found, CommandRejected)
-    assert "XSECRETX" not in f"{found!r} {found} {found.fields}"
-    assert "XSALTX" not in f"{found!r} {found} {found.fields}"
+        assert isinstance(found, CommandRejected)
+        assert "XSECRETX" not in f"{found!r} {found} {found.fields}"
+        assert "XSALTX" not in f"{found!r} {found} {found.fields}"
 
 
 def test_pictures_are_not_printed() -> None:
@@ -244,12 +240,15 @@ def test_all_tokens_count_once_and_reasoning_is_part_of_output() -> None:
 
 
 def test_tokens_add_up_bucket_by_bucket() -> None:
-    assert USED + USED == TokenUsage(
-        input_tokens=2,
-        output_tokens=40,
-        cache_read_input_tokens=600,
-        cache_write_input_tokens=8_000,
-        reasoning_output_tokens=30,
+    assert (
+        TokenUsage(
+            input_tokens=2,
+            output_tokens=40,
+            cache_read_input_tokens=600,
+            cache_write_input_tokens=8_000,
+            reasoning_output_tokens=30,
+        )
+        == USED + USED
     )
 
 

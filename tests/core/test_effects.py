@@ -1,4 +1,4 @@
-"""Slice: the effects of the open turn. Requested in order, settled once, gathered into messages."""
+"""Slice: the effects of the open turn. Requested in order, settled once, told as messages."""
 
 import attrs
 import pytest
@@ -26,6 +26,7 @@ from lash_es.core.outcomes import (
     EffectFailed,
     EffectOutcome,
     ModelReplied,
+    ToolCallRef,
     ToolReturned,
 )
 from lash_es.core.state import NOT_OPENED, Open, State
@@ -40,8 +41,8 @@ from lash_es.core.turns import (
 from lash_es.verify.spec import given
 from tests.core.examples import (
     ANSWER,
-    ANSWERED,
     ANSWER_NODE,
+    ANSWERED,
     ASK,
     ASKED_NODE,
     ASKING,
@@ -119,9 +120,7 @@ def test_a_turn_asks_the_model() -> None:
 
 
 def test_effects_are_numbered_without_a_gap() -> None:
-    given(*BEGUN).when(request(E2, ASK)).refused(
-        refusal(E2, "the turn's next effect is 't1/1'")
-    )
+    given(*BEGUN).when(request(E2, ASK)).refused(refusal(E2, "the turn's next effect is 't1/1'"))
 
 
 def test_a_model_is_not_asked_while_an_effect_is_open() -> None:
@@ -168,9 +167,7 @@ def test_no_tool_is_called_for_another_reply_than_the_last() -> None:
     ids=["beyond the last", "another id"],
 )
 def test_no_tool_is_called_that_the_reply_does_not_name(asked: ToolCall) -> None:
-    given(*REPLIED).when(request(E2, asked)).refused(
-        refusal(E2, "the reply holds no such call")
-    )
+    given(*REPLIED).when(request(E2, asked)).refused(refusal(E2, "the reply holds no such call"))
 
 
 def test_a_call_is_not_requested_twice() -> None:
@@ -250,6 +247,19 @@ def test_a_reply_asks_for_a_bounded_number_of_tools() -> None:
 
     given(*ASKING, limits=one).when(settle(E1, CALLED)).refused(
         LimitExceeded(limit="tool_calls_per_reply_max", found=2, allowed=1)
+    )
+
+
+@pytest.mark.parametrize(
+    "ref",
+    [attrs.evolve(READ, tool="read!"), attrs.evolve(READ, call_id=CallId("c1234"))],
+    ids=repr,
+)
+def test_what_a_model_calls_a_tool_by_is_bounded(ref: ToolCallRef) -> None:
+    wordy = attrs.evolve(CALLED, tool_calls=(READ, ref))
+
+    given(*ASKING, limits=Limits(tool_name_chars_max=4)).when(settle(E1, wordy)).refused(
+        LimitExceeded(limit="tool_name_chars_max", found=5, allowed=4)
     )
 
 
@@ -337,6 +347,31 @@ def test_a_tool_call_does_not_end_as_a_reply() -> None:
     )
 
 
+@pytest.mark.parametrize("outcome", [ANSWERED, FAILED], ids=lambda o: type(o).__name__)
+def test_an_outcome_comes_with_its_words(outcome: EffectOutcome) -> None:
+    wordless = f"{type(outcome).__name__} without a body"
+
+    given(*ASKING).when(settle(E1, outcome, None)).refused(
+        EffectOutcomeMismatch(effect_id=E1, requested="ModelCall", outcome=wordless)
+    )
+
+
+def test_a_tools_outcome_comes_with_its_words() -> None:
+    given(*CALLING).when(settle(E2, RETURNED, None)).refused(
+        EffectOutcomeMismatch(
+            effect_id=E2, requested="ToolCall", outcome="ToolReturned without a body"
+        )
+    )
+
+
+def test_what_was_stopped_has_no_words() -> None:
+    given(*ASKING).when(settle(E1, STOPPED, REPLY)).refused(
+        EffectOutcomeMismatch(
+            effect_id=E1, requested="ModelCall", outcome="EffectCancelled with a body"
+        )
+    )
+
+
 # The agenda
 
 
@@ -377,6 +412,13 @@ def test_a_model_call_cannot_have_ended_as_a_tool() -> None:
 def test_a_tool_call_cannot_have_ended_as_a_reply() -> None:
     with pytest.raises(ImpossibleEvent, match="found ModelReplied"):
         evolve(fold(CALLING), settled(E2, ANSWERED))
+
+
+def test_a_tool_cannot_have_run_that_the_reply_does_not_name() -> None:
+    beyond = attrs.evolve(call(1, CALLS_AT), ordinal=2)
+
+    with pytest.raises(ImpossibleEvent, match="expected one of 2 calls"):
+        evolve(fold((*REPLIED, requested(E2, beyond))), settled(E2, RETURNED))
 
 
 def test_a_tool_cannot_have_run_that_no_reply_asked_for() -> None:

@@ -1,5 +1,6 @@
 """
-Errors: each carries fields, says what was asked, found and expected, and travels between processes.
+Errors: each carries fields, says what was asked, found and expected, and travels between
+processes.
 
 The sentences are written out, since what an error says to a person is part of what it promises.
 """
@@ -40,8 +41,10 @@ from tests.core.examples import E1, E2, I1, TURN
 SAYS: list[tuple[LashError, str]] = [
     (
         SessionNotOpen(command="ParkSession"),
-        "cannot ParkSession: the session is not opened, expected an open one "
-        "[command='ParkSession']",
+        (
+            "cannot ParkSession: the session is not opened, expected an open one "
+            "[command='ParkSession']"
+        ),
     ),
     (
         SessionDeleted(session_id="s1"),
@@ -58,24 +61,32 @@ SAYS: list[tuple[LashError, str]] = [
             current_generation=Generation(2),
             reason="superseded",
         ),
-        "the fence of generation 1 does not hold the lease of session 's1': superseded, current "
-        "generation 2 [session_id='s1', presented_generation=1, current_generation=2, "
-        "reason='superseded']",
+        (
+            "the fence of generation 1 does not hold the lease of session 's1': superseded, "
+            "current generation 2 [session_id='s1', presented_generation=1, current_generation=2, "
+            "reason='superseded']"
+        ),
     ),
     (
         SourceKeyConflict(session_id="s1", source_key="k", existing_input_id=I1),
-        "source key 'k' already names input 'i1', whose content or ingress differs "
-        "[session_id='s1', source_key='k', existing_input_id='i1']",
+        (
+            "source key 'k' already names input 'i1', whose content or ingress differs "
+            "[session_id='s1', source_key='k', existing_input_id='i1']"
+        ),
     ),
     (
         InputIdConflict(session_id="s1", input_id=I1),
-        "input 'i1' waits already, expected an id that was never used "
-        "[session_id='s1', input_id='i1']",
+        (
+            "input 'i1' waits already, expected an id that was never used "
+            "[session_id='s1', input_id='i1']"
+        ),
     ),
     (
         TurnInputClaimSuperseded(session_id="s1", claim_id="tic:1:1"),
-        "claim 'tic:1:1' is not held under the current lease generation "
-        "[session_id='s1', claim_id='tic:1:1']",
+        (
+            "claim 'tic:1:1' is not held under the current lease generation "
+            "[session_id='s1', claim_id='tic:1:1']"
+        ),
     ),
     (
         TurnIdConflict(session_id="s1", turn_id=TURN),
@@ -83,39 +94,47 @@ SAYS: list[tuple[LashError, str]] = [
     ),
     (
         TurnInProgress(session_id="s1", requested_turn_id=TURN, open_turn_id=TURN),
-        "cannot start turn 't1': turn 't1' is open "
-        "[session_id='s1', requested_turn_id='t1', open_turn_id='t1']",
+        (
+            "cannot start turn 't1': turn 't1' is open "
+            "[session_id='s1', requested_turn_id='t1', open_turn_id='t1']"
+        ),
     ),
     (
         TurnNotOpen(session_id="s1", requested_turn_id=TURN, open_turn_id=None),
-        "turn 't1' is not open (open: None) "
-        "[session_id='s1', requested_turn_id='t1', open_turn_id=None]",
+        (
+            "turn 't1' is not open (open: None) "
+            "[session_id='s1', requested_turn_id='t1', open_turn_id=None]"
+        ),
     ),
     (EffectNotOpen(effect_id=E1), "effect 't1/1' waits for no outcome [effect_id='t1/1']"),
     (
         EffectRequestRefused(effect_id=E1, reason="an effect is open"),
-        "effect 't1/1' cannot be requested: an effect is open "
-        "[effect_id='t1/1', reason='an effect is open']",
+        (
+            "effect 't1/1' cannot be requested: an effect is open "
+            "[effect_id='t1/1', reason='an effect is open']"
+        ),
     ),
     (
         EffectOutcomeMismatch(effect_id=E1, requested="ModelCall", outcome="ToolReturned"),
-        "effect 't1/1' is a ModelCall, which cannot end as ToolReturned "
-        "[effect_id='t1/1', requested='ModelCall', outcome='ToolReturned']",
+        (
+            "effect 't1/1' is a ModelCall, which cannot end as ToolReturned "
+            "[effect_id='t1/1', requested='ModelCall', outcome='ToolReturned']"
+        ),
     ),
     (
         EffectsUnsettled(turn_id=TURN, effect_ids=(E1, E2)),
-        "turn 't1' still waits for 2 effect(s) "
-        "[turn_id='t1', effect_ids=('t1/1', 't1/2')]",
+        "turn 't1' still waits for 2 effect(s) [turn_id='t1', effect_ids=('t1/1', 't1/2')]",
     ),
     (
         QueueFull(limit="inputs_pending_max", allowed=9),
-        "the queue is full: 9 inputs wait, the limit inputs_pending_max "
-        "[limit='inputs_pending_max', allowed=9]",
+        (
+            "the queue is full: 9 inputs wait, the limit inputs_pending_max "
+            "[limit='inputs_pending_max', allowed=9]"
+        ),
     ),
     (
         LimitExceeded(limit="body_bytes_max", found=8, allowed=7),
-        "body_bytes_max: found 8, at most 7 allowed "
-        "[limit='body_bytes_max', found=8, allowed=7]",
+        "body_bytes_max: found 8, at most 7 allowed [limit='body_bytes_max', found=8, allowed=7]",
     ),
     (
         BlankValue(field="session_id"),
@@ -123,8 +142,10 @@ SAYS: list[tuple[LashError, str]] = [
     ),
     (
         ImpossibleEvent(event="TurnStarted", found="t1", expected="no open turn"),
-        "TurnStarted cannot follow: found t1, expected no open turn "
-        "[event='TurnStarted', found='t1', expected='no open turn']",
+        (
+            "TurnStarted cannot follow: found t1, expected no open turn "
+            "[event='TurnStarted', found='t1', expected='no open turn']"
+        ),
     ),
 ]
 KINDS = {

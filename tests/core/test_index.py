@@ -257,9 +257,7 @@ def test_an_entry_of_another_kind_is_not_taken_for_an_answer() -> None:
 
 
 def test_a_specification_knows_what_its_facts_wrote() -> None:
-    started_again = StartTurn(
-        now_ms=90, fence=FENCE, turn_id=TURN, source=WithInput(body=HELLO)
-    )
+    started_again = StartTurn(now_ms=90, fence=FENCE, turn_id=TURN, source=WithInput(body=HELLO))
 
     known = given(*COMMITTED).when(started_again).known
 

@@ -3,13 +3,13 @@
 import attrs
 import pytest
 
+from lash_es.core.bodies import NewBody
 from lash_es.core.commands import (
     AbandonTurnInputClaim,
     CancelTurnInput,
     ClaimTurnInputs,
     EnqueueTurnInput,
 )
-from lash_es.core.bodies import NewBody
 from lash_es.core.errors import (
     BlankValue,
     ImpossibleEvent,
@@ -54,6 +54,7 @@ from tests.core.examples import (
     IDLE,
     LATER_MS,
     LEASED,
+    NEXT_TURN,
     PENDING,
     TURN,
     acquired,
@@ -83,7 +84,7 @@ def enqueue(
     input_id: InputId = I1,
     source_key: str | None = None,
     body: NewBody = HELLO,
-    ingress: ActiveTurn | NextTurn = NextTurn(),
+    ingress: ActiveTurn | NextTurn = NEXT_TURN,
 ) -> EnqueueTurnInput:
     return EnqueueTurnInput(
         now_ms=20, input_id=input_id, source_key=source_key, ingress=ingress, body=body
@@ -91,9 +92,7 @@ def enqueue(
 
 
 def claim(inputs_max: int = 64, now_ms: int = 40) -> ClaimTurnInputs:
-    return ClaimTurnInputs(
-        now_ms=now_ms, fence=FENCE, token="claim-token", inputs_max=inputs_max
-    )
+    return ClaimTurnInputs(now_ms=now_ms, fence=FENCE, token="claim-token", inputs_max=inputs_max)
 
 
 def abandon(claim_id: ClaimId = CLAIM, token: str = "claim-token") -> AbandonTurnInputClaim:
@@ -136,9 +135,7 @@ def test_inputs_are_numbered_in_order() -> None:
 
 
 def test_a_number_is_never_used_again() -> None:
-    given(*IDLE, enqueued(I1, 1), CANCELLED).when(enqueue(I2)).then(
-        enqueued(I2, 2, at_ms=80)
-    )
+    given(*IDLE, enqueued(I1, 1), CANCELLED).when(enqueue(I2)).then(enqueued(I2, 2, at_ms=80))
 
 
 def test_without_a_source_key_the_same_content_is_another_input() -> None:
@@ -376,9 +373,7 @@ def test_a_claimed_input_is_no_longer_cancellable() -> None:
 
 
 def test_an_input_is_cancellable_once_its_claims_lease_has_run_out() -> None:
-    given(*CLAIMED).when(cancel(now_ms=LATER_MS)).then(
-        attrs.evolve(CANCELLED, at_ms=LATER_MS)
-    )
+    given(*CLAIMED).when(cancel(now_ms=LATER_MS)).then(attrs.evolve(CANCELLED, at_ms=LATER_MS))
 
 
 def test_an_input_is_cancellable_once_its_claims_lease_is_released() -> None:
@@ -463,6 +458,11 @@ def test_only_inputs_for_this_turn_want_into_it() -> None:
 def test_a_sequence_has_no_gap() -> None:
     with pytest.raises(ImpossibleEvent, match="found 1, expected 2"):
         evolve(fold(IDLE), enqueued(I1, 2))
+
+
+def test_an_input_has_content() -> None:
+    with pytest.raises(ImpossibleEvent, match="found no body"):
+        evolve(fold(IDLE), attrs.evolve(enqueued(I1, 1), bodies=()))
 
 
 def test_an_input_does_not_wait_twice() -> None:

@@ -23,6 +23,7 @@ from tests.core.examples import (
     BOB,
     BOBS_FENCE,
     FENCE,
+    I1,
     IDLE,
     LATER_MS,
     LEASED,
@@ -30,7 +31,6 @@ from tests.core.examples import (
     acquired,
     claimed,
     enqueued,
-    I1,
     started,
 )
 

@@ -19,6 +19,7 @@ from lash_es.core.errors import (
     StoreSessionMismatch,
 )
 from lash_es.core.events import (
+    Event,
     SessionConfigured,
     SessionOpened,
     SessionParked,
@@ -26,7 +27,7 @@ from lash_es.core.events import (
 )
 from lash_es.core.evolve import evolve, fold
 from lash_es.core.heads import NO_HISTORY, NO_USAGE
-from lash_es.core.ids import SessionId, Version
+from lash_es.core.ids import Generation, SessionId, Version
 from lash_es.core.ingress import NextTurn
 from lash_es.core.inputs import NO_INPUTS
 from lash_es.core.leases import UNHELD
@@ -37,6 +38,7 @@ from lash_es.core.turns import NO_TURN
 from lash_es.verify.spec import given
 from tests.core.examples import (
     BEGUN,
+    COMMITTED,
     HELLO,
     I1,
     IDLE,
@@ -45,6 +47,7 @@ from tests.core.examples import (
     POLICY,
     SESSION,
     acquired,
+    enqueued,
 )
 
 OTHER_MODEL = SessionPolicy(provider_id="offline", model=ModelSpec(model_id="m2"))
@@ -209,17 +212,40 @@ def test_parking_what_is_parked_records_nothing() -> None:
     given(*IDLE, PARKED).when(ParkSession(now_ms=95)).nothing_happened()
 
 
-def test_whoever_takes_the_lease_takes_the_session_out_of_the_park() -> None:
-    state = given(*IDLE, PARKED, acquired(at_ms=95)).state
+@pytest.mark.parametrize(
+    "event",
+    [acquired(at_ms=95), enqueued(I1, 1, at_ms=95), SessionConfigured(at_ms=95, policy=POLICY)],
+    ids=lambda event: type(event).__name__,
+)
+def test_whatever_happens_takes_the_session_out_of_the_park(event: Event) -> None:
+    decision = given(*IDLE, PARKED, event).when(ParkSession(now_ms=99))
 
-    assert isinstance(state, Open)
-    assert not state.is_parked
+    decision.then(SessionParked(at_ms=99))
+
+
+def test_a_session_makes_a_row_for_each_model_and_rows_are_bounded() -> None:
+    one = Limits(ledger_rows_max=1)
+
+    assert given(*IDLE, limits=one).when(ConfigureSession(now_ms=20, policy=OTHER_MODEL)).events
+    given(*COMMITTED, limits=one).when(ConfigureSession(now_ms=90, policy=OTHER_MODEL)).refused(
+        LimitExceeded(limit="ledger_rows_max", found=2, allowed=1)
+    )
+
+
+def test_a_model_that_has_its_row_may_be_configured_whatever_their_number() -> None:
+    briefer = attrs.evolve(POLICY, instructions="be brief")
+
+    given(*COMMITTED, limits=Limits(ledger_rows_max=1)).when(
+        ConfigureSession(now_ms=90, policy=briefer)
+    ).then(SessionConfigured(at_ms=90, policy=briefer))
 
 
 def test_deleting_leaves_the_id_and_nothing_else() -> None:
     decision = given(*BEGUN).when(DeleteSession(now_ms=90)).then(TOMBSTONED)
 
-    assert decision.state == Deleted(version=Version(4), at_ms=90, session_id=SESSION)
+    assert decision.state == Deleted(
+        version=Version(4), at_ms=90, session_id=SESSION, generation=Generation(1)
+    )
 
 
 @pytest.mark.parametrize(

@@ -110,9 +110,7 @@ def told_of_enqueueing(*history: Event, command: EnqueueTurnInput) -> TurnInputR
     return receipts.enqueued(session(decision.state), command, decision.known)
 
 
-def told_of_cancelling(
-    *history: Event, input_id: InputId = I1, now_ms: int = 80
-) -> CancelOutcome:
+def told_of_cancelling(*history: Event, input_id: InputId = I1, now_ms: int = 80) -> CancelOutcome:
     command = CancelTurnInput(now_ms=now_ms, input_id=input_id)
     decision = ask(*history, command=command)
     before = session(decision.given.state)

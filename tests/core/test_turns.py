@@ -100,6 +100,7 @@ ENDED_FACT = TurnEnded(
     failed_input_ids=(),
     deferred_input_ids=(),
 )
+FINISHED = Finished()
 TAKEN_OVER: tuple[Event, ...] = (*ASKING, acquired(BOBS_FENCE, at_ms=LATER_MS))
 CONTINUED = TurnContinued(at_ms=LATER_MS, generation=Generation(2), turn_id=TURN)
 
@@ -110,7 +111,9 @@ def start(
     return StartTurn(now_ms=now_ms, fence=fence, turn_id=turn_id, source=WithInput(body=body))
 
 
-def drain(claim_id: ClaimId = CLAIM, turn_id: TurnId = TURN, token: str = "claim-token") -> StartTurn:
+def drain(
+    claim_id: ClaimId = CLAIM, turn_id: TurnId = TURN, token: str = "claim-token"
+) -> StartTurn:
     source = WithClaim(claim_id=claim_id, token=token)
     return StartTurn(now_ms=50, fence=FENCE, turn_id=turn_id, source=source)
 
@@ -119,7 +122,7 @@ def go_on(fence: Fence = FENCE, turn_id: TurnId = TURN, now_ms: int = 80) -> Con
     return ContinueTurn(now_ms=now_ms, fence=fence, turn_id=turn_id)
 
 
-def commit(outcome: TurnOutcome = Finished(), turn_id: TurnId = TURN) -> CommitTurn:
+def commit(outcome: TurnOutcome = FINISHED, turn_id: TurnId = TURN) -> CommitTurn:
     return CommitTurn(now_ms=80, fence=FENCE, turn_id=turn_id, outcome=outcome)
 
 
@@ -172,9 +175,7 @@ def test_a_turn_is_accepted_with_the_inputs_of_a_claim() -> None:
     decision = given(*CLAIMED).when(drain()).then(drained(I1, I2))
 
     turn = turn_of(decision.state)
-    first = Node(
-        node_id=NodeId("t1:m1"), role=Role.USER, source=FromInputs(bodies=(at(2), at(3)))
-    )
+    first = Node(node_id=NodeId("t1:m1"), role=Role.USER, source=FromInputs(bodies=(at(2), at(3))))
     assert turn.nodes == (first,)
     assert turn.content is None
     assert turn.input_ids == (I1, I2)
@@ -222,9 +223,7 @@ def test_model_calls_are_bounded_by_the_limit_whatever_the_policy_says() -> None
 
 def test_one_turn_is_open_at_a_time() -> None:
     given(*BEGUN).when(start(turn_id=TurnId("t2"))).refused(
-        TurnInProgress(
-            session_id="s1", requested_turn_id=TurnId("t2"), open_turn_id=TURN
-        )
+        TurnInProgress(session_id="s1", requested_turn_id=TurnId("t2"), open_turn_id=TURN)
     )
 
 
@@ -326,9 +325,7 @@ def test_a_commit_makes_the_turn_part_of_the_history() -> None:
 
 def test_the_next_commit_follows_the_last_one() -> None:
     again = (*COMMITTED, started(turn_id=TurnId("t2"), at_ms=90))
-    first = Node(
-        node_id=NodeId("t2:m1"), role=Role.USER, source=FromInputs(bodies=(at(6),))
-    )
+    first = Node(node_id=NodeId("t2:m1"), role=Role.USER, source=FromInputs(bodies=(at(6),)))
 
     given(*again).when(commit(turn_id=TurnId("t2"))).then(
         TurnCommitted(
@@ -441,8 +438,8 @@ def _tries(count: int) -> tuple[Event, ...]:
     return history
 
 
-@pytest.mark.parametrize("tries_before", [0, 1, 2])
-def test_an_input_whose_turns_keep_ending_fails_at_the_third(tries_before: int) -> None:
+@pytest.mark.parametrize("tries_before", [0, 1, 2, 3])
+def test_an_input_waits_again_three_times_and_has_failed_then(tries_before: int) -> None:
     claim = TurnInputsClaimed(
         at_ms=80,
         generation=Generation(1),
@@ -457,12 +454,12 @@ def test_an_input_whose_turns_keep_ending_fails_at_the_third(tries_before: int) 
 
     (event,) = decision.events
     assert isinstance(event, TurnEnded)
-    assert event.failed_input_ids == ((I1,) if tries_before == 2 else ())
-    assert event.returned_input_ids == ((I2,) if tries_before == 2 else (I1, I2))
+    assert event.failed_input_ids == ((I1,) if tries_before == 3 else ())
+    assert event.returned_input_ids == ((I2,) if tries_before == 3 else (I1, I2))
 
 
 def test_how_often_an_input_is_tried_is_a_limit() -> None:
-    decision = given(*DRAINING, limits=Limits(drain_attempts_max=1)).when(end())
+    decision = given(*DRAINING, limits=Limits(drain_attempts_max=0)).when(end())
 
     decision.then(attrs.evolve(ENDED_FACT, failed_input_ids=(I1, I2)))
 
@@ -501,6 +498,16 @@ def test_a_turn_does_not_start_while_another_is_open() -> None:
 def test_nothing_follows_of_a_turn_that_is_not_open(event: Event) -> None:
     with pytest.raises(ImpossibleEvent, match="found NoTurn, expected t1"):
         evolve(fold(LEASED), event)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [attrs.evolve(started(), bodies=()), attrs.evolve(drained(I1), bodies=started().bodies)],
+    ids=["direct without content", "drained with content"],
+)
+def test_a_turn_has_content_of_its_own_if_and_only_if_it_is_direct(event: Event) -> None:
+    with pytest.raises(ImpossibleEvent, match="a body if, and only if, direct"):
+        evolve(fold(CLAIMED), event)
 
 
 def test_nothing_follows_of_another_turn() -> None:

@@ -4,20 +4,23 @@ Goal: a specification that is not met says so, with what was asked, found and ex
 Method: for each way to be wrong, one specification that is wrong, and the message in full.
 """
 
-from collections.abc import Mapping
-from types import MappingProxyType
-
 import attrs
 import pytest
 
-from lash_es.core import inputs
-from lash_es.core.commands import CancelTurnInput, Command, DeleteSession, EnqueueTurnInput, ParkSession
+from lash_es.core.commands import (
+    CancelTurnInput,
+    Command,
+    DeleteSession,
+    EnqueueTurnInput,
+    ParkSession,
+)
 from lash_es.core.errors import (
     ImpossibleEvent,
     LimitExceeded,
     QueueFull,
     SessionDeleted,
     SessionNotOpen,
+    SourceKeyConflict,
 )
 from lash_es.core.events import Event, SessionOpened, SessionParked, SessionTombstoned
 from lash_es.core.ids import InputId, SessionId
@@ -198,7 +201,10 @@ def test_the_same_refusal_with_another_field_is_not_the_refusal() -> None:
 @pytest.mark.parametrize(
     ("found", "expected"),
     [
-        (LimitExceeded(limit="a", found=2, allowed=1), LimitExceeded(limit="a", found=2, allowed=1)),
+        (
+            LimitExceeded(limit="a", found=2, allowed=1),
+            LimitExceeded(limit="a", found=2, allowed=1),
+        ),
         (SessionNotOpen(command="a"), SessionNotOpen(command="a")),
     ],
     ids=["three fields", "one field"],
@@ -209,7 +215,9 @@ def test_errors_are_the_same_by_type_and_fields(found: object, expected: Session
 
 
 @pytest.mark.parametrize(
-    "found", [(), SessionDeleted(session_id="b"), QueueFull(limit="a", allowed=1), ValueError("a")], ids=repr
+    "found",
+    [(), SessionDeleted(session_id="b"), QueueFull(limit="a", allowed=1), ValueError("a")],
+    ids=repr,
 )
 def test_errors_of_other_types_or_fields_are_others(found: object) -> None:
     assert not is_same_error(found, SessionDeleted(session_id="a"))
@@ -272,26 +280,42 @@ def test_a_refusal_that_turns_into_another_is_caught(monkeypatch: pytest.MonkeyP
 def test_a_decision_that_reaches_into_the_state_is_caught(
     monkeypatch: pytest.MonkeyPatch, then: str
 ) -> None:
-    reachable: dict[InputId, inputs.PendingInput] = {}
-    without_inputs: Mapping[InputId, inputs.PendingInput] = MappingProxyType(reachable)
-    empty = attrs.evolve(inputs.NO_INPUTS, pending=without_inputs)
-    monkeypatch.setattr("lash_es.core.inputs.NO_INPUTS", empty)
-    before = given(OPENED)
-    (entry,) = given(*IDLE, KEYED).state.inputs.pending.values()  # type: ignore[union-attr]
-
-    def reaches_in(_state: State, _command: Command, _known: Known) -> tuple[Event, ...]:
-        reachable[I1] = entry
+    def reaches_in(state: State, _command: Command, _known: Known) -> tuple[Event, ...]:
+        object.__setattr__(state, "is_parked", True)
         if then == "refuses":
             raise SessionNotOpen(command="ParkSession")
         return (PARKED,)
 
     monkeypatch.setattr(spec, "decide", reaches_in)
-    monkeypatch.setattr(spec, "fold", lambda _events: given(OPENED, known=NOTHING_KNOWN).state)
-    monkeypatch.setattr("lash_es.core.inputs.NO_INPUTS", attrs.evolve(empty, pending={}))
 
     with pytest.raises(NotAsSpecified) as failure:
-        before.when(PARK)
+        given(OPENED).when(PARK)
 
-    assert str(failure.value).startswith(
-        "a decision changed the state\nasked:    ParkSession(now_ms=2)\nfound:    Open("
-    )
+    found, expected = str(failure.value).splitlines()[2:]
+    assert str(failure.value).startswith("a decision changed the state\nasked:    ParkSession(")
+    assert found.startswith("found:    Open(")
+    assert "is_parked=True" in found
+    assert "is_parked=False" in expected
+
+
+# Going on
+
+
+def test_a_story_goes_on_with_what_was_recorded() -> None:
+    second = given(OPENED).when(enqueue(I1, "k")).when(enqueue(I2, "k"))
+
+    second.nothing_happened()
+    assert second.given.events == given(OPENED).when(enqueue(I1, "k")).afterwards.events
+
+
+def test_a_story_remembers_the_contents_that_it_brought() -> None:
+    other = attrs.evolve(enqueue(I2, "k"), body=GOODBYE)
+    conflict = SourceKeyConflict(session_id="s", source_key="k", existing_input_id=I1)
+
+    given(OPENED).when(enqueue(I1, "k")).when(PARK).when(other).refused(conflict)
+
+
+def test_a_refusal_is_no_part_of_the_story() -> None:
+    refused = given(OPENED, SessionTombstoned(at_ms=2)).when(PARK)
+
+    assert refused.afterwards == refused.given

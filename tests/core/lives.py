@@ -1,0 +1,285 @@
+"""
+Lives of sessions, drawn at random: legal histories with the decisions that made them.
+
+Unlike the machine's, these commands are chosen by looking at the core's own state: most of them
+make sense, so that a life gets somewhere. What is right is said by the laws and not by this file.
+"""
+
+from collections.abc import Callable
+from typing import TypeAlias, TypeVar
+
+from attrs import frozen
+from hypothesis import strategies as st
+
+from lash_es.core.agenda import agenda
+from lash_es.core.bodies import NewBody
+from lash_es.core.commands import (
+    AbandonTurnInputClaim,
+    AcquireLease,
+    CancelTurnInput,
+    ClaimTurnInputs,
+    Command,
+    CommitTurn,
+    ConfigureSession,
+    ContinueTurn,
+    DeleteSession,
+    EndTurn,
+    EnqueueTurnInput,
+    OpenSession,
+    ParkSession,
+    ReleaseLease,
+    RenewLease,
+    RequestEffect,
+    SettleEffect,
+    StartTurn,
+    WithClaim,
+    WithInput,
+)
+from lash_es.core.effects import ModelCall, ToolCall
+from lash_es.core.ids import CallId, ClaimId, EffectId, Generation, InputId, SessionId, TurnId
+from lash_es.core.ingress import ActiveTurn, NextTurn
+from lash_es.core.messages import FinishReason, TokenUsage
+from lash_es.core.outcomes import (
+    EffectCancelled,
+    EffectFailed,
+    EffectOutcome,
+    Finished,
+    ModelReplied,
+    Stopped,
+    StopReason,
+    ToolCallRef,
+    ToolReturned,
+)
+from lash_es.core.owners import Fence, LeaseOwner
+from lash_es.core.policy import ModelSpec, SessionPolicy
+from lash_es.core.state import Open
+from lash_es.core.turns import OpenTurn, Replied
+from lash_es.verify.spec import Decision, given
+
+Life: TypeAlias = tuple[Decision, ...]
+T = TypeVar("T")
+
+SESSION = SessionId("s1")
+OWNERS = tuple(LeaseOwner(owner_id=name, incarnation_id="boot-1") for name in ("alice", "bob"))
+STRANGER = Fence(owner=OWNERS[0], token="stale", generation=Generation(0))
+BODIES = tuple(NewBody(content=text, salt=text * 4) for text in (b"once", b"more"))
+POLICIES = tuple(
+    SessionPolicy(provider_id="offline", model=ModelSpec(model_id=name), max_turns=most)
+    for name, most in (("m1", None), ("m2", 3))
+)
+NO_CLAIM = ClaimId("tic:0:0")
+TTL_MS = 1_000
+JUMPS_MS = (0, 1, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 400, -9, TTL_MS)
+
+
+@frozen
+class Moment:
+    """Where a life is, and the draw by which it goes on."""
+
+    draw: st.DrawFn
+    state: Open
+    now_ms: int
+    fence: Fence
+    step: int
+
+    def one_of(self, *choices: T) -> T:
+        return choices[self.draw(st.integers(0, len(choices) - 1))]
+
+    @property
+    def turn(self) -> OpenTurn:
+        assert isinstance(self.state.turn, OpenTurn)
+        return self.state.turn
+
+
+@st.composite
+def lives(draw: st.DrawFn, steps_max: int = 50) -> Life:
+    """Draw a life of some steps, refusals included."""
+    birth = OpenSession(now_ms=1_000, session_id=SESSION, policy=POLICIES[0])
+    life = [given().when(ParkSession(now_ms=1)), given().when(birth)]
+    for step in range(draw(st.integers(1, steps_max))):
+        command: Command = birth
+        if isinstance(life[-1].state, Open):
+            command = next_command(moment(draw, life[-1].state, step))
+        life.append(life[-1].when(command))
+    return tuple(life)
+
+
+def moment(draw: st.DrawFn, state: Open, step: int) -> Moment:
+    jump_ms = JUMPS_MS[draw(st.integers(0, len(JUMPS_MS) - 1))]
+    holder = state.lease.holder
+    fence = STRANGER
+    if holder is not None and draw(st.integers(0, 9)) < 9:
+        generation = state.lease.generation
+        fence = Fence(owner=holder.owner, token=holder.token, generation=generation)
+    now_ms = max(0, state.at_ms + jump_ms)
+    return Moment(draw=draw, state=state, now_ms=now_ms, fence=fence, step=step)
+
+
+def next_command(m: Moment) -> Command:
+    """Choose what to ask: what leads somewhere more often than what does not."""
+    holder = m.state.lease.holder
+    kinds = (acquire, *FOR_ANYONE, *FOR_THE_QUEUE, *FOR_THE_OWNER * 2)
+    if holder is None or holder.expires_at_ms <= m.now_ms:
+        kinds = (acquire,) * 9 + FOR_ANYONE + FOR_THE_QUEUE
+    elif isinstance(m.state.turn, OpenTurn):
+        kinds = (proceed,) * 40 + kinds
+    return m.one_of(*kinds)(m)
+
+
+# For anyone
+
+
+def acquire(m: Moment) -> Command:
+    owner = m.one_of(*OWNERS)
+    return AcquireLease(now_ms=m.now_ms, owner=owner, token=f"token{m.step}", ttl_ms=TTL_MS)
+
+
+def release(m: Moment) -> Command:
+    return ReleaseLease(now_ms=m.now_ms, fence=m.fence)
+
+
+def reopen(m: Moment) -> Command:
+    return OpenSession(now_ms=m.now_ms, session_id=SESSION, policy=m.one_of(*POLICIES))
+
+
+def configure(m: Moment) -> Command:
+    return ConfigureSession(now_ms=m.now_ms, policy=m.one_of(*POLICIES))
+
+
+def park(m: Moment) -> Command:
+    is_late = m.step > 20
+    return (DeleteSession if is_late and m.one_of(True, False) else ParkSession)(now_ms=m.now_ms)
+
+
+# For the queue
+
+
+def enqueue(m: Moment) -> Command:
+    turn = m.state.turn
+    into = isinstance(turn, OpenTurn) and m.one_of(True, False)
+    return EnqueueTurnInput(
+        now_ms=m.now_ms,
+        input_id=InputId(f"i{m.step}"),
+        source_key=m.one_of(None, "k1", "k2"),
+        ingress=ActiveTurn(turn.turn_id) if into and isinstance(turn, OpenTurn) else NextTurn(),
+        body=m.one_of(*BODIES),
+    )
+
+
+def cancel(m: Moment) -> Command:
+    return CancelTurnInput(
+        now_ms=m.now_ms, input_id=m.one_of(*m.state.inputs.pending, InputId("nobody"))
+    )
+
+
+def a_claim(m: Moment) -> tuple[ClaimId, str]:
+    held = (entry.claim for entry in m.state.inputs.pending.values())
+    return m.one_of(*((c.claim_id, c.token) for c in held if c), (NO_CLAIM, "none"))
+
+
+def abandon(m: Moment) -> Command:
+    claim_id, token = a_claim(m)
+    return AbandonTurnInputClaim(now_ms=m.now_ms, claim_id=claim_id, token=token)
+
+
+# For the owner
+
+
+def claim(m: Moment) -> Command:
+    return ClaimTurnInputs(now_ms=m.now_ms, fence=m.fence, token=f"c{m.step}", inputs_max=2)
+
+
+def renew(m: Moment) -> Command:
+    return RenewLease(now_ms=m.now_ms, fence=m.fence, ttl_ms=TTL_MS)
+
+
+def start(m: Moment) -> Command:
+    source = WithInput(body=m.one_of(*BODIES))
+    turn_id = TurnId(f"t{m.step}")
+    return StartTurn(now_ms=m.now_ms, fence=m.fence, turn_id=turn_id, source=source)
+
+
+def drain(m: Moment) -> Command:
+    claim_id, token = a_claim(m)
+    if claim_id == NO_CLAIM and m.one_of(True, True, True, False):
+        return claim(m)
+    source = WithClaim(claim_id=claim_id, token=token)
+    turn_id = TurnId(f"t{m.step}")
+    return StartTurn(now_ms=m.now_ms, fence=m.fence, turn_id=turn_id, source=source)
+
+
+# For the turn
+
+
+def proceed(m: Moment) -> Command:
+    """Ask what the turn's protocol would ask next, or end it early."""
+    open_effects = agenda(m.state)
+    turn_id = m.turn.turn_id
+    if m.turn.generation != m.state.lease.generation:
+        return ContinueTurn(now_ms=m.now_ms, fence=m.fence, turn_id=turn_id)
+    if open_effects:
+        return settle(m)
+    return m.one_of(request, request, request, commit, end)(m)
+
+
+def settle(m: Moment) -> Command:
+    effect = m.one_of(*agenda(m.state))
+    fitting = ToolReturned() if isinstance(effect.request, ToolCall) else reply(m)
+    failed = EffectFailed(code="broken", is_retryable=False)
+    outcome = m.one_of(fitting, fitting, fitting, failed, EffectCancelled())
+    return SettleEffect(
+        now_ms=m.now_ms,
+        fence=m.fence,
+        turn_id=m.turn.turn_id,
+        effect_id=effect.effect_id,
+        outcome=outcome,
+        body=None if isinstance(outcome, EffectCancelled) else m.one_of(*BODIES),
+    )
+
+
+def reply(m: Moment) -> EffectOutcome:
+    calls_count = m.one_of(0, 1, 2)
+    return ModelReplied(
+        finish=FinishReason.STOP,
+        has_content=m.one_of(True, False),
+        tool_calls=tuple(
+            ToolCallRef(call_id=CallId(f"c{n}"), tool="tool") for n in range(calls_count)
+        ),
+        usage=TokenUsage(input_tokens=m.step, output_tokens=1),
+    )
+
+
+def request(m: Moment) -> Command:
+    return RequestEffect(
+        now_ms=m.now_ms,
+        fence=m.fence,
+        turn_id=m.turn.turn_id,
+        effect_id=EffectId(f"{m.turn.turn_id}/{m.turn.effects_count + 1}"),
+        request=next_request(m.turn),
+    )
+
+
+def next_request(turn: OpenTurn) -> ModelCall | ToolCall:
+    step = turn.step
+    if not isinstance(step, Replied) or not step.outcome.tool_calls:
+        return ModelCall(iteration=turn.iteration)
+    ordinal = len(turn.results)
+    ref = step.outcome.tool_calls[ordinal]
+    return ToolCall(call_id=ref.call_id, tool=ref.tool, reply=step.reply, ordinal=ordinal)
+
+
+def commit(m: Moment) -> Command:
+    turn_id = m.turn.turn_id
+    return CommitTurn(now_ms=m.now_ms, fence=m.fence, turn_id=turn_id, outcome=Finished())
+
+
+def end(m: Moment) -> Command:
+    outcome = Stopped(reason=StopReason.CANCELLED)
+    turn_id = m.turn.turn_id
+    return EndTurn(now_ms=m.now_ms, fence=m.fence, turn_id=turn_id, outcome=outcome)
+
+
+Kind: TypeAlias = Callable[[Moment], Command]
+FOR_ANYONE: tuple[Kind, ...] = (release, reopen, configure, park)
+FOR_THE_QUEUE: tuple[Kind, ...] = (enqueue, enqueue, enqueue, cancel, abandon)
+FOR_THE_OWNER: tuple[Kind, ...] = (claim, claim, claim, drain, drain, drain, start, renew)

@@ -1,0 +1,128 @@
+"""
+Rare things that can happen to a session, each told from the decision that made it happen.
+
+A random test counts them, and fails if one of them never happened.
+"""
+
+from collections.abc import Callable
+from typing import Final, TypeAlias, TypeVar
+
+from attrs import frozen
+
+from lash_es.core.commands import EnqueueTurnInput
+from lash_es.core.errors import SessionExecutionLeaseExpired
+from lash_es.core.events import (
+    Event,
+    LeaseAcquired,
+    SessionTombstoned,
+    TurnCommitted,
+    TurnContinued,
+    TurnEnded,
+    TurnInputCancelled,
+)
+from lash_es.core.messages import ToolStatus
+from lash_es.core.state import Open
+from lash_es.core.transcripts import FromResults
+from lash_es.core.turns import OpenTurn
+from lash_es.verify.spec import Decision
+
+E = TypeVar("E", bound=Event)
+
+
+@frozen
+class Happening:
+    """A decision on an open session, and its answer in the words of the naive model."""
+
+    before: Open
+    decision: Decision
+    answer: str
+
+    def fact(self, kind: type[E]) -> E | None:
+        return next((e for e in self.decision.events if isinstance(e, kind)), None)
+
+    @property
+    def turn(self) -> OpenTurn | None:
+        return self.before.turn if isinstance(self.before.turn, OpenTurn) else None
+
+    @property
+    def is_takeover(self) -> bool:
+        holder, taken = self.before.lease.holder, self.fact(LeaseAcquired)
+        if holder is None or taken is None:
+            return False
+        return not holder.owner.is_incarnation_of(taken.owner)
+
+    @property
+    def has_live_claims(self) -> bool:
+        entries = self.before.inputs.pending.values()
+        generation = self.before.lease.generation
+        return any(e.claim is not None and e.claim.generation == generation for e in entries)
+
+    @property
+    def statuses(self) -> list[ToolStatus]:
+        """How the calls of a batch ended that this decision has closed."""
+        after = self.decision.state
+        if not self.decision.events or not isinstance(after, Open):
+            return []
+        source = after.turn.nodes[-1].source if isinstance(after.turn, OpenTurn) else None
+        return [r.status for r in source.results] if isinstance(source, FromResults) else []
+
+    def is_fenced_off(self, reason: str) -> bool:
+        found = self.decision.found
+        return isinstance(found, SessionExecutionLeaseExpired) and found.reason == reason
+
+    def is_cancelled_after_a_claim(self) -> bool:
+        event = self.fact(TurnInputCancelled)
+        return event is not None and self.before.inputs.pending[event.input_id].claim is not None
+
+    def is_continued(self, *, by_the_same: bool) -> bool:
+        event = self.fact(TurnContinued)
+        if event is None or self.turn is None:
+            return False
+        return (event.generation == self.turn.generation) == by_the_same
+
+
+Sometimes: TypeAlias = Callable[[Happening], bool]
+
+RARE: Final[dict[str, Sometimes]] = {
+    "a clock that went back": lambda h: h.decision.command.now_ms < h.before.at_ms,
+    "a takeover": lambda h: h.is_takeover,
+    "a takeover with live claims": lambda h: h.is_takeover and h.has_live_claims,
+    "a takeover of an open turn": lambda h: h.is_takeover and h.turn is not None,
+    "an expired owner refused": lambda h: h.is_fenced_off("expired"),
+    "a superseded owner refused": lambda h: h.is_fenced_off("superseded"),
+    "a cancel after a claim": lambda h: h.is_cancelled_after_a_claim(),
+    "a conflict of source keys": lambda h: h.answer == "!SourceKeyConflict",
+    "a resubmission": lambda h: (
+        h.answer == "-" and isinstance(h.decision.command, EnqueueTurnInput)
+    ),
+    "an input id given twice": lambda h: h.answer == "!InputIdConflict",
+    "a full queue": lambda h: h.answer == "!QueueFull",
+    "a superseded claim": lambda h: h.answer == "!TurnInputClaimSuperseded",
+    "a conflict of turn ids": lambda h: h.answer == "!TurnIdConflict",
+    "a turn continued by another generation": lambda h: h.is_continued(by_the_same=False),
+    "a turn continued by the same generation": lambda h: h.is_continued(by_the_same=True),
+    "a batch of two calls": lambda h: len(h.statuses) == 2,
+    "a call of a tool that was cancelled": lambda h: ToolStatus.CANCELLED in h.statuses,
+    "an outcome that does not fit": lambda h: h.answer == "!EffectOutcomeMismatch",
+    "a commit that settles inputs": lambda h: bool(
+        (event := h.fact(TurnCommitted)) and event.completed_input_ids
+    ),
+    "a commit that defers inputs": lambda h: bool(
+        (event := h.fact(TurnCommitted)) and event.deferred_input_ids
+    ),
+    "a commit on a commit": lambda h: bool((event := h.fact(TurnCommitted)) and event.parent),
+    "an end that gives inputs back": lambda h: bool(
+        (event := h.fact(TurnEnded)) and event.returned_input_ids
+    ),
+    "an input that failed too often": lambda h: bool(
+        (event := h.fact(TurnEnded)) and event.failed_input_ids
+    ),
+    "a session deleted in mid-turn": lambda h: (
+        h.turn is not None and h.fact(SessionTombstoned) is not None
+    ),
+}
+
+
+def rare_things(happening: Happening) -> list[str]:
+    """Say which of the rare things it was."""
+    return [name for name, is_it in RARE.items() if is_it(happening)]

@@ -1,0 +1,137 @@
+"""
+The vocabulary: every fact, command and entry is handled wherever all of them have to be.
+
+Two type checkers say that a match is complete. This says what they cannot: that the unions name
+every class there is, that nothing is both a fact and a command, and that all of it is plain,
+frozen data.
+"""
+
+from contextlib import suppress
+from types import ModuleType
+from typing import get_args
+
+import attrs
+import pytest
+
+from lash_es.core import (
+    activity,
+    commands,
+    effects,
+    events,
+    ingress,
+    known,
+    messages,
+    outcomes,
+    owners,
+    transcripts,
+    turns,
+)
+from lash_es.core.activity import StreamedActivity
+from lash_es.core.causes import cause
+from lash_es.core.commands import Command, OwnerCommand, WithClaim, WithInput
+from lash_es.core.decide import decide
+from lash_es.core.errors import CommandRejected, ImpossibleEvent
+from lash_es.core.events import (
+    DirectInput,
+    DrainedInputs,
+    Event,
+    OpenEvent,
+    OwnerEvent,
+    SessionOpened,
+    commitments,
+)
+from lash_es.core.evolve import evolve, fold
+from lash_es.core.known import names
+from tests.core.test_decision_matrix import ROWS, SCENES
+from tests.core.test_laws import facts, sample
+
+STATES = {name: fold(scene.history) for name, scene in SCENES.items()}
+
+
+def classes_of(module: ModuleType) -> set[type]:
+    return {
+        value
+        for value in vars(module).values()
+        if isinstance(value, type) and attrs.has(value) and value.__module__ == module.__name__
+    }
+
+
+def test_the_union_of_facts_names_every_fact() -> None:
+    assert classes_of(events) == set(get_args(Event)) | {DirectInput, DrainedInputs}
+    assert set(get_args(Event)) == {SessionOpened, *get_args(OpenEvent)}
+
+
+def test_the_union_of_commands_names_every_command() -> None:
+    assert classes_of(commands) == set(get_args(Command)) | {WithInput, WithClaim}
+
+
+def test_what_only_an_owner_may_do_shows_its_fence_and_what_it_wrote_has_a_generation() -> None:
+    fenced = {kind for kind in get_args(Command) if "fence" in names_of(kind)}
+    generated = {kind for kind in get_args(Event) if "generation" in names_of(kind)}
+
+    # A stale release is silent and therefore no owner's command, though it shows a fence.
+    assert fenced == {*get_args(OwnerCommand), commands.ReleaseLease}
+    assert generated == set(get_args(OwnerEvent))
+
+
+def names_of(kind: type) -> set[str]:
+    return {field.name for field in attrs.fields(kind)}
+
+
+def test_every_command_brings_its_time_and_every_fact_keeps_one() -> None:
+    assert {kind for kind in get_args(Command) if "now_ms" not in names_of(kind)} == set()
+    assert {kind for kind in get_args(Event) if "at_ms" not in names_of(kind)} == set()
+
+
+@pytest.mark.parametrize("name", STATES)
+def test_every_command_is_decided_in_every_state(name: str) -> None:
+    for row in ROWS.values():
+        command = row(SCENES["leased"])
+        names(command)
+        try:
+            decided = decide(STATES[name], command)
+        except CommandRejected:
+            continue
+        assert isinstance(decided, tuple)
+
+
+def test_every_fact_is_applied_or_impossible_in_every_state() -> None:
+    every_life = (life for batch in range(4) for life in sample(batch))
+    samples = {type(event): event for life in every_life for event in facts(life)}
+    assert samples.keys() == set(get_args(Event))
+
+    for state in STATES.values():
+        for event in samples.values():
+            commitments(event)
+            cause(state, event)
+            with suppress(ImpossibleEvent):
+                assert evolve(state, event) != state
+
+
+def test_activity_is_no_fact() -> None:
+    # It is shown and pruned; nothing that is folded may depend on it.
+    assert classes_of(activity) == set(get_args(StreamedActivity))
+    assert not set(get_args(StreamedActivity)) & set(get_args(Event))
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        activity,
+        commands,
+        effects,
+        events,
+        ingress,
+        known,
+        messages,
+        outcomes,
+        owners,
+        transcripts,
+        turns,
+    ],
+    ids=lambda module: module.__name__,
+)
+def test_all_data_is_frozen_and_slotted(module: ModuleType) -> None:
+    for kind in classes_of(module):
+        assert hasattr(kind, "__slots__"), kind
+        assert "__setattr__" in vars(kind), kind
