@@ -89,10 +89,12 @@ def require_appendable(appends: Sequence[StreamAppend]) -> None:
     Raises:
         MalformedAppend: a gap, or no record.
         RepeatedStream: two appends to one stream.
+        UnencodableValue: an index key that is no text.
     """
     seen: set[StreamId] = set()
     for append in appends:
         append.require_dense()
+        require_text(row.key for row in append.index)
         if append.stream in seen:
             raise RepeatedStream(session_id=append.stream.session_id)
         seen.add(append.stream)

@@ -4,7 +4,8 @@ From facts to an append: records, bodies, index rows and head, computed by one p
 The same commands on the same state make the same bytes, whatever the store.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, assert_never
 
 from attrs import frozen
 
@@ -29,6 +30,12 @@ from lash_es.core.known import (
 )
 from lash_es.core.state import NOT_OPENED, Deleted, NotOpened, Open, State
 from lash_es.log.appends import IndexRow, StoredBody, StreamAppend
+
+_ENTRY_CLASSES: Final[Mapping[IndexKind, type[IndexEntry]]] = {
+    IndexKind.SOURCE_KEY: SourceKeyEntry,
+    IndexKind.INPUT: InputEntry,
+    IndexKind.TURN: TurnEntry,
+}
 
 
 @frozen(kw_only=True)
@@ -79,7 +86,7 @@ def encode_append(
         records=records,
         bodies=tuple(stored),
         index=tuple(encode_index_row(key, entry) for key, entry in index.items()),
-        generation=_generation(state),
+        generation=generation(state),
         status=status(state),
         at_ms=events[-1].at_ms,
     )
@@ -98,13 +105,7 @@ def decode_index_entry(key: IndexKey, value: bytes) -> IndexEntry:
     plain = plain_values(value, what)
     if plain.pop("kind", None) != key.kind.value:
         raise UndecodableValue(what=what, reason=f"expected the kind {key.kind.value!r}")
-    match key.kind:
-        case IndexKind.SOURCE_KEY:
-            return from_plain(plain, SourceKeyEntry, what)
-        case IndexKind.INPUT:
-            return from_plain(plain, InputEntry, what)
-        case IndexKind.TURN:
-            return from_plain(plain, TurnEntry, what)
+    return from_plain(plain, _ENTRY_CLASSES[key.kind], what)
 
 
 def _bodies(
@@ -120,8 +121,15 @@ def _bodies(
         )
 
 
-def _generation(state: State) -> Generation:
-    return state.lease.generation if isinstance(state, Open) else Generation(0)
+def generation(state: State) -> Generation:
+    """Return the generation of the last lease, for the head row."""
+    match state:
+        case Open():
+            return state.lease.generation
+        case Deleted():
+            return state.generation
+        case NotOpened():
+            return Generation(0)
 
 
 def status(state: State) -> str:
@@ -133,3 +141,5 @@ def status(state: State) -> str:
             return "deleted"
         case Open():
             return "parked" if state.is_parked else "open"
+        case _:
+            assert_never(state)

@@ -107,7 +107,7 @@ def load_facts(store: Store, folded: Folded) -> Iterator[tuple[Fact, Folded]]:
     stream = folded.stream
     while True:
         head = store.head(stream)
-        version = Version(0) if head is None else head.version
+        version = _counted(head)
         facts = read_facts(store, stream, Position(folded.version), folded.digest)
         for fact in islice(facts, max(0, version - folded.version)):
             state = step(folded.state, fact)
@@ -129,9 +129,14 @@ def step(state: State, fact: Fact) -> State:
         raise _corrupt(fact.header.stream, fact.position, cause.summary()) from cause
 
 
+def _counted(head: StreamHead | None) -> Version:
+    """Count the facts that a head row counts; one that was edited may count below nothing."""
+    return Version(0 if head is None else max(0, head.version))
+
+
 def require_head(folded: Folded, head: StreamHead | None) -> None:
     """Refuse a stream whose end is not where the head row says."""
-    version = Version(0) if head is None else head.version
+    version = _counted(head)
     if folded.version < version:
         raise _corrupt(
             folded.stream,
@@ -145,7 +150,7 @@ def require_head(folded: Folded, head: StreamHead | None) -> None:
     if head is not None and head.digest != folded.digest:
         raise _corrupt(
             folded.stream,
-            Position(version - 1),
+            Position(max(0, version - 1)),
             "the head row holds another digest for the last record",
         )
 
@@ -157,6 +162,8 @@ def require_body(fact: Header, ordinal: int, stored: StoredBody | None) -> Store
         raise _corrupt_body(fact, ordinal, "it is missing")
     if salted_digest(stored.salt, stored.content) != commitment.digest:
         raise _corrupt_body(fact, ordinal, "its bytes are not those that were committed to")
+    if stored.media_type != commitment.media_type:
+        raise _corrupt_body(fact, ordinal, "its media type is not the one that was committed to")
     return stored
 
 

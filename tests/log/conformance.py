@@ -308,6 +308,9 @@ def a_key_that_is_no_text_is_refused(make_store: MakeStore) -> None:
     key = IndexKey(IndexKind.SOURCE_KEY, "lone \ud800")
 
     refused(UnencodableValue, lambda: store.read_index(A, [key]))
+    bad = an_append(A, 0, index=(row("good", "v"), row("lone \udfff", "v")))
+    refused(UnencodableValue, lambda: store.append([an_append(B, 0), bad]))
+    assert everything(store, A) == everything(store, B) == NOTHING
     refused(UnencodableValue, lambda: StreamId("default", SessionId("lone \ud800")))
 
 

@@ -1,4 +1,4 @@
-"""The `eventsourcing` library's own test cases on our recorders: a smoke test, no proof of order."""
+"""The library's own test cases on our recorders: a smoke test, no proof of order."""
 
 import tempfile
 from pathlib import Path

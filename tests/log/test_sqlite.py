@@ -1,6 +1,7 @@
 """What SQLite adds to the clauses: opening, durability, other processes, what files can do."""
 
 import sqlite3
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -217,6 +218,20 @@ def test_opening_waits_for_a_lock_and_gives_up(path: Path) -> None:
     other.execute("ROLLBACK")
     other.close()
     SQLiteStore.open(path, create=True).close()
+
+
+def test_making_a_database_waits_for_another_process_that_makes_it(path: Path) -> None:
+    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+
+    # SQLite itself gives up at once here: another connection may be on its way to the same mode.
+    with pytest.raises(StoreBusy):
+        SQLiteStore.open(path, create=True, busy_wait_ms=20)
+    timer = threading.Timer(0.05, other.execute, ["ROLLBACK"])
+    timer.start()
+    SQLiteStore.open(path, create=True, busy_wait_ms=10_000).close()
+    timer.join()
+    other.close()
 
 
 # What can go wrong with a file

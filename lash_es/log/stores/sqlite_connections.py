@@ -17,7 +17,6 @@ from attrs import frozen
 from eventsourcing.persistence import PersistenceError
 from eventsourcing.sqlite import SQLiteConnection, SQLiteDatastore
 
-from lash_es.codec.errors import UnencodableValue
 from lash_es.log.appends import Unknown
 from lash_es.log.errors import (
     StorageError,
@@ -177,8 +176,6 @@ def typed_errors(place: Place) -> Generator[None]:
         raise _typed(place, cause.__cause__) from cause
     except sqlite3.Error as cause:
         raise _typed(place, cause) from cause
-    except UnicodeEncodeError as cause:
-        raise UnencodableValue(what=repr(cause.object)[:200], reason=cause.reason) from cause
 
 
 def _typed(place: Place, cause: BaseException | None) -> StorageError:

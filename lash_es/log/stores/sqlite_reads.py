@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from lash_es.codec.errors import UndecodableValue
 from lash_es.codec.streams import StreamId
 from lash_es.core.bodies import BodyRef
 from lash_es.core.ids import Generation, Version
@@ -25,15 +26,16 @@ _HEADS: Final = """
      WHERE stream > ? AND stream > ? AND stream < ? ORDER BY stream LIMIT ?
 """
 _BODY: Final = """
-    SELECT media_type, salt, content FROM lash_es_bodies JOIN lash_es_heads USING (stream_no)
+    SELECT media_type, CAST(salt AS BLOB), CAST(content AS BLOB)
+      FROM lash_es_bodies JOIN lash_es_heads USING (stream_no)
      WHERE stream = ? AND position = ? AND ordinal = ?
 """
 _INDEX_VALUE: Final = """
-    SELECT value FROM lash_es_index JOIN lash_es_heads USING (stream_no)
+    SELECT CAST(value AS BLOB) FROM lash_es_index JOIN lash_es_heads USING (stream_no)
      WHERE stream = ? AND kind = ? AND key = ?
 """
 _INDEX_PAGE: Final = """
-    SELECT kind, key, value FROM lash_es_index JOIN lash_es_heads USING (stream_no)
+    SELECT kind, key, CAST(value AS BLOB) FROM lash_es_index JOIN lash_es_heads USING (stream_no)
      WHERE stream = ? AND (kind, key) > (?, ?) ORDER BY kind, key LIMIT ?
 """
 _ACTIVITY: Final = """
@@ -111,8 +113,16 @@ def index_page(
         (stream.key, *bound, rows_max),
     )
     return tuple(
-        IndexRow(key=IndexKey(IndexKind(kind), key), value=value) for kind, key, value in rows
+        IndexRow(key=IndexKey(_index_kind(kind, key), key), value=value)
+        for kind, key, value in rows
     )
+
+
+def _index_kind(kind: str, key: str) -> IndexKind:
+    try:
+        return IndexKind(kind)
+    except ValueError as cause:
+        raise UndecodableValue(what=f"index row {key!r}", reason=f"no kind {kind!r}") from cause
 
 
 def activity(

@@ -58,7 +58,7 @@ class FactRecorder(SQLiteApplicationRecorder):
         c.execute("SELECT last_insert_rowid()")
         (last,) = c.fetchone()
         # Nobody else inserts in a transaction that holds the write lock: the numbers have no gap.
-        return range(last - len(stored_events) + 1, last + 1)
+        return list(range(last - len(stored_events) + 1, last + 1))
 
 
 @frozen(kw_only=True)
