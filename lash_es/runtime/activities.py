@@ -7,6 +7,7 @@ lease. A failed write of activity never fails a turn.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeAlias
 
@@ -25,6 +26,8 @@ ACTIVITY_CHARS_MAX: Final = 2_048
 """A stretch of text is written when it is this long,"""
 ACTIVITY_AGE_MS_MAX: Final = 100
 """or when its first character has waited this long."""
+ACTIVITIES_WAITING_MAX: Final = 1_024
+"""From here on a slow reader gets longer stretches of text, so that what waits is bounded."""
 
 
 @frozen(kw_only=True)
@@ -134,25 +137,32 @@ class ActivityPump:
         self._lane = lane
         self._generation = generation
         self._sink = sink
-        self._arrivals: asyncio.Queue[TurnActivity | None] = asyncio.Queue()
+        self._waiting: deque[TurnActivity] = deque()
+        self._arrived = asyncio.Event()
+        self._is_complete = False
         self._unwritten: list[StreamedActivity] = []
         self._waiting_since_ms = 0
         self._pump = asyncio.create_task(self._run())
 
     def show(self, event: TurnActivityEvent, correlation_id: str) -> None:
         """Hand on an activity."""
-        self._arrivals.put_nowait(
-            TurnActivity(
-                activity_id=self._lane.world.token(), correlation_id=correlation_id, event=event
-            )
-        )
+        token = self._lane.world.token()
+        activity = TurnActivity(activity_id=token, correlation_id=correlation_id, event=event)
+        if len(self._waiting) >= ACTIVITIES_WAITING_MAX:
+            joined = _joined(self._waiting[-1], activity)
+            if joined is not None:
+                self._waiting[-1] = joined
+                return
+        self._waiting.append(activity)
+        self._arrived.set()
 
     async def finish(self) -> None:
         """
         Wait until everything that was shown has reached the sink; what the sink raised is raised
         here.
         """
-        self._arrivals.put_nowait(None)
+        self._is_complete = True
+        self._arrived.set()
         await self._pump
 
     def abort(self) -> None:
@@ -160,22 +170,39 @@ class ActivityPump:
         self._pump.cancel()
 
     async def _run(self) -> None:
+        failure: Exception | None = None
         while (activity := await self._next()) is not None:
             self._buffer(activity.event)
             if self._is_due():
                 await self._write()
-            await self._sink(activity)
+            if failure is None:
+                failure = await self._shown_to_sink(activity)
         await self._write()
+        if failure is not None:
+            raise failure
+
+    async def _shown_to_sink(self, activity: TurnActivity) -> Exception | None:
+        """Show it to the caller; a sink that raises is left alone, and the log's readers go on."""
+        try:
+            await self._sink(activity)
+        except Exception as failure:  # noqa: BLE001 - the sink is the host's; it is told in the end
+            return failure
+        return None
 
     async def _next(self) -> TurnActivity | None:
         """Wait for the next activity; text that has waited long enough is written meanwhile."""
-        while self._unwritten:
+        while not self._waiting:
+            if self._is_complete:
+                return None
+            self._arrived.clear()
             try:
-                async with asyncio.timeout(self._patience_ms() / 1000):
-                    return await self._arrivals.get()
+                async with asyncio.timeout(
+                    self._patience_ms() / 1000 if self._unwritten else None
+                ):
+                    await self._arrived.wait()
             except TimeoutError:
                 await self._write()
-        return await self._arrivals.get()
+        return self._waiting.popleft()
 
     def _patience_ms(self) -> int:
         waited_ms = self._lane.world.monotonic_ms() - self._waiting_since_ms
@@ -221,6 +248,19 @@ class ActivityPump:
             if not isinstance(result, ActivityRefused) or result.generation != self._generation:
                 return
             version = result.version
+
+
+def _joined(last: TurnActivity, new: TurnActivity) -> TurnActivity | None:
+    """Put two stretches of one text together; none if they are not of one text."""
+    before, after = last.event, new.event
+    for kind in (AssistantProseDelta, ReasoningTextDelta):
+        if (
+            isinstance(before, kind)
+            and isinstance(after, kind)
+            and with_changes(before, text="") == with_changes(after, text="")
+        ):
+            return with_changes(last, event=with_changes(before, text=before.text + after.text))
+    return None
 
 
 def _streamed(event: TurnActivityEvent) -> StreamedActivity | None:

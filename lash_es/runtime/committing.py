@@ -18,7 +18,7 @@ from lash_es.codec.streams import StreamId
 from lash_es.core.bodies import BodyRef, NewBody
 from lash_es.core.commands import Command, new_bodies
 from lash_es.core.decide import decide
-from lash_es.core.errors import CommandRejected, SessionDeleted, SessionNotOpen
+from lash_es.core.errors import SessionDeleted, SessionNotOpen
 from lash_es.core.events import Event
 from lash_es.core.evolve import fold
 from lash_es.core.ids import AppendId, Position
@@ -128,8 +128,7 @@ class Lane:
 
         Args:
             step: decides commands on a draft; it is called again from the start after a lost race,
-                so it must
-                not have effects of its own.
+                so it must not have effects of its own.
             keys: the index keys that its commands name.
 
         Raises:
@@ -141,7 +140,8 @@ class Lane:
                 draft = Draft(self.folded.state, self._known(keys))
                 try:
                     result = step(draft)
-                except CommandRejected:
+                except Exception:
+                    # Whatever it is: the index that was read may be ahead of the state.
                     if self._is_newest():
                         raise
                     continue

@@ -8,14 +8,20 @@ Driving a turn: perform the agenda until the turn has ended.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
 from lash_es.codec.contents import encode_content
+from lash_es.codec.errors import UnencodableValue
 from lash_es.core.agenda import agenda
 from lash_es.core.commands import SettleEffect
 from lash_es.core.effects import Effect, ModelCall, ToolCall
-from lash_es.core.errors import SessionExecutionLeaseExpired
+from lash_es.core.errors import (
+    EffectNotOpen,
+    LimitExceeded,
+    SessionExecutionLeaseExpired,
+    TurnNotOpen,
+)
 from lash_es.core.ids import EffectId, TurnId
 from lash_es.core.messages import EffectFailure, ModelReply, TokenUsage, ToolOutput, ToolStatus
 from lash_es.core.outcomes import EffectCancelled, EffectFailed
@@ -32,7 +38,7 @@ from lash_es.runtime.cancelling import CancelToken
 from lash_es.runtime.committing import Draft, Lane
 from lash_es.runtime.faults import SESSION_EXECUTION_LEASE_LOST, RuntimeFault
 from lash_es.runtime.leasing import LeaseGuard, release
-from lash_es.runtime.performing import Performed, Performer
+from lash_es.runtime.performing import Performed, Performer, failed
 from lash_es.turns.standard import next_commands
 
 _R = TypeVar("_R")
@@ -71,7 +77,7 @@ class TurnDriver:
         self._pump = pump
         self._cancel = cancel
         self._turn_id = turn_id
-        self._used = TokenUsage()
+        self._used = TokenUsage() if (turn := self._turn()) is None else turn.usage
         self._running: dict[EffectId, asyncio.Task[Performed]] = {}
 
     async def drive(self) -> None:
@@ -84,9 +90,10 @@ class TurnDriver:
         """
         try:
             while (turn := self._turn()) is not None:
-                self._start(turn)
+                if not self._cancel.is_cancelled:
+                    self._start(turn)
                 await self._settle_what_arrives()
-        except SessionExecutionLeaseExpired as refusal:
+        except (SessionExecutionLeaseExpired, EffectNotOpen, TurnNotOpen) as refusal:
             raise lease_lost(refusal.summary()) from refusal
         finally:
             await self._stop(self._running.values())
@@ -130,7 +137,7 @@ class TurnDriver:
         """Record what has arrived; of a cancelled turn, also that the rest was stopped."""
         is_cancelled = self._cancel.is_cancelled
         arrived = {key: task for key, task in self._running.items() if task.done()}
-        outcomes = {key: task.result() for key, task in arrived.items()}
+        outcomes = {key: _performed(task) for key, task in arrived.items()}
         if is_cancelled:
             await self._stop(task for key, task in self._running.items() if key not in arrived)
             self._running.clear()
@@ -138,12 +145,11 @@ class TurnDriver:
             self._running.pop(key, None)
         if not outcomes and not is_cancelled:
             return
-        settlements = [self._settlement(key, performed) for key, performed in outcomes.items()]
         effects = {effect.effect_id: effect for effect in agenda(self._lane.state)}
-        await self._record(
-            lambda draft: self._settle(draft, settlements, is_cancelled=is_cancelled)
+        recorded = await self._record(
+            lambda draft: self._settle(draft, outcomes, is_cancelled=is_cancelled)
         )
-        for key, performed in outcomes.items():
+        for key, performed in recorded.items():
             self._show(effects[key], performed)
 
     def _settlement(self, effect_id: EffectId, performed: Performed) -> SettleEffect:
@@ -157,15 +163,31 @@ class TurnDriver:
         )
 
     def _settle(
-        self, draft: Draft, settlements: Iterable[SettleEffect], *, is_cancelled: bool
-    ) -> None:
+        self, draft: Draft, outcomes: Mapping[EffectId, Performed], *, is_cancelled: bool
+    ) -> dict[EffectId, Performed]:
+        """Put on the draft what has arrived and what follows; returns what will be recorded."""
         now_ms = self._lane.log.now_ms()
-        for settlement in settlements:
-            draft.do(settlement)
+        recorded = {
+            key: self._settle_one(draft, key, performed) for key, performed in outcomes.items()
+        }
         if is_cancelled:
             for effect in agenda(draft.state):
                 draft.do(self._cancellation(effect, now_ms))
         advance(draft, self._guard.fence, now_ms, is_cancelled=is_cancelled)
+        return recorded
+
+    def _settle_one(self, draft: Draft, effect_id: EffectId, performed: Performed) -> Performed:
+        """
+        Settle an effect; what cannot be recorded has failed, or its turn could never end.
+        """
+        try:
+            draft.do(self._settlement(effect_id, performed))
+        except (LimitExceeded, UnencodableValue) as refusal:
+            is_too_large = isinstance(refusal, LimitExceeded)
+            code = "limit_exceeded" if is_too_large else "unencodable_value"
+            performed = failed(code, refusal.summary())
+            draft.do(self._settlement(effect_id, performed))
+        return performed
 
     def _cancellation(self, effect: Effect, now_ms: int) -> SettleEffect:
         return SettleEffect(
@@ -210,6 +232,13 @@ class TurnDriver:
         for task in stopping:
             task.cancel()
         await asyncio.gather(*stopping, return_exceptions=True)
+
+
+def _performed(task: asyncio.Task[Performed]) -> Performed:
+    """Take an effect's outcome; one that nobody stopped and that was cancelled has failed."""
+    if task.cancelled():
+        return failed("unexpected", "it was cancelled from inside")
+    return task.result()
 
 
 def _completed(

@@ -7,7 +7,6 @@ before the append.
 """
 
 import asyncio
-from contextlib import suppress
 from types import TracebackType
 from typing import ClassVar, Self
 
@@ -16,7 +15,7 @@ from attrs import define, frozen
 from lash_es.core.commands import AcquireLease, ReleaseLease, RenewLease
 from lash_es.core.errors import LashError
 from lash_es.core.owners import Fence, LeaseOwner
-from lash_es.core.receipts import Acquired, LeaseReceipt, leased
+from lash_es.core.receipts import LeaseReceipt, leased
 from lash_es.runtime.committing import Draft, Lane
 
 
@@ -64,11 +63,6 @@ def release(draft: Draft, fence: Fence, now_ms: int) -> None:
     draft.do(ReleaseLease(now_ms=now_ms, fence=fence))
 
 
-def fence_of(receipt: LeaseReceipt) -> Fence | None:
-    """Return the fence if the lease is ours."""
-    return receipt.fence if isinstance(receipt, Acquired) else None
-
-
 class LeaseGuard:
     """
     Keeps a lease while its owner is silent; ``async with`` runs the renewals in the background.
@@ -114,8 +108,8 @@ class LeaseGuard:
     ) -> None:
         if self._renewals is not None:
             self._renewals.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._renewals
+            # Not `await`: that would also swallow the cancellation of whoever waits here.
+            await asyncio.wait({self._renewals})
 
     async def _renew_when_silent(self) -> None:
         world = self._lane.world

@@ -69,9 +69,10 @@ class Rerun:
 
 @frozen(kw_only=True)
 class Settle:
-    """Do not call it again: this is what it returned."""
+    """Do not call it again: this is what it came to, an output or the words of its failure."""
 
     output: str
+    has_failed: bool = False
 
 
 UncertainToolHandler: TypeAlias = Callable[[UncertainToolCall], Awaitable[Rerun | Settle]]
@@ -220,6 +221,8 @@ class Performer:
             return interrupted
         if isinstance(answer, Rerun):
             return None
+        if answer.has_failed:
+            return failed(INTERRUPTED, answer.output)
         return Performed(outcome=ToolReturned(), content=ToolOutput(text=answer.output))
 
 

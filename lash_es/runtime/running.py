@@ -6,8 +6,8 @@ its result, another turn brings it to its end before it starts. Pre-flight check
 acceptance and write nothing.
 """
 
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
 from typing import TypeAlias
 
 from attrs import frozen
@@ -34,9 +34,11 @@ from lash_es.runtime.faults import (
     LLM_PROVIDER,
     SESSION_EXECUTION_BUSY,
     STORE_COMMIT_FAILED,
+    AppendUnresolved,
     RuntimeFault,
 )
 from lash_es.runtime.leasing import LeaseGuard, LeaseTimings, acquire, release
+from lash_es.runtime.opening import require_open
 from lash_es.runtime.performing import (
     UNCERTAIN_TOOL_WAIT_MS_MAX,
     Performer,
@@ -163,13 +165,14 @@ class TurnRunner:
 
     async def _begin(self, start: _Start, turn_id: TurnId) -> _Begun:
         """Take the lease and start or continue a turn, in one append; or write nothing."""
-        self._lane.catch_up()
-        self._preflight()
         token = self._lane.world.token()
-        return await self._lane.transact(
-            lambda draft: self._begin_on(draft, start, turn_id, token),
-            IndexKey(IndexKind.TURN, turn_id),
-        )
+        with _log_failures_named():
+            self._lane.catch_up()
+            self._preflight()
+            return await self._lane.transact(
+                lambda draft: self._begin_on(draft, start, turn_id, token),
+                IndexKey(IndexKind.TURN, turn_id),
+            )
 
     def _begin_on(self, draft: Draft, start: _Start, turn_id: TurnId, token: str) -> _Begun:
         acquired_at_ms = self._lane.world.monotonic_ms()
@@ -193,19 +196,27 @@ class TurnRunner:
         return Ours(lease.fence, begun, acquired_at_ms)
 
     def _preflight(self) -> Provider:
-        """Refuse before anything is written if the recorded provider is not the one at hand."""
-        state = self._lane.state
-        provider = self._equipment.provider
-        recorded = state.policy.provider_id if isinstance(state, Open) else ""
+        """
+        Refuse before anything is written what could not be run to its end.
+
+        Raises:
+            RuntimeFault: ``llm_provider``: the recorded provider is not the one at hand.
+            UnknownModel, MissingCredentials, ModelsExtraMissing: the model cannot be asked.
+            ToolUnusable: a tool cannot be offered.
+        """
         session_id = self._lane.stream.session_id
+        session = require_open(self._lane.state, session_id)
+        policy = session.turn.policy if isinstance(session.turn, OpenTurn) else session.policy
+        provider = self._equipment.provider
+        recorded = policy.provider_id
         if provider is None or provider.kind != recorded:
             found = "none" if provider is None else repr(provider.kind)
             message = (
                 f"session {session_id!r} is recorded with provider {recorded!r}, found {found}"
             )
             raise RuntimeFault(code=LLM_PROVIDER, message=message)
-        if isinstance(state, Open):
-            provider.check(state.policy.model.model_id)
+        provider.check(policy.model.model_id)
+        self._equipment.tools.specs()
         return provider
 
     async def _drive(self, begun: Ours, cancel: CancelToken, sink: ActivitySink) -> None:
@@ -218,11 +229,12 @@ class TurnRunner:
         """
         pump = ActivityPump(self._lane, begun.fence.generation, sink)
         try:
-            await self._drive_guarded(begun, cancel, pump)
+            with _log_failures_named():
+                await self._drive_guarded(begun, cancel, pump)
             await pump.finish()
-        except StorageError as failure:
-            raise RuntimeFault(code=STORE_COMMIT_FAILED, message=str(failure)) from failure
-        except BaseException:
+        except BaseException as reason:
+            if _is_log_failure(reason):
+                raise
             await self._let_go(begun.fence)
             raise
         finally:
@@ -263,6 +275,19 @@ class TurnRunner:
         """
         with suppress(LashError):
             await self._lane.transact(lambda draft: release(draft, fence, self._lane.log.now_ms()))
+
+
+@contextmanager
+def _log_failures_named() -> Generator[None]:
+    """Say in the runtime's words that the log failed, whatever failed in it."""
+    try:
+        yield
+    except (StorageError, AppendUnresolved) as failure:
+        raise RuntimeFault(code=STORE_COMMIT_FAILED, message=str(failure)) from failure
+
+
+def _is_log_failure(reason: BaseException) -> bool:
+    return isinstance(reason, RuntimeFault) and reason.code == STORE_COMMIT_FAILED
 
 
 def _open_turn(draft: Draft) -> OpenTurn | None:

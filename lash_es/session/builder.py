@@ -1,7 +1,6 @@
 """``SessionBuilder``: what one session is opened with. A value: each setter returns a new one."""
 
 from collections.abc import Awaitable, Callable, Generator
-from enum import Enum
 from types import TracebackType
 from typing import Any, Self, TypeAlias, TypeVar
 
@@ -12,18 +11,10 @@ from lash_es.core.ids import SessionId
 from lash_es.core.owners import LeaseOwner
 from lash_es.core.policy import ModelSpec, SessionPolicy
 from lash_es.runtime.providers import Provider
+from lash_es.session.inheriting import INHERIT, Inherit
 from lash_es.session.session import LashSession, as_model_spec
 
 _T = TypeVar("_T")
-
-
-class Inherit(Enum):
-    """Not set: what the core says holds. Different from none, which clears."""
-
-    INHERIT = "inherit"
-
-
-INHERIT = Inherit.INHERIT
 
 
 @frozen(kw_only=True)

@@ -34,6 +34,7 @@ from lash_es.runtime.tools import Tool, ToolSet
 from lash_es.runtime.world import World, system_now_ms
 from lash_es.session.builder import Opening, SessionBuilder, SessionSpec
 from lash_es.session.holders import SharedSession
+from lash_es.session.inheriting import INHERIT, Inherit
 from lash_es.session.session import LashSession, ParkedSession, as_model_spec
 
 
@@ -101,9 +102,36 @@ class LashCore:
         self._world = world or World()
         self._log: Log = StoreLog(_opened(store), clock_ms)
 
-    def session(self, session_id: str) -> SessionBuilder:
-        """Describe a session to be opened."""
-        return SessionBuilder(opener=self._described, session_id=SessionId(session_id))
+    def session(
+        self,
+        session_id: str,
+        *,
+        session_spec: SessionSpec | None = None,
+        provider: Provider | None = None,
+        model: ModelSpec | str | None = None,
+        max_turns: int | Inherit | None = INHERIT,
+        instructions: str | None = None,
+        session_execution_owner: LeaseOwner | None = None,
+    ) -> SessionBuilder:
+        """
+        Describe a session to be opened.
+
+        Keywords are the builder's setters, applied in this order.
+        """
+        builder = SessionBuilder(opener=self._described, session_id=SessionId(session_id))
+        if session_spec is not None:
+            builder = builder.session_spec(session_spec)
+        if provider is not None:
+            builder = builder.provider(provider)
+        if model is not None:
+            builder = builder.model(model)
+        if not isinstance(max_turns, Inherit):
+            builder = builder.max_turns(max_turns)
+        if instructions is not None:
+            builder = builder.instructions(instructions)
+        if session_execution_owner is not None:
+            builder = builder.session_execution_owner(session_execution_owner)
+        return builder
 
     def resume(self, parked: ParkedSession) -> Opening:
         """
@@ -134,9 +162,11 @@ class LashCore:
     async def aclose(self) -> None:
         """Close the log; sessions that are still open cannot write any more."""
         provider = self._equipment.provider
-        if provider is not None:
-            await provider.aclose()
-        await self._log.aclose()
+        try:
+            if provider is not None:
+                await provider.aclose()
+        finally:
+            await self._log.aclose()
 
     async def _described(
         self,

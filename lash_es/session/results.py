@@ -173,6 +173,7 @@ def _issue(lane: Lane, issue: IssueEntry) -> TurnIssue:
 _STOPS = {
     "empty_response": "the model answered nothing: no text and no tool call",
     "output_limit": "the model reached its output limit before it had finished",
+    "unknown": "the answer ended without a word on whether it is whole",
     "content_filter": "the provider withheld the answer",
     "error": "the provider ended the answer with an error",
 }

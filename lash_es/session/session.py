@@ -4,6 +4,7 @@
 Resident state answers at once; what appends is awaited.
 """
 
+from contextlib import nullcontext, suppress
 from types import TracebackType
 from typing import Self
 
@@ -12,6 +13,7 @@ from attrs import frozen
 
 from lash_es.core.commands import CancelTurnInput, ConfigureSession, ParkSession
 from lash_es.core.ids import InputId, Revision, SessionId, Version
+from lash_es.core.ingress import TurnInputIngress
 from lash_es.core.known import names
 from lash_es.core.messages import TurnInput
 from lash_es.core.policy import ModelSpec, SessionPolicy
@@ -20,10 +22,12 @@ from lash_es.core.state import Open
 from lash_es.log.contents import read_content
 from lash_es.projections.pending import PendingQueues, pending_queues
 from lash_es.projections.usage import SessionUsageReport, usage_report
+from lash_es.runtime.cancelling import CancelToken
 from lash_es.runtime.committing import Draft
-from lash_es.runtime.faults import HandleConsumed
+from lash_es.runtime.faults import HandleConsumed, SessionStillInUse
 from lash_es.runtime.opening import require_open
 from lash_es.session.holders import SharedSession
+from lash_es.session.inheriting import INHERIT, Inherit
 from lash_es.session.observing import ObservableSession
 from lash_es.session.turn_builders import (
     EnqueueTurnBuilder,
@@ -101,17 +105,42 @@ class LashSession:
 
     # Turns and inputs
 
-    def turn(self, turn_input: TurnInput | str) -> TurnBuilder:
-        """Build a turn on this input."""
-        return TurnBuilder(shared=self._usable("turn"), input=as_turn_input(turn_input))
+    def turn(
+        self,
+        turn_input: TurnInput | str,
+        *,
+        turn_id: str | None = None,
+        cancel: CancelToken | None = None,
+    ) -> TurnBuilder:
+        """Build a turn on this input; each keyword is the builder's setter of that name."""
+        builder = TurnBuilder(shared=self._usable("turn"), input=as_turn_input(turn_input))
+        if turn_id is not None:
+            builder = builder.turn_id(turn_id)
+        return builder if cancel is None else builder.cancel(cancel)
 
-    def queued_turn(self) -> QueuedTurnBuilder:
-        """Build a drain: one turn on what waits."""
-        return QueuedTurnBuilder(shared=self._usable("queued_turn"))
+    def queued_turn(
+        self, *, drain_id: str | None = None, cancel: CancelToken | None = None
+    ) -> QueuedTurnBuilder:
+        """Build a drain, one turn on what waits; keywords are the builder's setters."""
+        builder = QueuedTurnBuilder(shared=self._usable("queued_turn"))
+        if drain_id is not None:
+            builder = builder.drain_id(drain_id)
+        return builder if cancel is None else builder.cancel(cancel)
 
-    def enqueue(self, turn_input: TurnInput | str) -> EnqueueTurnBuilder:
-        """Build an input for a turn to come."""
-        return EnqueueTurnBuilder(shared=self._usable("enqueue"), input=as_turn_input(turn_input))
+    def enqueue(
+        self,
+        turn_input: TurnInput | str,
+        *,
+        id: str | None = None,  # noqa: A002 - the seed's name for it
+        ingress: TurnInputIngress | None = None,
+    ) -> EnqueueTurnBuilder:
+        """Build an input for a turn to come; each keyword is the builder's setter of that name."""
+        builder = EnqueueTurnBuilder(
+            shared=self._usable("enqueue"), input=as_turn_input(turn_input)
+        )
+        if id is not None:
+            builder = builder.id(id)
+        return builder if ingress is None else builder.ingress(ingress)
 
     def cancel_running_turns(self) -> int:
         """
@@ -154,23 +183,28 @@ class LashSession:
         self,
         *,
         model: ModelSpec | str | None = None,
-        max_turns: int | None = None,
+        max_turns: int | Inherit | None = INHERIT,
         instructions: str | None = None,
     ) -> None:
         """
         Change the policy of the turns to come; what is not named stays.
 
-        Recorded when this returns.
+        ``max_turns=None`` clears it. Recorded when this returns.
         """
         lane = self._usable("configure").lane
-        policy = self._state().policy
-        wanted = attrs.evolve(
-            policy,
-            model=policy.model if model is None else as_model_spec(model),
-            max_turns=policy.max_turns if max_turns is None else max_turns,
-            instructions=policy.instructions if instructions is None else instructions,
-        )
-        await lane.execute(ConfigureSession(now_ms=lane.log.now_ms(), policy=wanted))
+
+        def step(draft: Draft) -> None:
+            # On the draft, so that what another handle has changed meanwhile is not undone.
+            policy = draft.session.policy
+            wanted = attrs.evolve(
+                policy,
+                model=policy.model if model is None else as_model_spec(model),
+                max_turns=policy.max_turns if isinstance(max_turns, Inherit) else max_turns,
+                instructions=policy.instructions if instructions is None else instructions,
+            )
+            draft.do(ConfigureSession(now_ms=lane.log.now_ms(), policy=wanted))
+
+        await lane.transact(step)
 
     async def park(self) -> ParkedSession:
         """
@@ -204,7 +238,10 @@ class LashSession:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if not self._is_consumed:
+        if self._is_consumed:
+            return
+        # What the body raised matters more than who else still holds the session.
+        with nullcontext() if error is None else suppress(SessionStillInUse):
             await self.close()
 
     def _state(self) -> Open:

@@ -8,15 +8,21 @@ from typing import Final
 
 from attrs import frozen
 
-from lash_es.codec.errors import CorruptBody, StoredDataError
+from lash_es.codec.errors import CorruptBody, StoredDataError, UndecodableValue
 from lash_es.codec.streams import StreamId
 from lash_es.core.ids import Position, Version
 from lash_es.core.index import index_rows
 from lash_es.core.known import IndexKey
 from lash_es.log.appends import IndexRow
-from lash_es.log.encoding import Folded, encode_index_row, nothing_folded
+from lash_es.log.encoding import (
+    Folded,
+    encode_index_row,
+    generation,
+    nothing_folded,
+    status,
+)
 from lash_es.log.loading import Fact, body_refs, load_facts, require_body
-from lash_es.log.port import Store
+from lash_es.log.port import Store, StreamHead
 
 INDEX_ROWS_PER_PAGE: Final = 256
 
@@ -57,25 +63,14 @@ def verify_session(store: Store, stream: StreamId) -> Verdict:
     Check everything that is stored of a session.
 
     A damaged chain ends the check: what follows a damaged fact cannot be trusted. Damaged bodies
-    and index rows are all listed.
+    and index rows are all listed. Others may append meanwhile: the index is read between two
+    folds, and a row is right if it was at either, or in between.
 
     Cost: reads every record, body and index row once.
     """
     check = _Check(store, stream)
-    try:
-        for fact, folded in load_facts(store, nothing_folded(stream)):
-            check.fact(fact, folded)
-    except StoredDataError as damage:
-        position = damage.fields.get("position")
-        check.problems.append(
-            Problem(
-                check="chain",
-                position=Position(position) if isinstance(position, int) else None,
-                reason=damage.summary(),
-            )
-        )
-    else:
-        check.index()
+    if check.facts() and check.read_index() and check.facts():
+        check.compare_index()
     return check.verdict()
 
 
@@ -83,21 +78,46 @@ class _Check:
     """What has been seen so far."""
 
     def __init__(self, store: Store, stream: StreamId) -> None:
-        self.problems: list[Problem] = []
+        self._problems: list[Problem] = []
         self._store = store
         self._stream = stream
         self._folded = nothing_folded(stream)
         self._bodies_count = 0
         self._bodies_bytes = 0
-        self._rows: dict[IndexKey, IndexRow] = {}
-        self._rows_count = 0
+        self._written: list[IndexRow] = []
+        self._due: dict[IndexKey, IndexRow] = {}
+        self._found: tuple[IndexRow, ...] = ()
 
-    def fact(self, fact: Fact, folded: Folded) -> None:
-        """Note one fact and what its index rows must be, and check its bodies."""
-        for key, entry in index_rows(self._folded.state, fact.event):
-            self._rows[key] = encode_index_row(key, entry)
+    def facts(self) -> bool:
+        """Check what was not folded yet, and tell whether the chain holds."""
+        head = self._store.head(self._stream)
+        try:
+            for fact, folded in load_facts(self._store, self._folded):
+                self._fact(fact, folded)
+                if head is not None and head.version == folded.version:
+                    self._head(head, fact)
+        except StoredDataError as damage:
+            position = damage.fields.get("position")
+            at = Position(position) if isinstance(position, int) else None
+            self._add("chain", at, damage.summary())
+            return False
+        return True
+
+    def _fact(self, fact: Fact, folded: Folded) -> None:
+        """Note one fact and the index rows that it writes, and check its bodies."""
+        rows = index_rows(self._folded.state, fact.event)
+        self._written.extend(encode_index_row(key, entry) for key, entry in rows)
         self._folded = folded
         self._bodies(fact)
+
+    def _head(self, head: StreamHead, last: Fact) -> None:
+        """Compare what the head row says besides version and digest, which loading compares."""
+        state = self._folded.state
+        found = (head.generation, head.status, head.at_ms)
+        expected = (generation(state), status(state), last.event.at_ms)
+        if found != expected:
+            reason = f"the head row says {found}, the facts say {expected}"
+            self._add("head", last.position, reason)
 
     def _bodies(self, fact: Fact) -> None:
         refs = body_refs(fact.header)
@@ -111,17 +131,27 @@ class _Check:
                 self._bodies_count += 1
                 self._bodies_bytes += len(body.content)
 
-    def index(self) -> None:
-        """Compare the index with the fold of the facts."""
-        found = {row.key: row for row in self._index_rows()}
-        self._rows_count = len(found)
-        for key, row in self._rows.items():
-            if key not in found:
-                self._add("index", None, f"{key.kind.value} {key.key!r} is missing")
-            elif found[key].value != row.value:
-                self._add("index", None, f"{key.kind.value} {key.key!r} is not what the facts say")
-        for key in found.keys() - self._rows.keys():
-            self._add("index", None, f"{key.kind.value} {key.key!r} follows from no fact")
+    def read_index(self) -> bool:
+        """Read the whole index, and tell whether it can be read."""
+        self._due = {row.key: row for row in self._written}
+        self._written.clear()
+        try:
+            self._found = tuple(self._index_rows())
+        except UndecodableValue as damage:
+            self._add("index", None, damage.summary())
+            return False
+        return True
+
+    def compare_index(self) -> None:
+        """Compare the index with what was due before it was read, or written while it was."""
+        right = {*self._due.values(), *self._written}
+        named = {row.key for row in right}
+        for key in sorted(self._due.keys() - {row.key for row in self._found}, key=_name):
+            self._add("index", None, f"{_name(key)} is missing")
+        for row in self._found:
+            if row not in right:
+                what = "is not what the facts say" if row.key in named else "follows from no fact"
+                self._add("index", None, f"{_name(row.key)} {what}")
 
     def _index_rows(self) -> Iterator[IndexRow]:
         after: IndexKey | None = None
@@ -130,7 +160,7 @@ class _Check:
             after = page[-1].key
 
     def _add(self, check: str, position: Position | None, reason: str) -> None:
-        self.problems.append(Problem(check=check, position=position, reason=reason))
+        self._problems.append(Problem(check=check, position=position, reason=reason))
 
     def verdict(self) -> Verdict:
         """Put it together."""
@@ -140,6 +170,10 @@ class _Check:
             digest=self._folded.digest.hex(),
             bodies_count=self._bodies_count,
             bodies_bytes=self._bodies_bytes,
-            index_rows_count=self._rows_count,
-            problems=tuple(self.problems),
+            index_rows_count=len(self._found),
+            problems=tuple(self._problems),
         )
+
+
+def _name(key: IndexKey) -> str:
+    return f"{key.kind.value} {key.key!r}"

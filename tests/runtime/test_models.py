@@ -1009,6 +1009,17 @@ def test_no_key_is_in_a_failure_whatever_the_vendor_says(
     assert_no_secret(failure, KEY, KEY[:12])
 
 
+def test_no_secret_of_the_environment_is_in_a_failure_whatever_it_looks_like(
+    with_vendor: Play, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOME_OTHER_TOKEN", "correct horse")
+    answer = refuses(400, {"message": "what is correct horse?"})
+    failure = failed(with_vendor, chat(retries_max=0), answer)
+
+    assert_no_secret(failure, "correct horse")
+    assert failure.message == "HTTP 400: what is ***?"
+
+
 def test_no_key_is_in_a_failure_when_the_key_itself_is_malformed(
     with_vendor: Play, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,9 +1,9 @@
 """
 A provider that says what a test wrote down, when the test lets it.
 
-A script is a function from a request to a ``Say``: ``in_order`` goes by the calls, ``by_transcript``
-by what the model has said before, so that a call that is asked again gets the same answer in any
-process.
+A script is a function from a request to a ``Say``: ``in_order`` goes by the calls,
+``by_transcript`` by what the model has said before, so that a call that is asked again gets the
+same answer in any process.
 """
 
 import asyncio
@@ -69,9 +69,7 @@ def call(call_id: str, tool: str, arguments: JsonObject | str = "{}") -> ToolCal
 def calls(*parts: ToolCallPart, text: str = "") -> Say:
     """Ask for tools, after a word to the reader if there is one."""
     prose = (ProsePart(text=text),) if text else ()
-    reply = ModelReply(
-        parts=(*prose, *parts), usage=USAGE, finish=FinishReason.TOOL_CALLS
-    )
+    reply = ModelReply(parts=(*prose, *parts), usage=USAGE, finish=FinishReason.TOOL_CALLS)
     return Say(reply=reply)
 
 

@@ -96,6 +96,10 @@ class Place(Protocol):
         """Open it once more."""
         ...
 
+    def another(self) -> "Place":
+        """Find an empty place of the same kind."""
+        ...
+
 
 class InMemory:
     """One memory store, shared by the cores of one process."""
@@ -106,15 +110,23 @@ class InMemory:
     def store(self) -> Store:
         return Through(self._kept)
 
+    def another(self) -> "InMemory":
+        return InMemory()
+
 
 class InFile:
     """One SQLite file; every core has its own connections, as processes have."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._others_count = 0
 
     def store(self) -> Store:
         return SQLiteStore.open(self.path, create=True, durability=Durability.NORMAL)
+
+    def another(self) -> "InFile":
+        self._others_count += 1
+        return InFile(self.path.with_name(f"another-{self._others_count}.db"))
 
 
 class Counting(Through):
@@ -268,8 +280,4 @@ def version(store: Store, session_id: str = "s") -> int:
 
 def activities(store: Store, session_id: str = "s") -> tuple[Activity, ...]:
     """Read all that a session streamed into the log."""
-    return store.read_activity(
-        stream(session_id), after=(Version(0), 0), activities_max=1_000_000
-    )
-
-
+    return store.read_activity(stream(session_id), after=(Version(0), 0), activities_max=1_000_000)

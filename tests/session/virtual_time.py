@@ -52,6 +52,10 @@ class VirtualTime:
         self._now_ms += duration_ms
         self._wake_due()
 
+    def forget_sleepers(self) -> None:
+        """Let nobody wake who sleeps now: their process is stopped."""
+        self._sleepers.clear()
+
     def _wake_due(self) -> None:
         while self._sleepers and self._sleepers[0][0] <= self._now_ms:
             waker = heapq.heappop(self._sleepers)[2]

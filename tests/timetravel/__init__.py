@@ -1,0 +1,1 @@
+"""History as a value, its laws, and the check of a stored session."""

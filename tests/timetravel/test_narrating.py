@@ -1,0 +1,259 @@
+"""Every fact has its line: what happened, to whom, and the beginning of what was said."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from lash_es import (
+    ActiveTurn,
+    ImageItem,
+    LashCore,
+    LeaseOwner,
+    MemoryStore,
+    ModelReply,
+    NextTurn,
+    ProsePart,
+    TextItem,
+    ToolCallPart,
+    TurnInput,
+)
+from lash_es.codec.records import Header
+from lash_es.codec.streams import StreamId
+from lash_es.core import events
+from lash_es.core.effects import ModelCall
+from lash_es.core.ids import (
+    AppendId,
+    CallId,
+    ClaimId,
+    EffectId,
+    Generation,
+    InputId,
+    NodeId,
+    Position,
+    Revision,
+    SessionId,
+    TurnId,
+)
+from lash_es.core.messages import Role, TokenUsage
+from lash_es.core.outcomes import EffectCancelled, Finished, Stopped, StopReason
+from lash_es.core.policy import ModelSpec, SessionPolicy
+from lash_es.core.transcripts import Node, TurnLimitNotice
+from lash_es.timetravel.history import read_history
+from lash_es.timetravel.narrating import Narrator, called, excerpt, first_line
+from lash_es.timetravel.transcripts import read_transcript
+from tests.cli.sessions import Scripted
+
+STREAM = StreamId("default", SessionId("s"))
+TURN = TurnId("t1")
+LONG = TurnId("0123456789" * 4)
+OWNER = LeaseOwner(owner_id="me", incarnation_id="one")
+POLICY = SessionPolicy(provider_id="p", model=ModelSpec(model_id="m"))
+USAGE = TokenUsage(input_tokens=3, output_tokens=1)
+NODE = Node(node_id=NodeId("t1:m1"), role=Role.USER, source=TurnLimitNotice(model_calls_max=1))
+AT = {"at_ms": 5}
+GENERATION = Generation(2)
+IDS = (InputId("a"), InputId("b"))
+
+
+def ended(reason: StopReason, code: str | None) -> events.TurnEnded:
+    return events.TurnEnded(
+        **AT,
+        generation=GENERATION,
+        turn_id=TURN,
+        outcome=Stopped(reason=reason, code=code),
+        usage=USAGE,
+        returned_input_ids=(),
+        failed_input_ids=(),
+        deferred_input_ids=(),
+    )
+
+
+def committed(outcome: Finished | Stopped) -> events.TurnCommitted:
+    return events.TurnCommitted(
+        **AT,
+        generation=GENERATION,
+        turn_id=TURN,
+        turn_index=1,
+        revision=Revision(1),
+        outcome=outcome,
+        parent=None,
+        nodes=(NODE,),
+        usage=USAGE,
+        completed_input_ids=(),
+        deferred_input_ids=(),
+    )
+
+
+WORDLESS: list[tuple[events.Event, str]] = [
+    (events.SessionOpened(**AT, session_id=SessionId("s"), policy=POLICY), "model p:m"),
+    (events.SessionConfigured(**AT, policy=POLICY), "from now on model p:m"),
+    (events.SessionParked(**AT), "parked"),
+    (events.SessionTombstoned(**AT), "deleted for ever"),
+    (
+        events.LeaseAcquired(**AT, generation=GENERATION, owner=OWNER, token="x", ttl_ms=9),
+        "me takes the lease, 9 ms",
+    ),
+    (events.LeaseRenewed(**AT, generation=GENERATION, ttl_ms=9), "renewed, 9 ms"),
+    (events.LeaseReleased(**AT, generation=GENERATION), "released"),
+    (
+        events.TurnInputsClaimed(
+            **AT, generation=GENERATION, claim_id=ClaimId("c"), token="x", input_ids=IDS
+        ),
+        "2 inputs claimed as c",
+    ),
+    (
+        events.TurnInputClaimAbandoned(**AT, claim_id=ClaimId("c"), input_ids=IDS[:1]),
+        "1 input of c given back",
+    ),
+    (events.TurnInputCancelled(**AT, input_id=IDS[0]), "input a withdrawn"),
+    (
+        events.TurnStarted(
+            **AT,
+            generation=GENERATION,
+            turn_id=LONG,
+            origin=events.DrainedInputs(input_ids=IDS),
+            model_calls_max=1,
+            bodies=(),
+        ),
+        "012345678901234567890... starts on 2 pending inputs",
+    ),
+    (events.TurnContinued(**AT, generation=GENERATION, turn_id=TURN), "t1 goes on"),
+    (
+        events.EffectRequested(
+            **AT,
+            generation=GENERATION,
+            turn_id=TURN,
+            effect_id=EffectId("t1/4"),
+            request=ModelCall(iteration=2),
+        ),
+        "#4 model call 3",
+    ),
+    (
+        events.EffectSettled(
+            **AT,
+            generation=GENERATION,
+            turn_id=TURN,
+            effect_id=EffectId("t1/4"),
+            outcome=EffectCancelled(),
+            bodies=(),
+        ),
+        "#4 model was stopped",
+    ),
+    (committed(Finished()), "t1 finished: revision 1, 1 message, 4 tokens"),
+    (
+        committed(Stopped(reason=StopReason.MAX_TURNS)),
+        "t1 stopped (max_turns): revision 1, 1 message, 4 tokens",
+    ),
+    (
+        ended(StopReason.PROVIDER_ERROR, "rate_limited"),
+        "t1 stopped (provider_error, rate_limited), without a commit",
+    ),
+]
+
+
+@pytest.mark.parametrize(("event", "expected"), WORDLESS, ids=[told for _, told in WORDLESS])
+def test_a_fact_without_words_is_told(event: events.Event, expected: str) -> None:
+    header = Header(
+        stream=STREAM,
+        position=Position(7),
+        name="a.name",
+        schema_version=1,
+        recorded_at_ms=5,
+        append_id=AppendId("x"),
+        cause=Position(3),
+        generation=Generation(2),
+        bodies=(),
+        data={},
+    )
+    line = Narrator(MemoryStore(), STREAM).line(header, event)
+
+    assert line.what == expected
+    assert (line.position, line.at_ms, line.generation, line.cause) == (7, 5, 2, 3)
+
+
+def test_every_fact_there_is_can_be_told() -> None:
+    told = {type(event) for event, _ in WORDLESS} | {events.TurnInputEnqueued}
+
+    assert told == {*events.OpenEvent.__args__, events.SessionOpened}
+
+
+def lines(
+    *replies: ModelReply, turn_input: TurnInput | str, into: ActiveTurn | NextTurn
+) -> list[str]:
+    async def live() -> list[str]:
+        store = MemoryStore()
+        async with LashCore(model="m", provider=Scripted(list(replies)), store=store) as core:
+            async with core.session("s").open() as session:
+                await session.turn(turn_input).turn_id("t1")
+                await session.enqueue("later").ingress(into)
+            history = read_history(store, STREAM)
+            narrator = Narrator(store, STREAM)
+            assert len(read_transcript(store, STREAM, history.state)) >= 2
+            assert read_transcript(store, STREAM, history.as_of(0).state) == ()
+            return [
+                narrator.line(entry.header, entry.event).what
+                for entry in history.entries
+                if entry.header
+            ]
+
+    return asyncio.run(live())
+
+
+def test_what_was_said_begins_the_line() -> None:
+    call = ToolCallPart(call_id=CallId("c"), tool="nothing", arguments="")
+    image = TurnInput(items=(TextItem(text="Look:"), ImageItem(media_type="image/png", data=b"x")))
+    told = lines(
+        ModelReply(parts=(call,)),
+        ModelReply(parts=()),
+        turn_input=image,
+        into=ActiveTurn(TurnId("t9")),
+    )
+
+    assert told[2] == 't1 starts: "Look: (an image)"'
+    assert told[5] == "#2 nothing()"
+    assert told[6] == "#2 nothing failed (unknown_tool): No such tool. Known tools: none."
+    assert told[8] == "#3 model said nothing"
+    assert told[-1] == 'an input for t9: "later"'
+
+
+def test_an_answer_is_told_by_its_first_line() -> None:
+    told = lines(
+        ModelReply(parts=(ProsePart(text="\n\nYes.\nAnd more."),)),
+        turn_input="?",
+        into=NextTurn(),
+    )
+
+    assert "#1 model said: Yes. ..." in told
+    assert told[-1] == 'an input for the next turn: "later"'
+
+
+@pytest.mark.parametrize(
+    ("shorten", "text", "expected"),
+    [
+        (excerpt, "one\n two  three", "one two three"),
+        (excerpt, "x" * 161, "x" * 157 + "..."),
+        (excerpt, " " * 999, "..."),
+        (first_line, "one\n", "one"),
+        (first_line, "\n\none\ntwo", "one ..."),
+        (first_line, "x" * 200 + "\ntwo", "x" * 157 + "..."),
+        (first_line, "", ""),
+    ],
+)
+def test_texts_are_shortened_to_a_line(
+    shorten: Callable[[str], str], text: str, expected: str
+) -> None:
+    assert shorten(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ('{"a": 1, "b": ["x"]}', 'f(a=1, b=["x"])'),
+        ("", "f()"),
+        ('{"a": ', 'f({"a":)'),
+        ("[1]", "f([1])"),
+    ],
+)
+def test_a_call_is_written_like_a_call(arguments: str, expected: str) -> None:
+    assert called("f", arguments) == expected
