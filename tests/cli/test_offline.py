@@ -27,7 +27,8 @@ from pydantic_ai.messages import (
 from pydantic_ai.models import ModelRequestParameters
 
 from lash_es.cli.directory import Directory, ToolRefused
-from lash_es.cli.offline import QUESTIONS, next_step, offline_model, transcript_of
+from lash_es.cli.offline import QUESTIONS, next_step
+from lash_es.cli.offline_model import offline_model, transcript_of
 
 BYTEWISE = {"LC_ALL": "C", "PATH": os.environ["PATH"]}
 PARAMETERS = ModelRequestParameters(allow_text_output=True)
@@ -370,7 +371,7 @@ def test_the_answers_are_short_enough_to_read(shop: Path, novel: Path) -> None:
 
 
 def test_the_module_alone_loads_no_pydantic() -> None:
-    code = "import sys, json, lash_es.cli.offline; print(json.dumps(sorted(sys.modules)))"
+    code = "import sys, json, lash_es.cli.offline_model; print(json.dumps(sorted(sys.modules)))"
     python = [sys.executable, "-c", code]
     done = subprocess.run(python, capture_output=True, check=True, text=True)
     assert not [name for name in json.loads(done.stdout) if name.startswith("pydantic")]

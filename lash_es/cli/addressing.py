@@ -1,0 +1,112 @@
+"""Which session of which log is meant, and as of which position: ``SESSION[@POSITION]``."""
+
+import re
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import typer
+from attrs import frozen
+
+from lash_es.cli.places import default_db
+from lash_es.cli.refusing import UnknownPosition, UnknownSession
+from lash_es.codec.streams import StreamId
+from lash_es.core.ids import Position, SessionId
+from lash_es.log.port import Store
+from lash_es.log.stores.sqlite import SQLiteStore
+from lash_es.timetravel.history import History, read_history
+
+SESSIONS_NAMED_MAX: Final = 8
+_POSITION: Final = re.compile(r"[0-9]{1,18}")
+
+
+@frozen(kw_only=True)
+class Log:
+    """A log and the namespace in it that is meant."""
+
+    store: Store
+    namespace: str
+
+    def stream(self, session: str) -> StreamId:
+        """
+        Name the stream of a session that exists.
+
+        Raises:
+            UnknownSession: it does not; the error names some that do.
+        """
+        stream = StreamId(self.namespace, SessionId(session))
+        if not self.holds(stream):
+            raise UnknownSession(
+                session_id=session, where=self.store.where, found=self.sessions_named()
+            )
+        return stream
+
+    def holds(self, stream: StreamId) -> bool:
+        """Tell whether there is a head row, or a fact: one without the other is damaged."""
+        return bool(self.store.head(stream) or self.store.read(stream, Position(0), 1))
+
+    def sessions_named(self) -> tuple[str, ...]:
+        """Name the first sessions of the namespace."""
+        heads = self.store.heads(self.namespace, after="", heads_max=SESSIONS_NAMED_MAX + 1)
+        names = [head.stream.session_id for head in heads[:SESSIONS_NAMED_MAX]]
+        return (*names, "and more") if len(heads) > SESSIONS_NAMED_MAX else tuple(names)
+
+
+@contextmanager
+def opened(db: Path | None, namespace: str) -> Generator[Log]:
+    """
+    Open the log for reading.
+
+    Raises:
+        StorageError: there is none, or it cannot be read.
+    """
+    store = SQLiteStore.open(db or default_db(), create=False)
+    try:
+        yield Log(store=store, namespace=namespace)
+    finally:
+        store.close()
+
+
+@frozen(kw_only=True)
+class Moment:
+    """A session as of a position; none means the newest."""
+
+    stream: StreamId
+    position: Position | None
+
+
+def moment(log: Log, address: str) -> Moment:
+    """
+    Read ``SESSION[@POSITION]``. A session whose own name is the whole of it is meant first.
+
+    Raises:
+        UnknownSession: there is no such session.
+        BadParameter: what is behind the last ``@`` is no position.
+    """
+    session, at, position = address.rpartition("@")
+    if not at or log.holds(StreamId(log.namespace, SessionId(address))):
+        return Moment(stream=log.stream(address), position=None)
+    if _POSITION.fullmatch(position) is None:
+        raise typer.BadParameter(
+            f"{position!r} in {address!r} is no position: expected a whole number from 0 on"
+        )
+    return Moment(stream=log.stream(session), position=Position(int(position)))
+
+
+def read_moment(log: Log, meant: Moment) -> History:
+    """
+    Read the history up to and including the position.
+
+    Raises:
+        UnknownPosition: the session has no fact there.
+        CorruptHistory: the log is damaged; the whole of it is checked, also after the position.
+    """
+    history = read_history(log.store, meant.stream)
+    if meant.position is None:
+        return history
+    if meant.position >= history.version:
+        raise UnknownPosition(
+            session_id=meant.stream.session_id, position=meant.position, version=history.version
+        )
+    return history.as_of(meant.position + 1)

@@ -1,0 +1,124 @@
+"""The verbs and their options. Each verb has its file, which is imported when it is used."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from lash_es.cli.refusing import internal_error, refusals
+
+DB_HELP: Final = (
+    "The log: a SQLite file. Without it, LASH_ES_DB, or lash-es/lash-es.db in your folder for "
+    "such files ($XDG_STATE_HOME or ~/.local/state; macOS: ~/Library/Application Support; "
+    "Windows: %LOCALAPPDATA%)."
+)
+Db = Annotated[Path | None, typer.Option("--db", metavar="PATH", help=DB_HELP)]
+Namespace = Annotated[str, typer.Option(metavar="NAME", help="Which sessions of the log.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
+Session = Annotated[str, typer.Argument(metavar="SESSION", help="The session's id.")]
+
+app = typer.Typer(
+    name="lash-es",
+    help="Look at durable agent sessions: a session is a log, its state is a fold.",
+    no_args_is_help=True,
+    add_completion=False,
+    # Plain help and plain errors: what a user types is never read as markup.
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from lash_es import __version__
+
+        typer.echo(f"lash-es {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print it."),
+    ] = False,
+) -> None:
+    del version  # Its callback has done everything.
+
+
+@app.command()
+def demo(
+    directory: Annotated[
+        Path, typer.Argument(metavar="DIR", show_default=False, help="What to look at.")
+    ] = Path(),
+    model: Annotated[
+        str,
+        typer.Option(
+            metavar="PROVIDER:NAME",
+            help="Who answers. Needs a key in the environment, but for offline:script, which is a "
+            "script, and offline:silent, which answers nothing.",
+        ),
+    ] = "offline:script",
+    db: Db = None,
+    as_json: AsJson = False,
+) -> None:
+    """
+    Let an agent answer three questions about a directory, and kill its process in between.
+
+    The tools only read, cannot leave the directory, and skip what may hold secrets.
+    """
+    from lash_es.cli.demo import run_demo
+
+    with refusals():
+        run_demo(directory, model, db, as_json=as_json)
+
+
+@app.command()
+def log(
+    session: Session, db: Db = None, namespace: Namespace = "default", as_json: AsJson = False
+) -> None:
+    """Print every fact of a session: when it was recorded, by whom, and what led to it."""
+    from lash_es.cli.log_verb import print_log
+
+    with refusals():
+        print_log(db, namespace, session, as_json=as_json)
+
+
+@app.command()
+def show(
+    session: Annotated[
+        str,
+        typer.Argument(metavar="SESSION[@POSITION]", help="The id, and a position in its log."),
+    ],
+    db: Db = None,
+    namespace: Namespace = "default",
+    as_json: AsJson = False,
+) -> None:
+    """Print a session's state as of a position, or the newest one and the transcript."""
+    from lash_es.cli.show_verb import print_state
+
+    with refusals():
+        print_state(db, namespace, session, as_json=as_json)
+
+
+@app.command()
+def verify(
+    session: Session, db: Db = None, namespace: Namespace = "default", as_json: AsJson = False
+) -> None:
+    """Check everything that is stored of a session; exit status 1 if it is damaged."""
+    from lash_es.cli.verify_verb import print_verdict
+
+    with refusals():
+        is_sound = print_verdict(db, namespace, session, as_json=as_json)
+    if not is_sound:
+        raise typer.Exit(1)
+
+
+def run() -> None:
+    """Run the command line. A bug of ours is reported in a line, too."""
+    try:
+        app(prog_name="lash-es")
+    except Exception as error:  # noqa: BLE001 - a command line prints no traceback
+        sys.exit(internal_error(error))
