@@ -2,9 +2,9 @@
 Every fact, in the past tense.
 
 Each has ``at_ms`` (epoch milliseconds, never falling within a stream). What an owner wrote has the
-``generation`` of its lease. What was said is in bodies, committed to by ``bodies``; everything here
-is control data, bounded by named limits. The one text among it is the host's own: the instructions
-of the policy. Facts are grouped by the slice that folds them.
+``generation`` of its lease. What was said is in bodies, committed to by ``bodies``; everything
+here is control data, bounded by named limits. The one text among it is the host's own: the
+instructions of the policy. Facts are grouped by the slice that folds them.
 """
 
 from typing import TypeAlias
