@@ -20,7 +20,7 @@ from lash_es.cli.documents import (
 )
 from lash_es.cli.log_verb import COLUMNS, table_rows, told
 from lash_es.cli.offline import QUESTIONS
-from lash_es.cli.places import default_db
+from lash_es.cli.places import default_db, own_name
 from lash_es.cli.screen import Piece, Screen, day, plural, print_json
 from lash_es.cli.show_verb import show_state, tokens
 from lash_es.cli.verify_verb import verdict_rows
@@ -181,7 +181,7 @@ def commands(run: Run) -> list[tuple[str, str]]:
     if run.kill is not None:
         tries.append(("as of the kill", ["show", f"{session}@{run.kill.position}"]))
     tries += [("the newest state", ["show", session]), ("the checks", ["verify", session])]
-    return [(what, shlex.join(["lash-es", *words, *db])) for what, words in tries]
+    return [(what, shlex.join([*own_name(), *words, *db])) for what, words in tries]
 
 
 def print_document(run: Run) -> None:

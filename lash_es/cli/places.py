@@ -1,6 +1,7 @@
 """Where the log is, unless the user says otherwise: one file per user, outside of any project."""
 
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -34,6 +35,16 @@ def _state_folder(environment: Mapping[str, str], platform: str) -> Path:
     # The specification asks to ignore a relative path.
     state = Path(named) if Path(named).is_absolute() else Path.home() / ".local" / "state"
     return state / "lash-es"
+
+
+def own_name() -> tuple[str, ...]:
+    """Say how this command was called, so that a line that names it can be pasted into a shell."""
+    called = Path(sys.argv[0])
+    if called.stem != "lash-es":
+        return (Path(sys.executable).name, "-m", "lash_es.cli")
+    found = shutil.which("lash-es")
+    is_on_path = found is not None and Path(found).resolve() == called.resolve()
+    return ("lash-es",) if is_on_path else (sys.argv[0],)
 
 
 def demo_db(chosen: Path | None, directory: Path) -> Path:

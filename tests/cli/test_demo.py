@@ -22,7 +22,7 @@ import pytest
 from attrs import frozen
 
 from lash_es.cli.demo_worker import Task
-from lash_es.cli.places import default_db, demo_db
+from lash_es.cli.places import default_db, demo_db, own_name
 from tests.cli.running import Said, begin, begin_worker, end, environment, invoke, run
 
 FIRST: Mapping[str, str] = {
@@ -254,9 +254,23 @@ def test_the_log_is_sound_after_it_all(shown: Shown) -> None:
 
 def test_the_commands_that_it_names_work_as_they_are(runs: Runs) -> None:
     for command in runs.harbour.document["commands"]:
-        name, *words = shlex.split(command)
-        assert name == "lash-es"
-        assert invoke(*words).exit_code == 0
+        python, *called, verb, session = shlex.split(command)[:5]
+        assert (Path(sys.executable).name, ["-m", "lash_es.cli"]) == (python, called)
+        assert invoke(verb, session, *shlex.split(command)[5:]).exit_code == 0
+
+
+def test_a_command_is_named_as_it_was_called(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    script = tmp_path / "lash-es"
+    script.touch(mode=0o755)
+    monkeypatch.setattr(sys, "argv", [str(script), "demo"])
+
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert own_name() == ("lash-es",)
+
+    monkeypatch.setenv("PATH", "")
+    assert own_name() == (str(script),)
 
 
 def test_a_worker_that_comes_when_all_is_done_runs_nothing_and_an_altered_log_is_refused(
