@@ -9,7 +9,7 @@ failure.
 import os
 from typing import Final
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 EXAMPLES: Final = os.environ.get("LASH_ES_EXAMPLES")
 
@@ -22,6 +22,8 @@ def effort(examples_max: int, steps_max: int = 50) -> settings:
         derandomize=EXAMPLES is None,
         # A busy machine is not a bug: counts are bounded here, times are for benchmarks.
         deadline=None,
+        # Explaining takes longer than shrinking, and a short history explains itself.
+        phases=[Phase.generate, Phase.shrink],
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
         print_blob=True,
     )

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
-from hypothesis import Phase, seed, settings
+from hypothesis import seed
 from hypothesis import given as for_all
 
 import lash_es
@@ -112,8 +112,7 @@ def always(
 def shrink(law: Callable[[Life], list[str]]) -> None:
     """Look for the shortest life that breaks the law, which Hypothesis prints."""
 
-    # Explaining would take longer than shrinking, and a life explains itself.
-    @settings(effort(examples_max=500), phases=[Phase.generate, Phase.shrink])
+    @effort(examples_max=500)
     @for_all(lives())
     def broken(life: Life) -> None:
         law(life)
