@@ -42,7 +42,9 @@ def test_a_lane_runs_every_check_and_fails_if_one_does(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     checks = {"first": lambda: "broken", "second": lambda: ""}
-    monkeypatch.setattr(check, "LANES", {"mixed": ("", checks), "good": ("", {"one": lambda: ""})})
+    monkeypatch.setattr(
+        check, "LANES", {"mixed": ("", [checks]), "good": ("", [{"one": lambda: ""}] * 2)}
+    )
 
     assert check.main(["mixed"]) == 1
     assert re.search(r"FAILED .* first\nbroken\nok .* second\n", capsys.readouterr().out)

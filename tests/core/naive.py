@@ -93,6 +93,7 @@ class NaiveSession:
         self.turns: dict[str, NaiveTurn] = {}
         self.committed: list[str] = []
         self.ledger: dict[str, int] = {}
+        self.last_tokens = 0
 
     # The session itself
 
@@ -342,6 +343,7 @@ class NaiveSession:
         for taken in turn.took:
             self.inputs[taken].status = "completed"
         self.committed.append(name)
+        self.last_tokens = turn.tokens or self.last_tokens
         return self._over(now, name, "committed")
 
     def end(self, now: int, fence: Fence, name: str) -> str:

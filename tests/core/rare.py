@@ -9,8 +9,9 @@ from typing import Final, TypeAlias, TypeVar
 
 from attrs import frozen
 
-from lash_es.core.commands import EnqueueTurnInput
-from lash_es.core.errors import SessionExecutionLeaseExpired
+from lash_es.core.commands import EnqueueTurnInput, RequestEffect
+from lash_es.core.effects import ToolCall
+from lash_es.core.errors import EffectRequestRefused, SessionExecutionLeaseExpired
 from lash_es.core.events import (
     Event,
     LeaseAcquired,
@@ -24,7 +25,7 @@ from lash_es.core.messages import ToolStatus
 from lash_es.core.state import Open
 from lash_es.core.transcripts import FromResults
 from lash_es.core.turns import OpenTurn
-from lash_es.verify.spec import Decision
+from lash_es.verify.spec import Decision, is_same_error
 
 E = TypeVar("E", bound=Event)
 
@@ -74,6 +75,15 @@ class Happening:
         event = self.fact(TurnInputCancelled)
         return event is not None and self.before.inputs.pending[event.input_id].claim is not None
 
+    def is_asked_for_again(self) -> bool:
+        command = self.decision.command
+        if not isinstance(command, RequestEffect) or not isinstance(command.request, ToolCall):
+            return False
+        answered = self.turn is not None and command.request.ordinal in self.turn.results
+        reason = "the call was requested before"
+        refusal = EffectRequestRefused(effect_id=command.effect_id, reason=reason)
+        return answered and is_same_error(self.decision.found, refusal)
+
     def is_continued(self, *, by_the_same: bool) -> bool:
         event = self.fact(TurnContinued)
         if event is None or self.turn is None:
@@ -103,6 +113,7 @@ RARE: Final[dict[str, Sometimes]] = {
     "a turn continued by the same generation": lambda h: h.is_continued(by_the_same=True),
     "a batch of two calls": lambda h: len(h.statuses) == 2,
     "a call of a tool that was cancelled": lambda h: ToolStatus.CANCELLED in h.statuses,
+    "an answered call asked for again": lambda h: h.is_asked_for_again(),
     "an outcome that does not fit": lambda h: h.answer == "!EffectOutcomeMismatch",
     "a commit that settles inputs": lambda h: bool(
         (event := h.fact(TurnCommitted)) and event.completed_input_ids

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
-from hypothesis import seed
 from hypothesis import given as for_all
+from hypothesis import seed
 
 import lash_es
 from lash_es.core.agenda import agenda

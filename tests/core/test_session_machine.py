@@ -446,6 +446,9 @@ class SessionMachine(RuleBasedStateMachine):
     def take_a_step_of_the_turn(self, data: st.DataObject, turn: naive.NaiveTurn) -> None:
         me = "the holder"
         unasked = [o for o in range(len(turn.calls)) if o not in turn.asked]
+        if turn.calls and not data.draw(mostly):  # Asked for again, perhaps.
+            again = data.draw(st.integers(0, 1))
+            self.call_a_tool(me, next_one=True, ordinal=again, this_reply=True)
         if turn.generation != self.naive.generation:
             self.go_on(me)
         elif turn.open:
@@ -546,6 +549,7 @@ class SessionMachine(RuleBasedStateMachine):
         assert (state.head.revision, state.head.turn_index) == (len(committed), len(committed))
         spent = {key.model: usage.total_tokens for key, usage in state.ledger.rows.items()}
         assert spent == self.naive.ledger
+        assert state.head.last_usage.total_tokens == self.naive.last_tokens
         if committed:
             count = len(self.naive.turns[committed[-1]].messages)
             assert state.head.leaf is not None
