@@ -19,7 +19,6 @@ import pytest
 from hypothesis import given as for_all
 from hypothesis import seed
 
-import lash_es
 from lash_es.core.agenda import agenda
 from lash_es.core.causes import cause
 from lash_es.core.commands import (
@@ -150,7 +149,7 @@ def test_replay_splits_anywhere_and_a_version_is_a_count() -> None:
 def test_the_same_commands_lead_to_the_same_facts_under_any_hash_seed() -> None:
     played = [[decision.command for decision in life] for life in sample(0)]
     met = Counter(type(event).__name__ for life in sample(0) for event in facts(life))
-    root = Path(lash_es.__file__).parent.parent
+    root = Path(__file__).parent.parent.parent
     printed = [
         subprocess.run(
             [sys.executable, "-m", "tests.core.replay"],

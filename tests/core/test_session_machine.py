@@ -663,7 +663,7 @@ def test_a_session_does_what_its_naive_twin_does() -> None:
     for batch in range(BATCHES_MAX):
         if EXAMPLES is None:
             seed(batch)(SessionMachine)
-        run_machine(SessionMachine, settings=effort(examples_max=50, steps_max=60))
+        run_machine(SessionMachine, settings=effort(examples_max=30, steps_max=60))
         if not missing() and batch > 0:
             break
 

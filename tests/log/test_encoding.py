@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 
 from lash_es.codec.errors import UndecodableValue
-from lash_es.core.events import SessionParked
-from lash_es.core.ids import AppendId
+from lash_es.core.events import SessionOpened, SessionParked, SessionTombstoned
+from lash_es.core.evolve import fold
+from lash_es.core.ids import AppendId, SessionId
 from lash_es.core.known import (
     IndexEntry,
     IndexKey,
@@ -14,10 +15,14 @@ from lash_es.core.known import (
     SourceKeyEntry,
     TurnEntry,
 )
+from lash_es.core.policy import ModelSpec, SessionPolicy
+from lash_es.core.state import NOT_OPENED, Deleted
 from lash_es.log.encoding import (
     decode_index_entry,
     encode_append,
     encode_index_row,
+    generation,
+    status,
 )
 from lash_es.log.stores.memory import MemoryStore
 from tests.codec.strategies import values
@@ -73,3 +78,22 @@ def test_encoding_changes_nothing_and_is_the_same_twice() -> None:
     assert folded == play(MemoryStore()).folded
     once = encode_append(early.folded, parked, (), AppendId("a"))
     assert encode_append(early.folded, parked, (), AppendId("a")) == once
+
+
+def test_the_head_row_says_how_a_session_stands_whatever_became_of_it() -> None:
+    policy = SessionPolicy(provider_id="offline", model=ModelSpec(model_id="m"))
+    opened = fold([SessionOpened(at_ms=1, session_id=SessionId("s"), policy=policy)])
+    parked = fold([SessionParked(at_ms=2)], opened)
+    deleted = fold([SessionTombstoned(at_ms=3)], parked)
+    player = Player(MemoryStore())
+    generations = []
+    for command in commands():
+        player.send(command)
+        generations.append(generation(player.folded.state))
+
+    states = [NOT_OPENED, opened, parked, deleted]
+    assert [status(state) for state in states] == ["not opened", "open", "parked", "deleted"]
+    assert [generation(state) for state in states] == [0, 0, 0, 0]
+    assert isinstance(player.folded.state, Deleted)
+    assert generations == sorted(generations)
+    assert generations[-1] > 0
