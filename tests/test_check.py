@@ -43,7 +43,7 @@ def test_a_lane_runs_every_check_and_fails_if_one_does(
 ) -> None:
     checks = {"first": lambda: "broken", "second": lambda: ""}
     monkeypatch.setattr(
-        check, "LANES", {"mixed": ("", [checks]), "good": ("", [{"one": lambda: ""}] * 2)}
+        check, "LANES", {"mixed": ("", [[checks]]), "good": ("", [[{"one": lambda: ""}] * 2])}
     )
 
     assert check.main(["mixed"]) == 1
@@ -153,3 +153,14 @@ def test_every_import_contract_can_break(tmp_path: Path) -> None:
 
     broken = len(contracts["importlinter"]["contracts"])
     assert f"Contracts: 0 kept, {broken} broken." in done.stdout
+
+
+def test_the_two_halves_of_the_tests_are_all_of_them() -> None:
+    halves = {*check.PURE_TESTS, *(path.name for path in check.other_tests())}
+    here = {
+        path.relative_to(check.ROOT / "tests").parts[0]
+        for path in (check.ROOT / "tests").rglob("test_*.py")
+    }
+
+    assert here <= halves
+    assert not [name for name in check.PURE_TESTS if not (check.ROOT / "tests" / name).is_dir()]

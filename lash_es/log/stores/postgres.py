@@ -1,0 +1,196 @@
+"""
+A store in a PostgreSQL database, for any number of processes on any number of machines.
+
+Facts are rows of the library's ``stored_events``, in the shape that its stock recorder makes and
+reads; the rest is in our tables (``postgres_schema.py``). The recorder itself is not used: it
+locks the table against every other writer, and its methods send again what may have been carried
+out.
+
+An append is one statement and one round trip (``postgres_writes.py``, ``postgres_groups.py``);
+what is known after a lost connection is said in ``postgres_connections.py``.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+from lash_es.codec.records import Record
+from lash_es.codec.streams import StreamId
+from lash_es.core.bodies import BodyRef
+from lash_es.core.ids import Generation, Position, Version
+from lash_es.core.known import IndexKey
+from lash_es.log.appends import (
+    Activity,
+    ActivityResult,
+    AppendResult,
+    IndexRow,
+    StoredBody,
+    StreamAppend,
+    Unknown,
+    require_appendable,
+    require_text,
+)
+from lash_es.log.errors import StoreFailed
+from lash_es.log.port import StreamHead
+from lash_es.log.stores import postgres_groups as groups
+from lash_es.log.stores import postgres_hints as hints
+from lash_es.log.stores import postgres_reads as reads
+from lash_es.log.stores import postgres_writes as writes
+from lash_es.log.stores.postgres_clock import ServerClock
+from lash_es.log.stores.postgres_connections import Connections, connect
+from lash_es.log.stores.postgres_feed import FEED_START, FeedCursor, FeedFact, read_feed
+from lash_es.log.stores.postgres_hints import Listener
+from lash_es.log.stores.postgres_servers import StoreDisconnected, server_at
+from lash_es.log.stores.postgres_sessions import connected
+
+LOCK_WAIT_MS: Final = 5_000
+
+
+class PostgresStore:
+    """A ``Store`` in a schema of a PostgreSQL database; made by ``open``."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+
+    @classmethod
+    def open(
+        cls, url: str, *, create: bool, schema: str = "public", lock_wait_ms: int = LOCK_WAIT_MS
+    ) -> "PostgresStore":
+        """
+        Open the log at ``url``.
+
+        Args:
+            url: as libpq reads it, ``postgresql://user@host/database`` or ``key=value`` words; it
+                is never repeated, in no message and no ``repr``.
+            create: make schema and tables if they do not exist.
+            schema: where the tables are; each schema is a log of its own.
+            lock_wait_ms: how long to wait for another process that writes to the same stream.
+
+        Raises:
+            StoreUnavailable: no server lets us in, or there is no log, or another program's.
+            StoreFormatNewer: a newer version of this library wrote it.
+            StoreReadOnly, StoreBusy, StoreFull, StoreFailed: it could not be opened.
+        """
+        server = server_at(url, schema=schema, lock_wait_ms=lock_wait_ms)
+        return cls(connect(server, create=create))
+
+    @property
+    def where(self) -> str:
+        """Say which server, database and schema; never a password."""
+        return self._connections.server.where
+
+    def append(self, appends: Sequence[StreamAppend]) -> AppendResult:
+        """Compare every head row and write everything, in one statement."""
+        require_appendable(appends)
+        return self._connections.write(lambda cursor: writes.append(cursor, appends))
+
+    def append_each(self, batches: Sequence[Sequence[StreamAppend]]) -> tuple[AppendResult, ...]:
+        """
+        Append many batches as ``append`` does each, in one statement: group commit.
+
+        Returns:
+            A result for each batch, in their order; a conflict fails only its own batch.
+
+        Raises:
+            As ``append``; then no batch was written.
+        """
+        for batch in batches:
+            require_appendable(batch)
+        results = self._connections.write(lambda cursor: groups.append_each(cursor, batches))
+        return (results,) * len(batches) if isinstance(results, Unknown) else results
+
+    def head(self, stream: StreamId) -> StreamHead | None:
+        """Read the head row."""
+        return self._connections.read(lambda cursor: reads.head(cursor, stream))
+
+    def heads(self, namespace: str, *, after: str, heads_max: int) -> tuple[StreamHead, ...]:
+        """List head rows of a namespace, ordered by key."""
+        return self._connections.read(
+            lambda cursor: reads.heads(cursor, namespace, after, heads_max)
+        )
+
+    def read(self, stream: StreamId, first: Position, records_max: int) -> tuple[Record, ...]:
+        """Read records from position ``first`` on."""
+        return self._connections.read(
+            lambda cursor: reads.records(cursor, stream, first, records_max)
+        )
+
+    def read_bodies(
+        self, stream: StreamId, refs: Sequence[BodyRef]
+    ) -> Mapping[BodyRef, StoredBody]:
+        """Read bodies, all in one statement."""
+        return self._connections.read(lambda cursor: reads.bodies(cursor, stream, refs))
+
+    def read_index(self, stream: StreamId, keys: Sequence[IndexKey]) -> Mapping[IndexKey, bytes]:
+        """Read the values of index keys, all in one statement."""
+        require_text(keys)
+        return self._connections.read(lambda cursor: reads.index(cursor, stream, keys))
+
+    def read_index_page(
+        self, stream: StreamId, after: IndexKey | None, rows_max: int
+    ) -> tuple[IndexRow, ...]:
+        """Read the whole index page by page."""
+        return self._connections.read(
+            lambda cursor: reads.index_page(cursor, stream, after, rows_max)
+        )
+
+    def append_activity(
+        self,
+        stream: StreamId,
+        *,
+        version: Version,
+        generation: Generation,
+        payloads: Sequence[bytes],
+        at_ms: int,
+    ) -> ActivityResult:
+        """Add activity, in one statement with the head row that numbers it."""
+        new = writes.NewActivity(
+            stream=stream, version=version, generation=generation, payloads=payloads, at_ms=at_ms
+        )
+        result = self._connections.write(lambda cursor: writes.append_activity(cursor, new))
+        if isinstance(result, Unknown):
+            # Activity may be lost: whoever streams goes on, and a reader finds a gap at worst.
+            raise StoreFailed(where=self.where, reason=result.reason)
+        return result
+
+    def read_activity(
+        self, stream: StreamId, *, after: tuple[Version, int], activities_max: int
+    ) -> tuple[Activity, ...]:
+        """Read activity after ``(version, seq)``."""
+        return self._connections.read(
+            lambda cursor: reads.activity(cursor, stream, after, activities_max)
+        )
+
+    def read_feed(self, after: FeedCursor, facts_max: int) -> tuple[FeedFact, ...]:
+        """Read facts of all streams, in an order that follows commits and has no holes."""
+        return self._connections.read(lambda cursor: read_feed(cursor, after, facts_max))
+
+    def clock(self) -> ServerClock:
+        """Make a clock that goes by the server's; it asks on the reading connection."""
+        return ServerClock(lambda: self._connections.read(reads.now_us))
+
+    def notify(self, streams: Iterable[StreamId]) -> None:
+        """Hint to other processes that these streams have grown: once, after many commits."""
+        schema = self._connections.server.schema
+        self._connections.read(lambda cursor: hints.notify(cursor, schema, streams))
+
+    def listen(self) -> Listener:
+        """Open a connection of its own that hears hints, from now on."""
+        self._connections.require_open()
+        server = self._connections.server
+        return Listener(server, connected(server))
+
+    def close(self) -> None:
+        """Close both connections; a listener is closed by whoever opened it."""
+        self._connections.close()
+
+
+__all__ = [
+    "FEED_START",
+    "LOCK_WAIT_MS",
+    "FeedCursor",
+    "FeedFact",
+    "Listener",
+    "PostgresStore",
+    "ServerClock",
+    "StoreDisconnected",
+]

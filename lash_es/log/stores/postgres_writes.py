@@ -1,0 +1,165 @@
+"""
+What is written into a PostgreSQL store: every function's last statement is its one transaction.
+
+One stream and few rows is one statement of scalars, cut to size: a row of ``VALUES`` costs the
+server a third of what the same row costs out of ``unnest`` arrays. Anything larger, several
+streams, and whoever lost a race goes by ``postgres_groups.py``.
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Final
+
+from attrs import frozen
+from psycopg import Cursor
+from psycopg.types.numeric import Int8
+
+from lash_es.codec.streams import StreamId
+from lash_es.core.ids import Generation, Version
+from lash_es.core.known import IndexKey
+from lash_es.log.appends import (
+    ActivityAppended,
+    ActivityRefused,
+    ActivityResult,
+    Appended,
+    AppendResult,
+    StreamAppend,
+)
+from lash_es.log.stores.postgres_arrays import Blobs
+from lash_es.log.stores.postgres_groups import append_group
+from lash_es.log.stores.postgres_reads import Row, ask
+
+PARAMETERS_MAX: Final = 50
+"""Up to so many psycopg keeps what it parsed of a statement; a turn's commit stays below."""
+
+_HEAD_PARAMETERS: Final = 7
+_FACT, _BODY, _ROW = "(%b, %b, %b)", "(%b, %b, %b, %b, %b)", "(%b, %b, %b)"
+
+_NEW_HEAD: Final = """
+    INSERT INTO lash_es_heads (version, digest, generation, status, at_ms, stream, activity_seq)
+    VALUES (%b, %b, %b, %b, %b, %b, %b) ON CONFLICT (stream) DO NOTHING RETURNING stream_no, stream
+"""
+_NEXT_HEAD: Final = """
+    UPDATE lash_es_heads SET version = %b, digest = %b, generation = %b, status = %b, at_ms = %b,
+           activity_seq = 0
+     WHERE stream = %b AND version = %b RETURNING stream_no, stream
+"""
+_FACTS: Final = """
+    , facts AS (
+        INSERT INTO stored_events (originator_id, originator_version, topic, state)
+        SELECT head.stream, new.* FROM head, (VALUES {rows}) AS new)
+"""
+_BODIES: Final = """
+    , bodies AS (
+        INSERT INTO lash_es_bodies (stream_no, position, ordinal, media_type, salt, content)
+        SELECT head.stream_no, new.* FROM head, (VALUES {rows}) AS new)
+"""
+_INDEX: Final = """
+    , index AS (
+        INSERT INTO lash_es_index (stream_no, kind, key, value)
+        SELECT head.stream_no, new.* FROM head, (VALUES {rows}) AS new
+        ON CONFLICT (stream_no, kind, key) DO UPDATE SET value = excluded.value)
+"""
+# The row lock comes first and shows the newest version: what is refused is refused for a reason
+# that was true, and activity is numbered on from what is there.
+_ACTIVITY: Final = """
+    WITH head AS MATERIALIZED (
+        SELECT stream_no, version, generation, activity_seq FROM lash_es_heads
+         WHERE stream = %b FOR NO KEY UPDATE),
+    new AS MATERIALIZED (
+        SELECT stream_no, activity_seq + ordinality AS seq, payload
+          FROM head, unnest(%b) WITH ORDINALITY AS new (payload)
+         WHERE head.version = %b AND head.generation = %b),
+    activity AS (
+        INSERT INTO lash_es_activity (stream_no, version, seq, at_ms, payload)
+        SELECT stream_no, %b, seq, %b, payload FROM new),
+    numbered AS (
+        UPDATE lash_es_heads AS h SET activity_seq = last.seq
+          FROM (SELECT stream_no, max(seq) AS seq FROM new GROUP BY stream_no) AS last
+         WHERE h.stream_no = last.stream_no)
+    SELECT version, generation, activity_seq FROM head
+"""
+
+
+@frozen(kw_only=True)
+class NewActivity:
+    """Activity on its way in."""
+
+    stream: StreamId
+    version: Version
+    generation: Generation
+    payloads: Sequence[bytes]
+    at_ms: int
+
+
+def append(cursor: Cursor[Row], appends: Sequence[StreamAppend]) -> AppendResult:
+    """Append in one statement; a second one only tells which version a loser lost to."""
+    if not appends:
+        return Appended(versions=())
+    if len(appends) == 1 and _append_one(cursor, appends[0]):
+        return Appended(versions=(appends[0].version,))
+    (result,) = append_group(cursor, [appends])
+    return result
+
+
+def _append_one(cursor: Cursor[Row], append: StreamAppend) -> bool:
+    """Append to one stream if that takes few parameters; tell whether it was written."""
+    index = {row.key: row.value for row in append.index}
+    facts, bodies = len(append.records), len(append.bodies)
+    if _HEAD_PARAMETERS + 3 * facts + 5 * bodies + 3 * len(index) > PARAMETERS_MAX:
+        return False
+    statement = _statement(append.expected_version == 0, facts, bodies, len(index))
+    return ask(cursor, statement, _parameters(append, index)).fetchone() is not None
+
+
+@lru_cache(maxsize=256)
+def _statement(is_new: bool, facts: int, bodies: int, index: int) -> str:
+    """Compose the statement for so many rows; there are fewer such than a connection prepares."""
+    parts = ["WITH head AS (", _NEW_HEAD if is_new else _NEXT_HEAD, ")"]
+    for part, row, count in (
+        (_FACTS, _FACT, facts),
+        (_BODIES, _BODY, bodies),
+        (_INDEX, _ROW, index),
+    ):
+        if count:
+            parts.append(part.format(rows=", ".join([row] * count)))
+    return "".join([*parts, "SELECT 1 FROM head"])
+
+
+def _parameters(append: StreamAppend, index: dict[IndexKey, bytes]) -> list[object]:
+    """Return the parameters in the statement's order."""
+    parameters: list[object] = [
+        Int8(append.version),
+        append.digest,
+        Int8(append.generation),
+        append.status,
+        Int8(append.at_ms),
+        append.stream.key,
+        # A new head's activity is 0, as its expected version is; another one is compared with it.
+        Int8(append.expected_version),
+    ]
+    for record in append.records:
+        parameters += (Int8(record.position), record.name, record.stored)
+    for body in append.bodies:
+        place = (Int8(body.ref.position), Int8(body.ref.ordinal))
+        parameters += (*place, body.media_type, body.salt, body.content)
+    for key, value in index.items():
+        parameters += (key.kind.value, key.key.encode(), value)
+    return parameters
+
+
+def append_activity(cursor: Cursor[Row], new: NewActivity) -> ActivityResult:
+    """Number activity on from the head row and insert it; refuse it if the head has moved on."""
+    parameters = (
+        new.stream.key,
+        Blobs(new.payloads),
+        Int8(new.version),
+        Int8(new.generation),
+        Int8(new.version),
+        Int8(new.at_ms),
+    )
+    row = ask(cursor, _ACTIVITY, parameters).fetchone()
+    version, generation, seq = row or (0, 0, 0)
+    if (version, generation) != (new.version, new.generation) or row is None:
+        return ActivityRefused(version=Version(version), generation=Generation(generation))
+    return ActivityAppended(version=new.version, seq=seq + len(new.payloads))
