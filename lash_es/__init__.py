@@ -85,6 +85,7 @@ from lash_es.runtime.activities import (
 from lash_es.runtime.cancelling import CancelToken
 from lash_es.runtime.faults import (
     HandleConsumed,
+    InvalidArgument,
     MissingModelSpec,
     RuntimeFault,
     SessionFault,
@@ -140,6 +141,7 @@ __all__ = [
     "ImageItem",
     "ImagePart",
     "InputStatus",
+    "InvalidArgument",
     "LashCore",
     "LashError",
     "LashSession",

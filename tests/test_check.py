@@ -156,7 +156,11 @@ def test_every_import_contract_can_break(tmp_path: Path) -> None:
 
 
 def test_the_two_halves_of_the_tests_are_all_of_them() -> None:
-    halves = {*check.PURE_TESTS, *(path.name for path in check.other_tests())}
+    halves = {
+        *check.PURE_TESTS,
+        check.POSTGRES_TESTS,
+        *(path.name for path in check.other_tests()),
+    }
     here = {
         path.relative_to(check.ROOT / "tests").parts[0]
         for path in (check.ROOT / "tests").rglob("test_*.py")

@@ -18,7 +18,8 @@ from lash_es.log.stores.sqlite import SQLiteStore
 from lash_es.timetravel.history import History, read_history
 
 SESSIONS_NAMED_MAX: Final = 8
-_POSITION: Final = re.compile(r"[0-9]{1,18}")
+# Far more than a log can have, and fewer than Python refuses to read.
+_POSITION: Final = re.compile(r"[0-9]{1,1000}")
 
 
 @frozen(kw_only=True)

@@ -6,14 +6,22 @@ from typing import Annotated, Final
 
 import typer
 
-from lash_es.cli.refusing import internal_error, refusals
+from lash_es.cli.refusing import UNWRITTEN, internal_error, refusals, unwritten
 
 DB_HELP: Final = (
     "The log: a SQLite file. Without it, LASH_ES_DB, or lash-es/lash-es.db in your folder for "
     "such files ($XDG_STATE_HOME or ~/.local/state; macOS: ~/Library/Application Support; "
     "Windows: %LOCALAPPDATA%)."
 )
-Db = Annotated[Path | None, typer.Option("--db", metavar="PATH", help=DB_HELP)]
+
+
+def _db_path(named: str) -> Path:
+    if not named:
+        raise typer.BadParameter("it is empty: expected the path of a SQLite file")
+    return Path(named)
+
+
+Db = Annotated[Path | None, typer.Option("--db", metavar="PATH", help=DB_HELP, parser=_db_path)]
 Namespace = Annotated[str, typer.Option(metavar="NAME", help="Which sessions of the log.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
 Session = Annotated[str, typer.Argument(metavar="SESSION", help="The session's id.")]
@@ -116,9 +124,18 @@ def verify(
         raise typer.Exit(1)
 
 
+def _run_and_flush() -> None:
+    try:
+        app(prog_name="lash-es")
+    finally:
+        sys.stdout.flush()  # What cannot be written is told here; Python itself would tell more.
+
+
 def run() -> None:
     """Run the command line. A bug of ours is reported in a line, too."""
     try:
-        app(prog_name="lash-es")
+        _run_and_flush()
+    except OSError as error:
+        sys.exit(unwritten(error) if error.errno in UNWRITTEN else internal_error(error))
     except Exception as error:  # noqa: BLE001 - a command line prints no traceback
         sys.exit(internal_error(error))

@@ -92,14 +92,23 @@ def _directory_answer(listing: Listing) -> Iterator[str]:
         yield "It is empty: there is no file and no folder that I may look at."
     else:
         yield f"It holds {listing.counts}."
-        yield f"At the top: {named(_at_top(listing))}."
-    yield from (f"{note[0].upper()}{note[1:]}." for note in listing.notes)
+        yield f"At the top: {named(_at_top(listing), is_all=listing.is_shown)}."
+    yield from (_noted(listing, note) for note in listing.notes)
     if listing.text_files:
-        largest = listing.text_files[0]
-        size = plural(listing.size_bytes(largest), "byte")
-        yield f"The largest text file is {largest}, {size}."
+        yield _largest_line(listing, "largest text file", listing.text_files[0])
     elif not listing.is_empty:
-        yield "None of the files is text."
+        yield f"None of the files{'' if listing.is_compared else ' that I compared'} is text."
+
+
+def _noted(listing: Listing, note: str) -> str:
+    what, _, counts = note.partition(": ")
+    so_far = "" if listing.is_counted else ", as far as it was listed"
+    return f"{what.capitalize()}{so_far}: {counts}."
+
+
+def _largest_line(listing: Listing, which: str, path: str) -> str:
+    so_far = "" if listing.is_compared else ", at least as far as the files are listed"
+    return f"The {which} is {path}, {plural(listing.size_bytes(path), 'byte')}{so_far}."
 
 
 def _at_top(listing: Listing) -> list[str]:
@@ -162,7 +171,8 @@ def _nothing_read_answer(transcript: Transcript, listing: Listing) -> Iterator[s
     elif listing.is_empty:
         yield "There is no text file here: the directory is empty."
     else:
-        yield f"There is no text file here, in {listing.counts}."
+        compared = "here" if listing.is_compared else "among those that I compared"
+        yield f"There is no text file {compared}, in {listing.counts}."
     yield _finding_line(transcript, _UNFINISHED)
 
 
@@ -172,7 +182,7 @@ def _largest_answer(transcript: Transcript, listing: Listing, reading: Reading) 
         reason = failure_of(transcript, "read_file")
         yield f"{largest} is larger, but I could not read it: {reason}"
     which = "largest text file" + (" that I could read" if reading.path != largest else "")
-    yield f"The {which} is {reading.path}, {plural(listing.size_bytes(reading.path), 'byte')}."
+    yield _largest_line(listing, which, reading.path)
     yield f"I read {reading.span}. {_verb(reading)}"
     for number, line in quotable(reading)[:_QUOTED_LINES_MAX]:
         yield f"  {reading.path}:{number}: {shortened(line.strip())}"
@@ -181,7 +191,8 @@ def _largest_answer(transcript: Transcript, listing: Listing, reading: Reading) 
     else:
         yield _finding_line(transcript, _UNFINISHED)
     if word := outstanding_word(reading.text):
-        yield f'The word that stands out in it is "{word}".'
+        so_far = "The" if reading.is_whole else "As far as I read it, the"
+        yield f'{so_far} word that stands out in it is "{word}".'
 
 
 # The third: take the word from the answer to the second, search for it, tell where it is.
@@ -204,9 +215,11 @@ def _tell_mentions(transcript: Transcript) -> Step:
 
 def _mentions_answer(finding: Finding) -> Iterator[str]:
     yield f"{finding.summary}, upper and lower case told apart."
+    if len(finding.files) < finding.file_count:
+        yield f"Of the {plural(len(finding.files), 'file')} that the search shows, the most:"
     ordered = sorted(finding.files, key=lambda file: (-file[1], file[0]))
     for path, count in ordered[:_QUOTED_LINES_MAX]:
-        yield f"  {path}: {plural(count, 'line')}"
+        yield f"  {path}: {finding.at_least(count, 'line')}"
     if finding.first:
         yield f"The first is {shortened(finding.first)}"
     if finding.skipped:
@@ -233,8 +246,6 @@ def _finding_line(transcript: Transcript, text: str) -> str:
     finding = finding_in(transcript, text)
     if finding is None:
         return f'I could not search for "{text}": {failure_of(transcript, "search_text")}'
-    if not finding.line_count:
-        return f'Nothing says "{text}".'
     return f"{finding.summary}."
 
 

@@ -1,9 +1,12 @@
 """A command that cannot be done: one message on standard error, exit status 1, no traceback."""
 
+import errno
+import os
+import sys
 import traceback
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import typer
 from attrs import define
@@ -13,6 +16,9 @@ from rich.text import Text
 from lash_es.cli.escaping import shown
 from lash_es.core.errors import LashError
 from lash_es.log.errors import StoreUnavailable
+
+UNWRITTEN: Final = frozenset({errno.EPIPE, errno.ENOSPC, errno.EIO, errno.EFBIG, errno.EDQUOT})
+"""What an operating system says of output that it cannot take."""
 
 
 @define(kw_only=True)
@@ -72,6 +78,15 @@ def complain(message: str, *advice: str) -> None:
     for line in advice:
         text.append(f"\n  {shown(line)}")
     console.print(text, soft_wrap=True)
+
+
+def unwritten(error: OSError) -> int:
+    """Say that the output cannot be written; a reader that has gone away need not be told."""
+    if error.errno != errno.EPIPE:
+        complain(f"cannot write the output: {error.strerror}")
+    # What is still buffered goes nowhere, or Python would complain of it again at its end.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 1
 
 
 def internal_error(error: Exception) -> int:

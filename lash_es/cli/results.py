@@ -20,6 +20,13 @@ _READ_LINE: Final = re.compile(r"(\d+): (.*)")
 _FOUND: Final = re.compile(r'(\d+) lines? in (\d+) files? with "(.+)"')
 _FOUND_FILE: Final = re.compile(r"(\S.*), (\d+) lines?")
 _FOUND_LINE: Final = re.compile(r"  (\d+): (.*)")
+_MORE_ENTRIES: Final = re.compile(r"\.\.\. \d+ more entries")
+_MORE_LARGEST: Final = "the largest text files among these:"
+_UNSEARCHED: Final = re.compile(
+    r"\d+ (?:cut-off folder|unsearched file|unreadable name|partly read file)s?"
+)
+# The word that the tool cut in two goes, too: a part of it is no word of the file's.
+_CUT_OFF: Final = re.compile(r"\w* \.\.\. \d+ more characters$")
 
 
 @frozen(kw_only=True)
@@ -48,13 +55,21 @@ class Transcript:
 
 @frozen(kw_only=True)
 class Listing:
-    """A result of ``list_files`` for the whole directory."""
+    """
+    A result of ``list_files`` for the whole directory.
+
+    ``is_counted`` says that the counts are of all, ``is_shown`` that every entry has its line, and
+    ``is_compared`` that no text file is larger than those with a line.
+    """
 
     counts: str
     notes: tuple[str, ...]
     files: tuple[tuple[str, int, bool], ...]
     folders: tuple[str, ...]
     is_empty: bool
+    is_counted: bool
+    is_shown: bool
+    is_compared: bool
 
     @property
     def text_files(self) -> list[str]:
@@ -74,16 +89,26 @@ class Reading:
     path: str
     span: str
     lines: tuple[tuple[int, str], ...]
+    is_whole: bool
+
+    @property
+    def own_lines(self) -> list[str]:
+        """The lines that were read, without their numbers and the tool's own words."""
+        return [_without_mark(line) for _, line in self.lines]
 
     @property
     def text(self) -> str:
-        """The lines that were read, without their numbers."""
-        return "\n".join(line for _, line in self.lines)
+        """The lines as a text."""
+        return "\n".join(self.own_lines)
 
 
 @frozen(kw_only=True)
 class Finding:
-    """A result of ``search_text``: the counts are of all, the lines are the first of each file."""
+    """
+    A result of ``search_text``: the counts are of all, the lines are the first of each file.
+
+    Where not everything could be searched, the counts are of what was (``is_whole``).
+    """
 
     text: str
     line_count: int
@@ -95,8 +120,23 @@ class Finding:
     @property
     def summary(self) -> str:
         """The counts as half a sentence."""
-        lines, files = plural(self.line_count, "line"), plural(self.file_count, "file")
+        if not self.line_count:
+            searched = " that was searched" if self.skipped else ""
+            return f'Nothing{searched} says "{self.text}"'
+        lines, files = (
+            self.at_least(self.line_count, "line"),
+            self.at_least(self.file_count, "file"),
+        )
         return f'"{self.text}" is on {lines} of {files}'
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether everything was searched that may be, so that the counts are final."""
+        return not _UNSEARCHED.search(self.skipped)
+
+    def at_least(self, count: int, noun: str) -> str:
+        """Count things of which there may be more where nobody looked."""
+        return f"{'' if self.is_whole else 'at least '}{plural(count, noun)}"
 
 
 def listing_in(results: Sequence[Result]) -> Listing | None:
@@ -108,12 +148,17 @@ def listing_in(results: Sequence[Result]) -> Listing | None:
 
 def _listing_of(lines: Sequence[str]) -> Listing:
     files = [found for line in lines[1:] if (found := _LISTED_FILE.fullmatch(line))]
+    is_counted = not lines[0].startswith("at least ")
+    is_shown = is_counted and not any(map(_MORE_ENTRIES.fullmatch, lines))
     return Listing(
         counts=lines[0].removesuffix(" in ."),
         notes=tuple(line for line in lines[1:3] if line.startswith(("by suffix: ", "skipped: "))),
         files=tuple((found[1], int(found[2]), bool(found[3])) for found in files),
         folders=tuple(line for line in lines[1:] if line.endswith("/")),
         is_empty=lines[0] == "0 files and 0 folders in .",
+        is_counted=is_counted,
+        is_shown=is_shown,
+        is_compared=is_shown or (is_counted and _MORE_LARGEST in lines),
     )
 
 
@@ -124,11 +169,17 @@ def reading_in(text: str) -> Reading | None:
     if not found:
         return None
     lines = [numbered for line in rest if (numbered := _READ_LINE.fullmatch(line))]
+    is_cut = any(line.startswith("... ") or _CUT_OFF.search(line) for line in rest)
     return Reading(
         path=found[1],
         span=f"lines {found[2]} to {found[3]} of {found[4] or ''}{found[5]}",
         lines=tuple((int(numbered[1]), numbered[2]) for numbered in lines),
+        is_whole=found[2] in {"0", "1"} and not found[4] and not is_cut,
     )
+
+
+def _without_mark(line: str) -> str:
+    return _CUT_OFF.sub("", line)
 
 
 def finding_in(transcript: Transcript, text: str) -> Finding | None:
@@ -162,10 +213,11 @@ def failure_of(transcript: Transcript, tool: str) -> str:
     return shortened(failed[0]) if failed and failed[0] else f"{tool} gave no result"
 
 
-def named(names: Sequence[str]) -> str:
-    """List names in half a sentence, the first few of them."""
+def named(names: Sequence[str], *, is_all: bool = True) -> str:
+    """List names in half a sentence, the first few of them; there may be more than are known."""
     more = len(names) - _NAMED_MAX
-    return ", ".join(names[:_NAMED_MAX]) + (f" and {more} more" if more > 0 else "")
+    count = f"{'' if is_all else 'at least '}{more}"
+    return ", ".join(names[:_NAMED_MAX]) + (f" and {count} more" if more > 0 else "")
 
 
 def shortened(line: str) -> str:

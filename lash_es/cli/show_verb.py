@@ -91,7 +91,7 @@ def _state_rows(log: Log, history: History, state: Open, now_ms: int) -> Iterato
         leaf = f"the last message is {state.head.leaf.node_id}, of the commit at "
         leaf += f"{state.head.leaf.commit}"
     yield "head", [f"revision {state.head.revision}, {leaf}"]
-    yield "usage", [tokens(usage_report(state.ledger).usage), (" in committed turns", "dim")]
+    yield "usage", [tokens(usage_report(state.ledger).usage), (" used so far", "dim")]
 
 
 def _lease(lease: Lease, now_ms: int) -> Sequence[Piece]:

@@ -43,7 +43,7 @@ def definition_in(reading: Reading, line: str) -> str:
 
 def defined_name(reading: Reading) -> str:
     """Choose what to search for: the first name defined, or else the word that comes second."""
-    defined = [name for _, line in reading.lines if (name := definition_in(reading, line))]
+    defined = [name for line in reading.own_lines if (name := definition_in(reading, line))]
     if defined and not reading.path.endswith(".md"):
         return defined[0]
     words = _words_by_count(reading.text)

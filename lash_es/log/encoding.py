@@ -130,6 +130,8 @@ def generation(state: State) -> Generation:
             return state.generation
         case NotOpened():
             return Generation(0)
+        case _:
+            assert_never(state)
 
 
 def status(state: State) -> str:

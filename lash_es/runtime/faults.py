@@ -46,6 +46,19 @@ class SessionFault(LashError):
 
 
 @define(kw_only=True)
+class InvalidArgument(LashError):
+    """A host passed something that cannot be what it stands for; nothing was written."""
+
+    argument: str
+    found: str
+    expected: str
+    terminal_by_kind: ClassVar[bool] = True
+
+    def _summary(self) -> str:
+        return f"{self.argument}: found {self.found}, expected {self.expected}"
+
+
+@define(kw_only=True)
 class MissingModelSpec(LashError):
     """No model was named, and none can be guessed."""
 

@@ -209,12 +209,12 @@ class TurnRunner:
         policy = session.turn.policy if isinstance(session.turn, OpenTurn) else session.policy
         provider = self._equipment.provider
         recorded = policy.provider_id
-        if provider is None or provider.kind != recorded:
-            found = "none" if provider is None else repr(provider.kind)
-            message = (
-                f"session {session_id!r} is recorded with provider {recorded!r}, found {found}"
-            )
+        if provider is None:
+            message = f"session {session_id!r} has no provider to ask: pass one as provider=..."
             raise RuntimeFault(code=LLM_PROVIDER, message=message)
+        if provider.kind != recorded:
+            found = f"is recorded with provider {recorded!r}, found {provider.kind!r}"
+            raise RuntimeFault(code=LLM_PROVIDER, message=f"session {session_id!r} {found}")
         provider.check(policy.model.model_id)
         self._equipment.tools.specs()
         return provider

@@ -11,8 +11,9 @@ from lash_es.core.ids import SessionId
 from lash_es.core.owners import LeaseOwner
 from lash_es.core.policy import ModelSpec, SessionPolicy
 from lash_es.runtime.providers import Provider
+from lash_es.session.arguments import as_max_turns, as_model_spec
 from lash_es.session.inheriting import INHERIT, Inherit
-from lash_es.session.session import LashSession, as_model_spec
+from lash_es.session.session import LashSession
 
 _T = TypeVar("_T")
 
@@ -100,7 +101,7 @@ class SessionBuilder:
 
     def max_turns(self, max_turns: int | None) -> Self:
         """Bound the model calls of a turn; none clears the core's bound."""
-        return attrs.evolve(self, spec=attrs.evolve(self._spec, max_turns=max_turns))
+        return attrs.evolve(self, spec=attrs.evolve(self._spec, max_turns=as_max_turns(max_turns)))
 
     def instructions(self, instructions: str) -> Self:
         """Replace the system prompt."""

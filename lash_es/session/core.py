@@ -32,10 +32,16 @@ from lash_es.runtime.providers import Provider
 from lash_es.runtime.running import Equipment, TurnRunner
 from lash_es.runtime.tools import Tool, ToolSet
 from lash_es.runtime.world import World, system_now_ms
+from lash_es.session.arguments import (
+    as_max_turns,
+    as_model_spec,
+    as_provider,
+    as_session_id,
+)
 from lash_es.session.builder import Opening, SessionBuilder, SessionSpec
 from lash_es.session.holders import SharedSession
 from lash_es.session.inheriting import INHERIT, Inherit
-from lash_es.session.session import LashSession, ParkedSession, as_model_spec
+from lash_es.session.session import LashSession, ParkedSession
 
 
 class LashCore:
@@ -61,6 +67,7 @@ class LashCore:
 
     Raises:
         MissingModelSpec: no model was named.
+        InvalidArgument: something is not what it stands for.
         StorageError: the store cannot be opened.
         DuplicateTool, ToolUnusable: the tools cannot be offered to a model.
     """
@@ -84,14 +91,15 @@ class LashCore:
     ) -> None:
         if model is None:
             raise MissingModelSpec
+        live = as_provider(provider)
         self._policy = SessionPolicy(
-            provider_id="" if provider is None else provider.kind,
+            provider_id="" if live is None else live.kind,
             model=as_model_spec(model),
-            max_turns=max_turns,
+            max_turns=as_max_turns(max_turns),
             instructions=instructions,
         )
         self._equipment = Equipment(
-            provider=provider,
+            provider=live,
             tools=ToolSet(tools),
             timings=lease_timings or LeaseTimings(),
             on_uncertain_tool=on_uncertain_tool,
@@ -118,7 +126,9 @@ class LashCore:
 
         Keywords are the builder's setters, applied in this order.
         """
-        builder = SessionBuilder(opener=self._described, session_id=SessionId(session_id))
+        builder = SessionBuilder(
+            opener=self._described, session_id=SessionId(as_session_id(session_id))
+        )
         if session_spec is not None:
             builder = builder.session_spec(session_spec)
         if provider is not None:

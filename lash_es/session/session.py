@@ -26,6 +26,7 @@ from lash_es.runtime.cancelling import CancelToken
 from lash_es.runtime.committing import Draft
 from lash_es.runtime.faults import HandleConsumed, SessionStillInUse
 from lash_es.runtime.opening import require_open
+from lash_es.session.arguments import as_max_turns, as_model_spec, as_turn_input
 from lash_es.session.holders import SharedSession
 from lash_es.session.inheriting import INHERIT, Inherit
 from lash_es.session.observing import ObservableSession
@@ -199,7 +200,9 @@ class LashSession:
             wanted = attrs.evolve(
                 policy,
                 model=policy.model if model is None else as_model_spec(model),
-                max_turns=policy.max_turns if isinstance(max_turns, Inherit) else max_turns,
+                max_turns=policy.max_turns
+                if isinstance(max_turns, Inherit)
+                else as_max_turns(max_turns),
                 instructions=policy.instructions if instructions is None else instructions,
             )
             draft.do(ConfigureSession(now_ms=lane.log.now_ms(), policy=wanted))
@@ -256,13 +259,3 @@ class LashSession:
         shared = self._usable(operation)
         self._is_consumed = True
         return shared
-
-
-def as_turn_input(turn_input: TurnInput | str) -> TurnInput:
-    """Let a text stand for an input of one text."""
-    return TurnInput.of_text(turn_input) if isinstance(turn_input, str) else turn_input
-
-
-def as_model_spec(model: ModelSpec | str) -> ModelSpec:
-    """Let a name stand for a model without settings."""
-    return ModelSpec(model_id=model) if isinstance(model, str) else model

@@ -13,6 +13,7 @@ from attrs import field, frozen
 
 from lash_es.codec.contents import encode_content
 from lash_es.core.commands import EnqueueTurnInput
+from lash_es.core.errors import BlankValue
 from lash_es.core.ids import InputId, TurnId
 from lash_es.core.ingress import NEXT_TURN, TurnInputIngress
 from lash_es.core.known import names
@@ -78,7 +79,9 @@ class TurnBuilder:
         Run the turn and hand each activity to ``sink``, awaited, in order; raises as ``run``.
         """
         shared = self._shared
-        turn_id = self._turn_id or TurnId(shared.lane.world.token())
+        turn_id = self._turn_id
+        if turn_id is None:
+            turn_id = TurnId(shared.lane.world.token())
         token = self._cancel or CancelToken()
         with shared.running(token):
             async with shared.writer:
@@ -123,7 +126,9 @@ class QueuedTurnBuilder:
     async def stream_to(self, sink: ActivitySink) -> TurnResult | None:
         """Drain and hand each activity to ``sink``; returns and raises as ``run``."""
         shared = self._shared
-        drain_id = self._drain_id or TurnId(f"drain:{shared.lane.world.token()}")
+        drain_id = self._drain_id
+        if drain_id is None:
+            drain_id = TurnId(f"drain:{shared.lane.world.token()}")
         token = self._cancel or CancelToken()
         with shared.running(token):
             async with shared.writer:
@@ -178,6 +183,8 @@ class EnqueueTurnBuilder:
 
     def id(self, submission_id: str) -> Self:
         """Make the submission idempotent: the same id and content again is the same input."""
+        if not submission_id.strip():
+            raise BlankValue(field="the submission's id")
         return attrs.evolve(self, source_key=f"host:{submission_id}")
 
     def ingress(self, ingress: TurnInputIngress) -> Self:

@@ -6,6 +6,7 @@ are what people and models wrote: whoever prints a line makes it safe first.
 """
 
 import json
+from collections.abc import Sequence
 from typing import Final, TypeAlias, TypeVar, assert_never, cast
 
 import orjson
@@ -38,7 +39,7 @@ from lash_es.core.events import (
     TurnStarted,
     body_ref,
 )
-from lash_es.core.ids import EffectId, Generation, Position
+from lash_es.core.ids import EffectId, Generation, InputId, Position
 from lash_es.core.ingress import NextTurn
 from lash_es.core.messages import (
     EffectFailure,
@@ -63,6 +64,7 @@ from lash_es.turns.transcript import input_parts
 
 EXCERPT_CHARS_MAX: Final = 160
 ID_CHARS_MAX: Final = 24
+INPUTS_NAMED_MAX: Final = 3
 
 Named: TypeAlias = dict[str, object]
 _C = TypeVar("_C", bound=Content)
@@ -148,7 +150,8 @@ class Narrator:
                 ending = _ending(event.outcome)
                 return f"{turn} {ending}: revision {event.revision}, {messages}, {tokens}"
             case TurnEnded():
-                return f"{turn} {_ending(event.outcome)}, without a commit"
+                ending = f"{_ending(event.outcome)}, without a commit"
+                return f"{turn} {ending}{_released(event)}"
 
     def _origin(self, position: Position, origin: TurnOrigin) -> str:
         if isinstance(origin, DirectInput):
@@ -256,6 +259,21 @@ def _waiting(
             return f"{_count(len(event.input_ids), 'input')} of {event.claim_id} given back"
         case TurnInputCancelled():
             return f"input {_short(event.input_id)} withdrawn"
+
+
+def _released(event: TurnEnded) -> str:
+    """Say what became of the inputs that the turn had drained."""
+    back = _inputs(event.returned_input_ids, "back for another try")
+    failed = _inputs(event.failed_input_ids, "given up after too many tries")
+    return f"{back}{failed}"
+
+
+def _inputs(input_ids: Sequence[InputId], fate: str) -> str:
+    if not input_ids:
+        return ""
+    names = ", ".join(map(_short, input_ids[:INPUTS_NAMED_MAX]))
+    more = ", ..." if len(input_ids) > INPUTS_NAMED_MAX else ""
+    return f"; {_count(len(input_ids), 'input')} {fate} ({names}{more})"
 
 
 def _ending(outcome: TurnOutcome) -> str:

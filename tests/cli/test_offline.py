@@ -51,8 +51,8 @@ class Turn:
         return [call for step in self.steps for call in step]
 
 
-def tools_of(root: Path) -> Tool:
-    directory = Directory.at(root)
+def tools_of(root: Path, **limits: int) -> Tool:
+    directory = Directory(root=Directory.at(root).root, **limits)
 
     def perform(call: ToolCallPart) -> str:
         try:
@@ -272,6 +272,49 @@ def test_a_directory_over_the_limits_is_answered_from_what_was_shown(tmp_path: P
     first, second, _ = converse(tools_of(write(tmp_path, files | {"z.txt": largest})))
     assert "It holds 401 files and 0 folders." in first.answer
     assert "The largest text file is z.txt" in second.answer
+
+
+def test_a_search_that_ended_early_proves_no_absence(tmp_path: Path) -> None:
+    big = "harbour sailor\n" * 80_000 + "TODO\n"
+    _, second, third = converse(tools_of(write(tmp_path, {"big.txt": big})))
+    assert 'Nothing that was searched says "TODO".' in second.answer
+    assert 'As far as I read it, the word that stands out in it is "harbour".' in second.answer
+    assert '"harbour" is on at least ' in third.answer
+    assert "  big.txt: at least " in third.answer
+
+
+def test_a_tree_that_was_cut_off_is_told_with_at_least(tmp_path: Path) -> None:
+    files: dict[str, str | bytes] = {f"{n}/a.txt": "harbour TODO\n" for n in range(20)}
+    root = write(tmp_path, files)
+    first, second, third = converse(tools_of(root, entries_walked_max=30, search_bytes_max=40))
+    assert "It holds at least 10 files and 20 folders." in first.answer
+    assert " and at least 14 more." in first.answer
+    assert "By suffix, as far as it was listed: .txt 10." in first.answer
+    for answer in (first.answer, second.answer):
+        assert ", 13 bytes, at least as far as the files are listed." in answer
+    assert '"TODO" is on at least 4 lines of at least 4 files.' in second.answer
+    assert '"harbour" is on at least 4 lines of at least 4 files' in third.answer
+
+
+def test_no_text_among_what_was_compared_is_no_text_that_is_proved(tmp_path: Path) -> None:
+    root = write(tmp_path, {f"{n}.bin": b"\0" for n in range(9)})
+    first, second, _ = converse(tools_of(root, entries_shown_max=3))
+    assert "None of the files that I compared is text." in first.answer
+    assert "There is no text file among those that I compared, in 9 files" in second.answer
+
+
+def test_the_files_with_most_lines_are_those_of_the_files_shown(tmp_path: Path) -> None:
+    root = write(tmp_path, {f"{n}.txt": "harbour\n" for n in range(9)})
+    third = converse(tools_of(root, files_matched_max=4))[2]
+    assert '"harbour" is on 9 lines of 9 files' in third.answer
+    assert "Of the 4 files that the search shows, the most:" in third.answer
+
+
+def test_no_word_is_taken_from_where_a_tool_cut_a_line(tmp_path: Path) -> None:
+    line = "sailor harbour " + "x" * 219 + " lighthouse and more\n"
+    second = converse(tools_of(write(tmp_path, {"one.txt": line * 5})))[1]
+    assert [call.args_as_dict() for call in second.calls][-1] == {"text": "sailor"}
+    assert 'As far as I read it, the word that stands out in it is "harbour".' in second.answer
 
 
 def test_the_largest_file_failing_is_told_and_the_next_one_taken(shop: Path) -> None:

@@ -174,6 +174,7 @@ def test_looking_writes_nothing(made: Path) -> None:
         (("verify", "nobody"), 1, "no session 'nobody' in {db}; it holds 's'"),
         (("show", "s@14"), 1, "has no position 14; it has 14 facts, at positions 0 to 13"),
         (("show", "s@999999999999999999"), 1, "has no position 999999999999999999"),
+        (("show", "s@99999999999999999999999"), 1, "has no position 99999999999999999999999"),
         (("show", "s@last"), 2, "'last' in 's@last' is no position: expected a whole number"),
         (("show", "s@-1"), 2, "'-1' in 's@-1' is no position: expected a whole number"),
         (("show", "s@"), 2, "'' in 's@' is no position"),
@@ -342,6 +343,45 @@ def test_a_reader_that_has_seen_enough_is_no_error(made: Path) -> None:
 
     assert done.stdout.startswith(f"{FACTS} facts of s")
     assert done.stderr == ""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has /dev/full")
+@pytest.mark.parametrize("form", [(), ("--json",)])
+def test_an_output_that_takes_nothing_is_told_in_a_line(made: Path, form: tuple[str, ...]) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*COMMAND, "log", "s", "--db", str(made), *form],
+            env=environment(),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+
+    assert done.returncode == 1
+    assert done.stderr == "lash-es: cannot write the output: No space left on device\n"
+
+
+def test_an_empty_name_of_a_log_is_refused() -> None:
+    said = invoke("log", "s", "--db", "")
+
+    assert said.exit_code == 2
+    assert "it is empty: expected the path of a SQLite file" in said.stderr
+
+
+@pytest.mark.parametrize(
+    "statement", ["DELETE FROM lash_es_format", "UPDATE lash_es_format SET writes = 'new'"]
+)
+def test_a_log_that_does_not_say_its_format_is_refused(db: Path, statement: str) -> None:
+    edit(db, statement)
+    said = invoke("log", "s", "--db", db)
+
+    assert said.exit_code == 1
+    assert f"cannot open the log at {db}: it is damaged: lash_es_format" in said.stderr
+
+
+def test_the_usage_is_of_all_turns_so_far(made: Path) -> None:
+    assert re.search(r"usage +18 tokens .* used so far", invoke("show", "s", "--db", made).stdout)
 
 
 def test_without_its_extra_the_command_says_what_to_install() -> None:

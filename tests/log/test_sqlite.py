@@ -177,6 +177,27 @@ def test_a_newer_format_is_refused(path: Path, column: str) -> None:
     assert "knows up to 1 and 1" in caught.value.summary()
 
 
+@pytest.mark.parametrize(
+    ("statement", "found"),
+    [
+        ("DELETE FROM lash_es_format", "holds nothing"),
+        ("UPDATE lash_es_format SET writes = 'one'", "holds no numbers"),
+        ("UPDATE lash_es_format SET tables = NULL", "holds no numbers"),
+    ],
+)
+def test_a_log_that_does_not_say_its_format_is_refused(
+    path: Path, statement: str, found: str
+) -> None:
+    SQLiteStore.open(path, create=True).close()
+    connection = sqlite3.connect(path)
+    connection.execute(statement)
+    connection.commit()
+    connection.close()
+
+    with pytest.raises(StoreUnavailable, match=f"it is damaged: lash_es_format, .* {found}"):
+        SQLiteStore.open(path, create=False)
+
+
 # Other processes
 
 

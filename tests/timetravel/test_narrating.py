@@ -56,15 +56,21 @@ GENERATION = Generation(2)
 IDS = (InputId("a"), InputId("b"))
 
 
-def ended(reason: StopReason, code: str | None) -> events.TurnEnded:
+def ended(
+    reason: StopReason,
+    code: str | None,
+    *,
+    returned: tuple[InputId, ...] = (),
+    failed: tuple[InputId, ...] = (),
+) -> events.TurnEnded:
     return events.TurnEnded(
         **AT,
         generation=GENERATION,
         turn_id=TURN,
         outcome=Stopped(reason=reason, code=code),
         usage=USAGE,
-        returned_input_ids=(),
-        failed_input_ids=(),
+        returned_input_ids=returned,
+        failed_input_ids=failed,
         deferred_input_ids=(),
     )
 
@@ -148,6 +154,14 @@ WORDLESS: list[tuple[events.Event, str]] = [
     (
         ended(StopReason.PROVIDER_ERROR, "rate_limited"),
         "t1 stopped (provider_error, rate_limited), without a commit",
+    ),
+    (
+        ended(StopReason.CANCELLED, None, returned=IDS * 2, failed=(InputId(LONG),)),
+        (
+            "t1 stopped (cancelled), without a commit; "
+            "4 inputs back for another try (a, b, a, ...); "
+            "1 input given up after too many tries (012345678901234567890...)"
+        ),
     ),
 ]
 

@@ -61,7 +61,7 @@ def prepare(
     Make the tables if the database is empty and that is wanted; refuse what is no log of ours.
 
     Raises:
-        StoreUnavailable: it is empty, or another program's.
+        StoreUnavailable: it is empty, or another program's, or does not say its format.
         StoreFormatNewer: it is in a format that this version does not know.
     """
     if create and _is_empty(connection):
@@ -89,11 +89,21 @@ def _require_tables(connection: sqlite3.Connection, where: str) -> None:
     if application_id != APPLICATION_ID:
         reason = "it holds no log" if _is_empty(connection) else "it is another program's database"
         raise StoreUnavailable(where=where, reason=reason)
-    writes, tables = connection.execute("SELECT writes, tables FROM lash_es_format").fetchone()
+    writes, tables = _stated_format(connection, where)
     if writes > RECORD_FORMAT or tables > TABLES_STEP:
         raise StoreFormatNewer(
             where=where, found=(writes, tables), known=(RECORD_FORMAT, TABLES_STEP)
         )
+
+
+def _stated_format(connection: sqlite3.Connection, where: str) -> tuple[int, int]:
+    row = connection.execute("SELECT writes, tables FROM lash_es_format").fetchone()
+    writes, tables = row or (None, None)
+    if isinstance(writes, int) and isinstance(tables, int):
+        return writes, tables
+    found = "no numbers" if row else "nothing"
+    reason = f"it is damaged: lash_es_format, which tells the format, holds {found}"
+    raise StoreUnavailable(where=where, reason=reason)
 
 
 def _is_empty(connection: sqlite3.Connection) -> bool:

@@ -3,7 +3,7 @@
 import psycopg
 from eventsourcing.postgres import PostgresApplicationRecorder, PostgresDatastore
 
-from tests.log.postgres_server import Database
+from tests.postgres.postgres_server import Database
 
 
 def stock_recorder(database: Database) -> PostgresApplicationRecorder:

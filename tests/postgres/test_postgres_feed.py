@@ -11,7 +11,7 @@ from lash_es.core.ids import SessionId
 from lash_es.log.stores.postgres import FEED_START, FeedCursor, FeedFact, PostgresStore
 from lash_es.log.stores.postgres_hints import ANY_STREAM, HINTS_PER_PAYLOAD_MAX, hint
 from tests.log.conformance import A, B, an_append
-from tests.log.postgres_server import Database
+from tests.postgres.postgres_server import Database
 
 _INSERT = "INSERT INTO stored_events (originator_id, originator_version, topic, state) "
 

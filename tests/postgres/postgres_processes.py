@@ -6,7 +6,7 @@ from lash_es.codec.streams import StreamId
 from lash_es.core.ids import SessionId, Version
 from lash_es.log.appends import ActivityAppended, Appended, Conflict
 from tests.log.conformance import A, add_activity, an_append, row, stored_body
-from tests.log.postgres_server import Database
+from tests.postgres.postgres_server import Database
 
 STREAMS = tuple(StreamId("default", SessionId(f"s{number}")) for number in range(12))
 

@@ -7,7 +7,7 @@ from attrs import define
 from lash_es.log.errors import StoreFailed
 from lash_es.log.stores.postgres_clock import ServerClock
 from tests.log.conformance import refused
-from tests.log.postgres_server import Database
+from tests.postgres.postgres_server import Database
 
 HOUR_MS = 3_600_000
 EVERY_MS = 1_000

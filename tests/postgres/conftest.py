@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.log.postgres_server import Database, Relay, new_database, server_url
+from tests.postgres.postgres_server import Database, Relay, new_database, server_url
 
 
 @pytest.fixture

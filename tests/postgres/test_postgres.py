@@ -45,9 +45,9 @@ from tests.log.conformance import (
     row,
     stored_body,
 )
-from tests.log.postgres_recorders import stock_recorder
-from tests.log.postgres_server import Database, Relay, drop_all, new_database, server_url
 from tests.log.tapes import STREAM, play
+from tests.postgres.postgres_recorders import stock_recorder
+from tests.postgres.postgres_server import Database, Relay, drop_all, new_database, server_url
 
 C = StreamId("default", SessionId("c"))
 

@@ -8,15 +8,15 @@ import pytest
 
 from lash_es.core.ids import Position, Version
 from lash_es.log.stores.postgres import FEED_START, FeedFact, PostgresStore
-from tests.log import postgres_processes as processes
 from tests.log.conformance import A, an_append
-from tests.log.postgres_server import Database
+from tests.postgres import postgres_processes as processes
+from tests.postgres.postgres_server import Database
 
 
 @pytest.fixture(scope="module")
 def pool() -> Iterator[ProcessPoolExecutor]:
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.log.postgres_processes"])
+    context.set_forkserver_preload(["tests.postgres.postgres_processes"])
     with ProcessPoolExecutor(8, mp_context=context) as made:
         yield made
 

@@ -41,7 +41,8 @@ from tests.log.conformance import (
     head_after,
     refused,
 )
-from tests.log.postgres_server import (
+from tests.log.tapes import POLICY
+from tests.postgres.postgres_server import (
     Cut,
     Database,
     OwnServer,
@@ -50,7 +51,6 @@ from tests.log.postgres_server import (
     start_server,
     stop_server,
 )
-from tests.log.tapes import POLICY
 
 STREAM = StreamId("default", SessionId("lost"))
 SECRET = "s3cret/word"

@@ -9,8 +9,8 @@ from uuid import UUID, uuid4
 from eventsourcing.persistence import ApplicationRecorder
 from eventsourcing.tests import persistence
 
-from tests.log.postgres_recorders import stock_recorder
-from tests.log.postgres_server import new_database, server_url
+from tests.postgres.postgres_recorders import stock_recorder
+from tests.postgres.postgres_server import new_database, server_url
 
 
 class TestStockRecorderOnOurTables(persistence.ApplicationRecorderTestCase[ApplicationRecorder]):
