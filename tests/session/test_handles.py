@@ -138,7 +138,7 @@ def test_without_a_provider_a_session_is_opened_and_its_turns_fail(place: Place)
             with pytest.raises(RuntimeFault) as fault:
                 await session.turn("hello")
             assert fault.value.code == "llm_provider"
-            assert "found none" in str(fault.value)
+            assert "has no provider to ask" in str(fault.value)
         async with (
             host(place.store(), speaking(says("fine"))) as core,
             core.session("s").open() as session,
