@@ -7,7 +7,7 @@ in the facts' own transaction.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 from attrs import frozen
 
@@ -25,6 +25,9 @@ from lash_es.log.appends import (
     StreamAppend,
 )
 
+FIRST: Final = Position(0)
+NOTHING_PRUNED: Final = (Version(0), 0)
+
 
 @frozen(kw_only=True)
 class StreamHead:
@@ -32,7 +35,8 @@ class StreamHead:
     A stream's head row: what an append is compared with, and what a cut-off tail disagrees with.
 
     ``activity_seq`` is the last activity after the last fact; it starts again from 0 with each
-    fact.
+    fact. ``oldest`` is the first fact that is kept, ``trim_position`` the fact that tells of the
+    last trim; a cursor below ``low_water``, a ``(version, seq)``, has missed pruned activity.
     """
 
     stream: StreamId
@@ -42,6 +46,9 @@ class StreamHead:
     status: str
     at_ms: int
     activity_seq: int
+    oldest: Position = FIRST
+    trim_position: Position | None = None
+    low_water: tuple[Version, int] = NOTHING_PRUNED
 
 
 class Store(Protocol):

@@ -1,5 +1,6 @@
 """What SQLite adds to the clauses: opening, durability, other processes, what files can do."""
 
+import contextlib
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from lash_es.log.errors import (
 )
 from lash_es.log.stores.sqlite import Durability, SQLiteStore
 from lash_es.log.stores.sqlite_schema import APPLICATION_ID
+from lash_es.log.stores.sqlite_steps import STEPS, TABLES_STEP
 from tests.log.conformance import A, B, add_activity, an_append, everything, stored_body
 from tests.log.tapes import STREAM, play
 
@@ -162,11 +164,11 @@ def test_another_program_s_database_is_left_alone(path: Path, *, create: bool) -
     assert path.read_bytes() == before
 
 
-@pytest.mark.parametrize("column", ["writes", "tables"])
+@pytest.mark.parametrize("column", ["writes", "tables_work_for"])
 def test_a_newer_format_is_refused(path: Path, column: str) -> None:
     SQLiteStore.open(path, create=True).close()
     connection = sqlite3.connect(path)
-    connection.execute(f"UPDATE lash_es_format SET {column} = {column} + 1")
+    connection.execute(f"UPDATE lash_es_format SET {column} = {column} + 1, tables = tables + 1")
     connection.commit()
     connection.close()
 
@@ -174,7 +176,61 @@ def test_a_newer_format_is_refused(path: Path, column: str) -> None:
         SQLiteStore.open(path, create=True)
 
     assert caught.value.is_terminal
-    assert "knows up to 1 and 1" in caught.value.summary()
+    assert f"knows up to {RECORD_FORMAT} and {TABLES_STEP}" in caught.value.summary()
+
+
+def test_newer_tables_that_work_for_this_step_are_used(path: Path) -> None:
+    SQLiteStore.open(path, create=True).close()
+    connection = sqlite3.connect(path)
+    connection.execute("UPDATE lash_es_format SET tables = tables + 1")
+    connection.commit()
+    connection.close()
+
+    SQLiteStore.open(path, create=False).close()
+
+
+@pytest.mark.parametrize("create", [True, False])
+def test_old_tables_are_brought_forward_with_all_that_is_in_them(
+    tmp_path: Path, path: Path, create: bool
+) -> None:
+    old = tmp_path / "old.db"
+    with contextlib.closing(SQLiteStore.open(path, create=True)) as store:
+        play(store)
+        before = everything(store, STREAM)
+    _copy_to_first_step(path, old)
+
+    with contextlib.closing(SQLiteStore.open(old, create=create)) as store:
+        assert everything(store, STREAM) == before
+    assert _layout(old) == _layout(path)
+
+
+def _copy_to_first_step(path: Path, old: Path) -> None:
+    """Make a database as the first step's code left it, with the rows of a newer one."""
+    connection = sqlite3.connect(old, isolation_level=None)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("ATTACH ? AS newer", (str(path),))
+    for statement in STEPS[0].statements:
+        connection.execute(statement)
+    for (table,) in connection.execute("SELECT name FROM main.sqlite_master").fetchall():
+        if table.startswith("sqlite_") or table == "lash_es_format":
+            continue
+        columns = ", ".join(
+            row[1] for row in connection.execute(f"PRAGMA main.table_info({table})")
+        )
+        connection.execute(
+            f"INSERT INTO main.{table} ({columns}) SELECT {columns} FROM newer.{table}"
+        )
+    connection.execute(f"PRAGMA main.application_id = {APPLICATION_ID}")
+    connection.close()
+
+
+def _layout(path: Path) -> list[tuple[object, ...]]:
+    """List what makes a database's tables: names, statements, and what it says of itself."""
+    connection = sqlite3.connect(path)
+    found = connection.execute("SELECT name, sql FROM sqlite_master ORDER BY name").fetchall()
+    found += connection.execute("SELECT * FROM lash_es_format").fetchall()
+    connection.close()
+    return found
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The PostgreSQL store keeps every clause, in the table that the library's recorder knows."""
 
+import contextlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -28,6 +29,7 @@ from lash_es.log.stores.memory import MemoryStore
 from lash_es.log.stores.postgres import PostgresStore
 from lash_es.log.stores.postgres_arrays import Texts
 from lash_es.log.stores.postgres_reads import ask
+from lash_es.log.stores.postgres_steps import STEPS, TABLES_STEP
 from lash_es.log.stores.sqlite import SQLiteStore
 from tests.log.conformance import (
     CLAUSES,
@@ -469,13 +471,25 @@ def test_another_programs_events_are_left_alone(database: Database) -> None:
     assert "another program" in error.summary()
 
 
-@pytest.mark.parametrize("column", ["writes", "tables"])
+@pytest.mark.parametrize("column", ["writes", "tables_work_for"])
 def test_a_newer_format_is_refused(database: Database, column: str) -> None:
     database.store().close()
-    database.sql(f"UPDATE lash_es_format SET {column} = 99")
+    database.sql(f"UPDATE lash_es_format SET {column} = 99, tables = 99")
 
     error = refused(StoreFormatNewer, database.store)
     assert 99 in error.found
+
+
+def test_old_tables_are_brought_forward(database: Database) -> None:
+    with psycopg.connect(database.url, autocommit=True) as connection:
+        connection.execute(f"CREATE SCHEMA {database.schema}".encode())
+        connection.execute(f"SET search_path TO {database.schema}".encode())
+        for statement in STEPS[0].statements:
+            connection.execute(statement.encode())
+
+    with contextlib.closing(database.store()) as store:
+        play(store)
+        assert database.sql("SELECT * FROM lash_es_format") == [(1, 1, TABLES_STEP, 2)]
 
 
 def test_a_database_in_another_encoding_is_refused(database: Database) -> None:

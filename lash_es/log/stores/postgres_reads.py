@@ -18,11 +18,13 @@ from lash_es.log.stores.facts import stored_record
 from lash_es.log.stores.postgres_arrays import Blobs, Integers, Texts, int8
 
 _HEAD: Final = """
-    SELECT stream, version, digest, generation, status, at_ms, activity_seq
+    SELECT stream, version, digest, generation, status, at_ms, activity_seq,
+           oldest, trim_position, low_version, low_seq
       FROM lash_es_heads WHERE stream = %b
 """
 _HEADS: Final = """
-    SELECT stream, version, digest, generation, status, at_ms, activity_seq
+    SELECT stream, version, digest, generation, status, at_ms, activity_seq,
+           oldest, trim_position, low_version, low_seq
       FROM lash_es_heads WHERE stream > %b AND stream < %b ORDER BY stream LIMIT %b
 """
 _RECORDS: Final = """
@@ -78,7 +80,8 @@ def heads(
 
 
 def _head(row: Row) -> StreamHead:
-    key, version, digest, generation, status, at_ms, activity_seq = row
+    key, version, digest, generation, status, at_ms, activity_seq, *lower = row
+    oldest, trim_position, low_version, low_seq = lower
     return StreamHead(
         stream=StreamId.of_key(key),
         version=Version(version),
@@ -87,6 +90,9 @@ def _head(row: Row) -> StreamHead:
         status=status,
         at_ms=at_ms,
         activity_seq=activity_seq,
+        oldest=Position(oldest),
+        trim_position=None if trim_position is None else Position(trim_position),
+        low_water=(Version(low_version), low_seq),
     )
 
 

@@ -20,52 +20,12 @@ from psycopg import Connection
 from psycopg.sql import SQL, Identifier
 
 from lash_es.codec.records import RECORD_FORMAT
-from lash_es.log.errors import StoreFormatNewer, StoreUnavailable
+from lash_es.log.errors import StoreUnavailable
 from lash_es.log.stores.postgres_servers import Server
+from lash_es.log.stores.postgres_steps import STEPS, TABLES_STEP
+from lash_es.log.stores.steps import Stated
 
-TABLES_STEP: Final = 1
 _SERVER_VERSION_MIN: Final = 130_000  # 13 has xid8, by which the feed goes.
-
-_TABLES: Final = (
-    """
-    CREATE TABLE stored_events (
-        originator_id text COLLATE "C" NOT NULL, originator_version bigint NOT NULL,
-        topic text, state bytea, notification_id bigserial,
-        xid xid8 NOT NULL DEFAULT pg_current_xact_id(),
-        PRIMARY KEY (originator_id, originator_version))
-    """,
-    "CREATE UNIQUE INDEX stored_events_notification_id_idx ON stored_events (notification_id)",
-    "CREATE INDEX lash_es_feed ON stored_events (xid, notification_id)",
-    """
-    CREATE TABLE lash_es_heads (
-        stream_no bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-        stream text COLLATE "C" NOT NULL CONSTRAINT lash_es_heads_stream UNIQUE,
-        version bigint NOT NULL, digest bytea NOT NULL, generation bigint NOT NULL,
-        status text NOT NULL, at_ms bigint NOT NULL, activity_seq bigint NOT NULL)
-        WITH (fillfactor = 50)
-    """,
-    """
-    CREATE TABLE lash_es_bodies (
-        stream_no bigint, position bigint, ordinal bigint,
-        media_type text NOT NULL, salt bytea NOT NULL, content bytea NOT NULL,
-        PRIMARY KEY (stream_no, position, ordinal))
-    """,
-    """
-    CREATE TABLE lash_es_index (
-        stream_no bigint, kind text COLLATE "C", key bytea, value bytea NOT NULL,
-        PRIMARY KEY (stream_no, kind, key))
-    """,
-    """
-    CREATE TABLE lash_es_activity (
-        stream_no bigint, version bigint, seq bigint,
-        at_ms bigint NOT NULL, payload bytea NOT NULL,
-        PRIMARY KEY (stream_no, version, seq))
-    """,
-    """
-    CREATE TABLE lash_es_format (
-        reads_from bigint NOT NULL, writes bigint NOT NULL, tables bigint NOT NULL)
-    """,
-)
 
 
 def prepare(connection: Connection, server: Server, *, create: bool) -> None:
@@ -106,12 +66,35 @@ def _make_tables(connection: Connection, server: Server) -> None:
             raise StoreUnavailable(where=server.where, reason="it holds another program's events")
         if not _has_schema(connection, server):
             connection.execute(SQL("CREATE SCHEMA {}").format(Identifier(server.schema)))
-        for statement in _TABLES:
-            connection.execute(statement)
+        _take_steps(connection, after=0)
         connection.execute(
-            "INSERT INTO lash_es_format VALUES (%s, %s, %s)",
-            (RECORD_FORMAT, RECORD_FORMAT, TABLES_STEP),
+            "UPDATE lash_es_format SET reads_from = %s, writes = %s",
+            (RECORD_FORMAT, RECORD_FORMAT),
         )
+
+
+def _take_steps(connection: Connection, *, after: int) -> None:
+    for step in STEPS[after:]:
+        for statement in step.statements:
+            connection.execute(statement.encode())
+    if after < TABLES_STEP:
+        connection.execute(
+            "UPDATE lash_es_format SET tables = %s, tables_work_for = %s",
+            (TABLES_STEP, max(step.works_for for step in STEPS)),
+        )
+
+
+def _bring_forward(connection: Connection) -> Stated:
+    """Take the steps that are missing, in one transaction, unless another process was faster."""
+    with connection.transaction():
+        connection.execute("LOCK TABLE lash_es_format IN ACCESS EXCLUSIVE MODE")
+        _take_steps(connection, after=_stated_format(connection).tables)
+        return _stated_format(connection)
+
+
+def _stated_format(connection: Connection) -> Stated:
+    row = connection.execute("SELECT * FROM lash_es_format").fetchone()
+    return Stated.of_row(row or (0, 0, 0))
 
 
 def _has_schema(connection: Connection, server: Server) -> bool:
@@ -132,9 +115,7 @@ def _has_table(connection: Connection, server: Server, name: str) -> bool:
 def _require_format(connection: Connection, server: Server) -> None:
     if not _has_table(connection, server, "lash_es_format"):
         raise StoreUnavailable(where=server.where, reason="it holds no log")
-    row = connection.execute("SELECT writes, tables FROM lash_es_format").fetchone()
-    writes, tables = row or (0, 0)
-    if writes > RECORD_FORMAT or tables > TABLES_STEP:
-        raise StoreFormatNewer(
-            where=server.where, found=(writes, tables), known=(RECORD_FORMAT, TABLES_STEP)
-        )
+    stated = _stated_format(connection)
+    if stated.tables < TABLES_STEP:
+        stated = _bring_forward(connection)
+    stated.require_known(server.where, TABLES_STEP)

@@ -7,7 +7,7 @@ from typing import Final
 from lash_es.codec.errors import UndecodableValue
 from lash_es.codec.streams import StreamId
 from lash_es.core.bodies import BodyRef
-from lash_es.core.ids import Generation, Version
+from lash_es.core.ids import Generation, Position, Version
 from lash_es.core.known import IndexKey, IndexKind
 from lash_es.log.appends import Activity, IndexRow, StoredBody
 from lash_es.log.port import StreamHead
@@ -18,7 +18,7 @@ INTEGER_MAX: Final = 2**63 - 1
 # An edited column is read as the type it should have, so that the fold can say what is wrong.
 _HEAD: Final = """
     SELECT stream, CAST(version AS INTEGER) AS version, CAST(digest AS BLOB) AS digest,
-           generation, status, at_ms, activity_seq
+           generation, status, at_ms, activity_seq, oldest, trim_position, low_version, low_seq
       FROM lash_es_heads WHERE stream = ?
 """
 _HEADS: Final = """
@@ -71,6 +71,9 @@ def _head(row: sqlite3.Row) -> StreamHead:
         status=row["status"],
         at_ms=row["at_ms"],
         activity_seq=row["activity_seq"],
+        oldest=Position(row["oldest"]),
+        trim_position=None if row["trim_position"] is None else Position(row["trim_position"]),
+        low_water=(Version(row["low_version"]), row["low_seq"]),
     )
 
 

@@ -13,45 +13,14 @@ import time
 from typing import Final
 
 from lash_es.codec.records import RECORD_FORMAT
-from lash_es.log.errors import StoreFormatNewer, StoreUnavailable
+from lash_es.log.errors import StoreUnavailable
+from lash_es.log.stores.sqlite_steps import STEPS, TABLES_STEP
+from lash_es.log.stores.steps import Stated
 
 APPLICATION_ID: Final = 0x6C657331
 """``les1``, in the file's header: a database of another program is left alone."""
 
-TABLES_STEP: Final = 1
 _PAUSE_S: Final = 0.002
-
-_TABLES: Final = (
-    """
-    CREATE TABLE stored_events (
-        originator_id TEXT, originator_version INTEGER, topic TEXT, state BLOB,
-        PRIMARY KEY (originator_id, originator_version))
-    """,
-    """
-    CREATE TABLE lash_es_heads (
-        stream_no INTEGER PRIMARY KEY, stream TEXT NOT NULL UNIQUE,
-        version INTEGER NOT NULL, digest BLOB NOT NULL, generation INTEGER NOT NULL,
-        status TEXT NOT NULL, at_ms INTEGER NOT NULL, activity_seq INTEGER NOT NULL)
-    """,
-    """
-    CREATE TABLE lash_es_bodies (
-        stream_no INTEGER NOT NULL, position INTEGER NOT NULL, ordinal INTEGER NOT NULL,
-        media_type TEXT NOT NULL, salt BLOB NOT NULL, content BLOB NOT NULL,
-        PRIMARY KEY (stream_no, position, ordinal))
-    """,
-    """
-    CREATE TABLE lash_es_index (
-        stream_no INTEGER NOT NULL, kind TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL,
-        PRIMARY KEY (stream_no, kind, key)) WITHOUT ROWID
-    """,
-    """
-    CREATE TABLE lash_es_activity (
-        stream_no INTEGER NOT NULL, version INTEGER NOT NULL, seq INTEGER NOT NULL,
-        at_ms INTEGER NOT NULL, payload BLOB NOT NULL,
-        PRIMARY KEY (stream_no, version, seq)) WITHOUT ROWID
-    """,
-    "CREATE TABLE lash_es_format (reads_from INTEGER, writes INTEGER, tables INTEGER)",
-)
 
 
 def prepare(
@@ -74,11 +43,9 @@ def _make_tables(connection: sqlite3.Connection) -> None:
     """Make the tables, unless another process was faster."""
     connection.execute("BEGIN IMMEDIATE")
     if _is_empty(connection):
-        for statement in _TABLES:
-            connection.execute(statement)
+        _take_steps(connection, after=0)
         connection.execute(
-            "INSERT INTO lash_es_format VALUES (?, ?, ?)",
-            (RECORD_FORMAT, RECORD_FORMAT, TABLES_STEP),
+            "UPDATE lash_es_format SET reads_from = ?, writes = ?", (RECORD_FORMAT, RECORD_FORMAT)
         )
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     connection.execute("COMMIT")
@@ -89,18 +56,39 @@ def _require_tables(connection: sqlite3.Connection, where: str) -> None:
     if application_id != APPLICATION_ID:
         reason = "it holds no log" if _is_empty(connection) else "it is another program's database"
         raise StoreUnavailable(where=where, reason=reason)
-    writes, tables = _stated_format(connection, where)
-    if writes > RECORD_FORMAT or tables > TABLES_STEP:
-        raise StoreFormatNewer(
-            where=where, found=(writes, tables), known=(RECORD_FORMAT, TABLES_STEP)
+    stated = _stated_format(connection, where)
+    if stated.tables < TABLES_STEP:
+        stated = _bring_forward(connection, where)
+    stated.require_known(where, TABLES_STEP)
+
+
+def _bring_forward(connection: sqlite3.Connection, where: str) -> Stated:
+    """Take the steps that are missing, in one transaction, unless another process was faster."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        _take_steps(connection, after=_stated_format(connection, where).tables)
+        connection.execute("COMMIT")
+    finally:
+        connection.rollback()
+    return _stated_format(connection, where)
+
+
+def _take_steps(connection: sqlite3.Connection, *, after: int) -> None:
+    for step in STEPS[after:]:
+        for statement in step.statements:
+            connection.execute(statement)
+    if after < TABLES_STEP:
+        connection.execute(
+            "UPDATE lash_es_format SET tables = ?, tables_work_for = ?",
+            (TABLES_STEP, max(step.works_for for step in STEPS)),
         )
 
 
-def _stated_format(connection: sqlite3.Connection, where: str) -> tuple[int, int]:
-    row = connection.execute("SELECT writes, tables FROM lash_es_format").fetchone()
-    writes, tables = row or (None, None)
-    if isinstance(writes, int) and isinstance(tables, int):
-        return writes, tables
+def _stated_format(connection: sqlite3.Connection, where: str) -> Stated:
+    row = connection.execute("SELECT * FROM lash_es_format").fetchone()
+    numbers = (None,) if row is None else tuple(row)
+    if all(type(number) is int for number in numbers):
+        return Stated.of_row(numbers)
     found = "no numbers" if row else "nothing"
     reason = f"it is damaged: lash_es_format, which tells the format, holds {found}"
     raise StoreUnavailable(where=where, reason=reason)

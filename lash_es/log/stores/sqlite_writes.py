@@ -29,8 +29,15 @@ _NEXT_HEAD: Final = """
        SET version = ?, digest = ?, generation = ?, status = ?, at_ms = ?, activity_seq = 0
      WHERE stream_no = ?
 """
+_BODY: Final = """
+    INSERT INTO lash_es_bodies (stream_no, position, ordinal, media_type, salt, content)
+    VALUES (?, ?, ?, ?, ?, ?)
+"""
+_ACTIVITY: Final = """
+    INSERT INTO lash_es_activity (stream_no, version, seq, at_ms, payload) VALUES (?, ?, ?, ?, ?)
+"""
 _INDEX_ROW: Final = """
-    INSERT INTO lash_es_index VALUES (?, ?, ?, ?)
+    INSERT INTO lash_es_index (stream_no, kind, key, value) VALUES (?, ?, ?, ?)
     ON CONFLICT (stream_no, kind, key) DO UPDATE SET value = excluded.value
 """
 
@@ -108,7 +115,7 @@ def _write_head(
 
 def _write_beside(connection: sqlite3.Connection, stream_no: int, append: StreamAppend) -> None:
     connection.executemany(
-        "INSERT INTO lash_es_bodies VALUES (?, ?, ?, ?, ?, ?)",
+        _BODY,
         [
             (
                 stream_no,
@@ -139,7 +146,7 @@ def append_activity(connection: sqlite3.Connection, new: NewActivity) -> Activit
     if (version, generation) != (new.version, new.generation):
         return ActivityRefused(version=Version(version), generation=Generation(generation))
     connection.executemany(
-        "INSERT INTO lash_es_activity VALUES (?, ?, ?, ?, ?)",
+        _ACTIVITY,
         [
             (stream_no, version, number, new.at_ms, payload)
             for number, payload in enumerate(new.payloads, start=seq + 1)
