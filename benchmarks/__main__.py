@@ -1,0 +1,140 @@
+"""
+``python -m benchmarks``: every unit of work beside its floor and its peers, and the goals.
+
+``python -m benchmarks w1 w3 --store sqlite --rounds 5`` measures a part of it, ``--quick`` a short
+form, ``--list`` says what there is. Results are written to ``results/``.
+"""
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from attrs import frozen
+
+from benchmarks.contests import Measured, Spread, contest
+from benchmarks.goals import Results
+from benchmarks.importing import imports
+from benchmarks.measuring import Result, machine, write
+from benchmarks.peers import peers
+from benchmarks.places import StoreKind
+from benchmarks.processes import processes
+from benchmarks.reporting import (
+    case_lines,
+    git_commit,
+    goal_lines,
+    goal_results,
+    show,
+    versions,
+)
+from benchmarks.servers import settings
+from benchmarks.units import UNITS, Selection
+from benchmarks.volumes import volumes
+
+FURTHER = ("w7", "import", "processes")
+
+
+@frozen(kw_only=True)
+class Run:
+    """What was asked for."""
+
+    units: Sequence[str]
+    selection: Selection
+    rounds: int
+    seconds_max: float
+
+
+def asked(arguments: Sequence[str]) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    known = (*UNITS, *FURTHER)
+    parser.add_argument("units", nargs="*", metavar="unit", help=f"of {', '.join(known)}; or all")
+    parser.add_argument("--store", choices=[kind.value for kind in StoreKind])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=2.0, help="at most, for each slice")
+    parser.add_argument("--quick", action="store_true", help="2 rounds, short slices")
+    parser.add_argument("--no-peers", action="store_true", help="only ours and the floor")
+    parser.add_argument("--name", default="log", help="of the file of results")
+    parser.add_argument("--list", action="store_true", help="say what there is")
+    options = parser.parse_args(arguments)
+    unknown = sorted(set(options.units) - set(known))
+    if unknown:
+        parser.error(f"unknown: {', '.join(unknown)}; there are {', '.join(known)}")
+    return options
+
+
+def listed(selection: Selection) -> None:
+    """Say which cases there are, and which peers are installed."""
+    for unit, cases in UNITS.items():
+        show([f"{unit}: {(cases.__doc__ or '').strip()}"])
+        show(f"    {case.name}" for case in cases(selection))
+    show([f"further: {', '.join(FURTHER)}"])
+    show(
+        f"peer {peer.name}: {'installed' if peer.is_installed else 'not installed'}"
+        for peer in peers()
+    )
+
+
+async def measured(run: Run) -> Results:
+    """Measure what was asked for, and show each case as soon as it is done."""
+    cases: dict[str, Measured] = {}
+    for unit in run.units:
+        for case in UNITS[unit](run.selection) if unit in UNITS else ():
+            done = await contest(case, rounds=run.rounds, seconds_max=run.seconds_max)
+            cases[case.name] = done
+            show(case_lines(done))
+    figures: dict[str, Spread] = {}
+    if "w7" in run.units:
+        figures |= await volumes(run.selection.kinds)
+    return Results(cases=cases, figures=figures)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Measure, show and keep."""
+    options = asked(arguments)
+    kinds = tuple(StoreKind) if options.store is None else (StoreKind(options.store),)
+    selection = Selection(kinds=kinds, with_peers=not options.no_peers, is_quick=options.quick)
+    if options.list:
+        listed(selection)
+        return
+    run = Run(
+        units=options.units or (*UNITS, *FURTHER),
+        selection=selection,
+        rounds=2 if options.quick else options.rounds,
+        seconds_max=0.5 if options.quick else options.seconds,
+    )
+    results = asyncio.run(measured(run))
+    figures = dict(results.figures)
+    if "import" in run.units:
+        figures |= imports(2 * run.rounds)
+    if "processes" in run.units and StoreKind.POSTGRES in kinds:
+        figures |= processes(run.rounds)
+    results = Results(cases=results.cases, figures=figures)
+    show(goal_lines(results))
+    show([f"\nwritten to {write(options.name, _today(), kept(run, results)).name}"])
+
+
+def kept(run: Run, results: Results) -> Result:
+    """Put together what is written down."""
+    has_postgres = StoreKind.POSTGRES in run.selection.kinds
+    return {
+        "question": "the goals of the log, in interleaved rounds beside the floor and the peers",
+        "date": _today(),
+        "commit": git_commit(),
+        "machine": machine(),
+        "versions": versions(),
+        "postgres": settings() if has_postgres else None,
+        "rounds": run.rounds,
+        "goals": goal_results(results),
+        "figures": {name: str(figure) for name, figure in results.figures.items()},
+        "cases": [case.result() for case in results.cases.values()],
+    }
+
+
+def _today() -> str:
+    return datetime.now(UTC).date().isoformat()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
