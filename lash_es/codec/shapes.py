@@ -43,7 +43,8 @@ _UNIONS = (
 )
 
 
-def _make_converter() -> OrjsonConverter:
+def strict_converter() -> OrjsonConverter:
+    """Make a converter that refuses what is not exactly what it should be; it knows no union."""
     made = make_converter(forbid_extra_keys=True, detailed_validation=False)
     made.register_unstructure_hook(bytes, lambda value: base64.b64encode(value).decode("ascii"))
     made.register_structure_hook(bytes, lambda value, _: base64.b64decode(value, validate=True))
@@ -56,6 +57,11 @@ def _make_converter() -> OrjsonConverter:
     made.register_structure_hook(int, lambda value, _: _exact(value, int))
     made.register_structure_hook(str, lambda value, _: _exact(value, str))
     made.register_structure_hook(bool, lambda value, _: _exact(value, bool))
+    return made
+
+
+def _make_converter() -> OrjsonConverter:
+    made = strict_converter()
     for union in _UNIONS:
         configure_tagged_union(union, made, tag_generator=UNION_TAGS.__getitem__, tag_name="kind")
     return made

@@ -9,7 +9,18 @@ older ones are read through ``upcast.py`` for ever.
 from collections.abc import Mapping
 from typing import Final
 
-from lash_es.core import effects, events, ingress, known, messages, outcomes, owners, transcripts
+from lash_es.core import (
+    effects,
+    events,
+    ingress,
+    known,
+    messages,
+    outcomes,
+    owners,
+    state,
+    transcripts,
+    turns,
+)
 
 EVENT_NAMES: Final[Mapping[type[events.Event], tuple[str, int]]] = {
     events.SessionOpened: ("session.opened", 1),
@@ -72,5 +83,14 @@ UNION_TAGS: Final[Mapping[type[object], str]] = {
     messages.ToolResultPart: "tool_result",
     messages.TextItem: "text",
     messages.ImageItem: "image",
+    state.Open: "open",
+    state.Deleted: "deleted",
+    turns.NoTurn: "no_turn",
+    turns.OpenTurn: "open_turn",
+    turns.Begun: "begun",
+    turns.Replied: "replied",
+    turns.ModelCallFailed: "model_call_failed",
+    turns.BatchDone: "batch_done",
+    turns.Interrupted: "interrupted",
 }
 """The ``kind`` of each member of a stored union."""

@@ -55,4 +55,7 @@ class Deleted:
 
 State: TypeAlias = NotOpened | Open | Deleted
 
+EVOLVE_VERSION: Final = 1
+"""Raised with every change after which the same facts fold into another state than before."""
+
 NOT_OPENED: Final = NotOpened()

@@ -1,0 +1,140 @@
+"""
+Snapshots: a folded state as bytes, for whoever would otherwise fold it again (ADR 0020).
+
+1. Content is a seal and canonical JSON; the seal is SHA-256(``lash-es/snapshot`` + fingerprint +
+   the last fact's digest + JSON): a changed byte, and a snapshot of other facts, are told at once.
+2. The fingerprint says which code wrote it: the shapes of the state, and ``EVOLVE_VERSION``. What
+   another code wrote is never converted: facts are.
+3. Mappings are lists of pairs, since their order is part of the state.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from functools import cache
+from types import MappingProxyType
+from typing import Final, TypeAlias, cast, get_args, get_origin
+
+from cattrs import BaseConverter
+from cattrs.dispatch import StructureHook, UnstructureHook
+from cattrs.preconf.orjson import OrjsonConverter
+
+from lash_es.codec.canonical import canonical_bytes, plain_values
+from lash_es.codec.errors import UndecodableValue
+from lash_es.codec.records import DIGEST_BYTES
+from lash_es.codec.shapes import strict_converter
+from lash_es.codec.state_shapes import fingerprint
+from lash_es.codec.wire_names import UNION_TAGS
+from lash_es.core.effects import EffectRequest
+from lash_es.core.events import TurnOrigin
+from lash_es.core.ingress import TurnInputIngress
+from lash_es.core.outcomes import EffectOutcome
+from lash_es.core.owners import Liveness
+from lash_es.core.state import Deleted, Open
+from lash_es.core.transcripts import NodeSource
+from lash_es.core.turns import Step, Turn
+
+SnapshotState: TypeAlias = Open | Deleted
+
+# A union is a type for cattrs, and for no type checker.
+_STATE: Final = cast("type[SnapshotState]", SnapshotState)
+_SEAL: Final = b"lash-es/snapshot"
+_WHAT: Final = "snapshot"
+_UNIONS: Final = (
+    SnapshotState,
+    Turn,
+    Step,
+    Liveness,
+    TurnInputIngress,
+    NodeSource,
+    TurnOrigin,
+    EffectRequest,
+    EffectOutcome,
+)
+
+
+def encode_snapshot(state: SnapshotState, digest: bytes) -> bytes:
+    """
+    Encode the state after the fact with this digest.
+
+    Raises:
+        UnencodableValue: a sum in it has outgrown what is stored exactly. The state is sound.
+    """
+    encoded = canonical_bytes(_converter().unstructure(state, _STATE), _WHAT)
+    return _seal(encoded, digest) + encoded
+
+
+def decode_snapshot(content: bytes, digest: bytes) -> SnapshotState:
+    """
+    Decode what ``encode_snapshot`` made here, for the same digest.
+
+    Raises:
+        UndecodableValue: it is damaged, or of other facts, or another code wrote it.
+    """
+    seal, encoded = content[:DIGEST_BYTES], content[DIGEST_BYTES:]
+    if seal != _seal(encoded, digest):
+        raise UndecodableValue(what=_WHAT, reason="its seal is not that of its bytes")
+    try:
+        return _converter().structure(plain_values(encoded, _WHAT), _STATE)
+    except Exception as cause:
+        reason = f"{type(cause).__name__}: {cause}"[:300]
+        raise UndecodableValue(what=_WHAT, reason=reason) from cause
+
+
+def _seal(encoded: bytes, digest: bytes) -> bytes:
+    return hashlib.sha256(_SEAL + fingerprint().encode() + digest + encoded).digest()
+
+
+@cache
+def _converter() -> OrjsonConverter:
+    """Make the converter when it is first needed: it takes longer than an import may."""
+    made = strict_converter()
+    made.register_structure_hook_factory(_is_mapping, _pairs_structure_hook)
+    made.register_unstructure_hook_factory(_is_mapping, _pairs_unstructure_hook)
+    for union in _UNIONS:
+        _register(union, made)
+    return made
+
+
+def _register(union: object, made: OrjsonConverter) -> None:
+    """
+    Tag a union's members, as ``configure_tagged_union`` does, without making their hooks at once:
+    every later registration would throw those away.
+    """
+    by_tag = {UNION_TAGS[member]: member for member in get_args(union)}
+
+    def unstructure(value: object) -> dict[str, object]:
+        plain: dict[str, object] = made.unstructure(value, unstructure_as=type(value))
+        plain["kind"] = UNION_TAGS[type(value)]
+        return plain
+
+    def structure(value: dict[str, object], _: object) -> object:
+        member = by_tag[cast("str", value.pop("kind"))]
+        return made.structure(value, member)
+
+    made.register_unstructure_hook_func(lambda kind: kind == union, unstructure)
+    made.register_structure_hook_func(lambda kind: kind == union, structure)
+
+
+def _is_mapping(kind: object) -> bool:
+    return get_origin(kind) is Mapping
+
+
+def _pairs_unstructure_hook(kind: object, converter: BaseConverter) -> UnstructureHook:
+    of_key, of_value = map(converter.get_unstructure_hook, get_args(kind))
+
+    def unstructure(mapping: Mapping[object, object]) -> list[tuple[object, object]]:
+        return [(of_key(key), of_value(value)) for key, value in mapping.items()]
+
+    return unstructure
+
+
+def _pairs_structure_hook(kind: object, converter: BaseConverter) -> StructureHook:
+    key_kind, value_kind = get_args(kind)
+    of_key, of_value = map(converter.get_structure_hook, (key_kind, value_kind))
+
+    def structure(pairs: Sequence[Sequence[object]], _: object) -> Mapping[object, object]:
+        return MappingProxyType(
+            {of_key(key, key_kind): of_value(value, value_kind) for key, value in pairs}
+        )
+
+    return structure
