@@ -49,12 +49,12 @@ _HOUR_MS = 3_600_000
 _USAGE = TokenUsage(input_tokens=1_200, output_tokens=340)
 
 
-async def owned_lane(log: Log, session_id: str) -> "Owned":
+async def owned_lane(log: Log, session_id: str, world: World = _WORLD) -> "Owned":
     """Open the session and take its lease for an hour."""
-    lane = Lane(log, StreamId("default", SessionId(session_id)), _WORLD, Limits())
+    lane = Lane(log, StreamId("default", SessionId(session_id)), world, Limits())
     lane.catch_up()
-    now_ms, token = log.now_ms(), _WORLD.token()
-    owner = LeaseOwner(owner_id=_WORLD.token(), incarnation_id="bench")
+    now_ms, token = log.now_ms(), world.token()
+    owner = LeaseOwner(owner_id=world.token(), incarnation_id="bench")
     await lane.execute(
         OpenSession(now_ms=now_ms, session_id=SessionId(session_id), policy=_POLICY)
     )
@@ -62,10 +62,6 @@ async def owned_lane(log: Log, session_id: str) -> "Owned":
     assert isinstance(lane.state, Open)
     fence = Fence(owner=owner, token=token, generation=lane.state.lease.generation)
     return Owned(lane, fence)
-
-
-def _body(content: Content) -> NewBody:
-    return encode_content(content, _WORLD.salt())
 
 
 @frozen
@@ -80,10 +76,10 @@ class Owned:
         words = TurnInput(items=(TextItem(text=input_text(number)),))
         command = EnqueueTurnInput(
             now_ms=self._now_ms,
-            input_id=InputId(f"ti:{_WORLD.token()}"),
+            input_id=InputId(f"ti:{self.lane.world.token()}"),
             source_key=None,
             ingress=NextTurn(),
-            body=_body(words),
+            body=self._body(words),
         )
         await self.lane.transact(lambda draft: draft.do(command), *names(command))
 
@@ -98,7 +94,7 @@ class Owned:
 
     async def complete(self, claim: WithClaim) -> None:
         """Settle what is held: a turn takes it and commits, in one append."""
-        turn_id = TurnId(_WORLD.token())
+        turn_id = TurnId(self.lane.world.token())
 
         def step(draft: Draft) -> None:
             draft.do(self._start(turn_id, claim))
@@ -113,9 +109,9 @@ class Owned:
 
     async def record_turn(self, number: int) -> None:
         """Record a turn of four messages, with all that it asked for and got, in one append."""
-        turn_id = TurnId(f"turn/{number}/{_WORLD.token()}")
+        turn_id = TurnId(f"turn/{number}/{self.lane.world.token()}")
         asked, first, found, answer = our_turn(number)
-        bodies = (_body(asked), _body(first), _body(found), _body(answer))
+        bodies = (self._body(asked), self._body(first), self._body(found), self._body(answer))
         call = first.parts[0]
         assert isinstance(call, ToolCallPart)
         wanted = ToolCallRef(call_id=call.call_id, tool=call.tool)
@@ -149,6 +145,9 @@ class Owned:
     async def release(self) -> None:
         """Let the lease go."""
         await self.lane.execute(ReleaseLease(now_ms=self._now_ms, fence=self.fence))
+
+    def _body(self, content: Content) -> NewBody:
+        return encode_content(content, self.lane.world.salt())
 
     @property
     def _now_ms(self) -> int:

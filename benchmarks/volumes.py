@@ -1,5 +1,6 @@
 """W7: how many bytes a database keeps for each turn, over the bytes of the turn's messages."""
 
+import asyncio
 import sqlite3
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -13,10 +14,13 @@ import psycopg
 
 from benchmarks import raw_postgres, raw_sqlite
 from benchmarks.contests import Contender, Spread
+from benchmarks.counts import still_world
 from benchmarks.load import turn
+from benchmarks.our_lanes import owned_lane
 from benchmarks.ours import RUN_TURNS, TURNS
 from benchmarks.places import Setting, StoreKind, place
-from lash_es import Durability
+from lash_es import Durability, SQLiteStore
+from lash_es.log.log import StoreLog
 
 TURNS_WRITTEN: Final = 200
 _RAW: Final = {StoreKind.SQLITE: raw_sqlite.TURNS, StoreKind.POSTGRES: raw_postgres.TURNS}
@@ -58,17 +62,37 @@ async def _volume(kind: StoreKind, contender: Contender) -> Spread:
     return Spread(median=sum(halves) / 2, low=min(halves), high=max(halves))
 
 
+def still_volume(path: Path, turns: int) -> tuple[int, int]:
+    """Return what two stretches of so many turns keep on SQLite, the same every time."""
+    return asyncio.run(_still_volume(path, turns))
+
+
+async def _still_volume(path: Path, turns: int) -> tuple[int, int]:
+    log = StoreLog(SQLiteStore.open(path, create=True), lambda: 1)
+    lane = await owned_lane(log, "session/1", still_world())
+    sizes = [file_bytes(path)]
+    for number in range(2 * turns):
+        await lane.record_turn(number)
+        if (number + 1) % turns == 0:
+            sizes.append(file_bytes(path))
+    await log.aclose()
+    return sizes[1] - sizes[0], sizes[2] - sizes[1]
+
+
 def kept_bytes(setting: Setting) -> int:
     """Count what the database holds, without free pages and without its write-ahead log."""
     if setting.kind is StoreKind.POSTGRES:
         with psycopg.connect(setting.where, autocommit=True) as server:
             row = server.execute("SELECT pg_database_size(current_database())").fetchone()
             return 0 if row is None else int(row[0])
-    if not setting.file.exists():
-        return 0
-    with closing(sqlite3.connect(setting.file, timeout=10)) as connection:
+    return file_bytes(setting.file) if setting.file.exists() else 0
+
+
+def file_bytes(path: Path) -> int:
+    """Count the pages in use."""
+    with closing(sqlite3.connect(path, timeout=10)) as connection:
         pages, free, size = (
             int(connection.execute(f"PRAGMA {pragma}").fetchone()[0])
             for pragma in ("page_count", "freelist_count", "page_size")
         )
-        return (pages - free) * size
+    return (pages - free) * size
