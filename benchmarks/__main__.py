@@ -10,13 +10,16 @@ import asyncio
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
 
+import orjson
 from attrs import frozen
 
 from benchmarks.contests import Measured, Spread, contest
 from benchmarks.goals import Results
 from benchmarks.importing import imports
-from benchmarks.measuring import Result, machine, write
+from benchmarks.measuring import RESULTS, Result, machine
 from benchmarks.peers import peers
 from benchmarks.places import StoreKind
 from benchmarks.processes import processes
@@ -32,7 +35,8 @@ from benchmarks.servers import settings
 from benchmarks.units import UNITS, Selection
 from benchmarks.volumes import volumes
 
-FURTHER = ("w7", "import", "processes")
+FURTHER: Final = ("w7", "import", "processes")
+_READABLE: Final = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
 
 
 @frozen(kw_only=True)
@@ -43,6 +47,7 @@ class Run:
     selection: Selection
     rounds: int
     seconds_max: float
+    arguments: Sequence[str]
 
 
 def asked(arguments: Sequence[str]) -> argparse.Namespace:
@@ -51,11 +56,12 @@ def asked(arguments: Sequence[str]) -> argparse.Namespace:
     known = (*UNITS, *FURTHER)
     parser.add_argument("units", nargs="*", metavar="unit", help=f"of {', '.join(known)}; or all")
     parser.add_argument("--store", choices=[kind.value for kind in StoreKind])
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, help="5, or 2 if quick")
     parser.add_argument("--seconds", type=float, default=2.0, help="at most, for each slice")
     parser.add_argument("--quick", action="store_true", help="2 rounds, short slices")
     parser.add_argument("--no-peers", action="store_true", help="only ours and the floor")
     parser.add_argument("--name", default="log", help="of the file of results")
+    parser.add_argument("--to", type=Path, default=RESULTS, help="where the file is written")
     parser.add_argument("--list", action="store_true", help="say what there is")
     options = parser.parse_args(arguments)
     unknown = sorted(set(options.units) - set(known))
@@ -101,8 +107,10 @@ def main(arguments: Sequence[str]) -> None:
     run = Run(
         units=options.units or (*UNITS, *FURTHER),
         selection=selection,
-        rounds=2 if options.quick else options.rounds,
+        rounds=options.rounds or (2 if options.quick else 5),
         seconds_max=0.5 if options.quick else options.seconds,
+        # Where the file went is nobody's business, and differs on every machine.
+        arguments=[word for word in arguments if word not in {"--to", str(options.to)}],
     )
     results = asyncio.run(measured(run))
     figures = dict(results.figures)
@@ -112,7 +120,9 @@ def main(arguments: Sequence[str]) -> None:
         figures |= processes(run.rounds)
     results = Results(cases=results.cases, figures=figures)
     show(goal_lines(results))
-    show([f"\nwritten to {write(options.name, _today(), kept(run, results)).name}"])
+    path = Path(options.to) / f"{_today()}-{options.name}.json"
+    path.write_bytes(orjson.dumps(kept(run, results), option=_READABLE))
+    show([f"\nwritten to {path.name}"])
 
 
 def kept(run: Run, results: Results) -> Result:
@@ -125,6 +135,7 @@ def kept(run: Run, results: Results) -> Result:
         "machine": machine(),
         "versions": versions(),
         "postgres": settings() if has_postgres else None,
+        "command": f"python -m benchmarks {' '.join(run.arguments)}".rstrip(),
         "rounds": run.rounds,
         "goals": goal_results(results),
         "figures": {name: str(figure) for name, figure in results.figures.items()},

@@ -216,11 +216,12 @@ def _w4_and_w5() -> tuple[Goal, ...]:
         *(
             _at_most(
                 "G8",
-                f"W4 open at H={h}, ms",
+                f"W4 open at H={h}{how}, ms",
                 1.0,
-                _figure(_case("w4", history_variant(h)), "p50_us", _OURS, times=1e-3),
+                _figure(_case("w4", history_variant(h)), "p50_us", contender, times=1e-3),
             )
             for h in HISTORIES
+            for how, contender in (("", _OURS), (" with its store", "lash_es, cold"))
         ),
         _at_most("G8", "W4 open, H=10000 over H=10", 1.3, _growth(long, short, _OURS)),
         _at_most(

@@ -148,20 +148,34 @@ async def fill(setting: Setting) -> None:
     await log.aclose()
 
 
-def _opened(then: Callable[[LashSession], Awaitable[object]] | None) -> Contender:
+@asynccontextmanager
+async def _opening(setting: Setting) -> AsyncIterator[Work]:
+    """Open the session in a core that runs, as one that this process has never seen."""
+    async with core_on(setting) as core:
+
+        async def work(_: int) -> None:
+            async with core.session(_ONE).open():
+                pass
+
+        yield work
+
+
+def _opened_cold(name: str, then: Callable[[LashSession], Awaitable[object]]) -> Contender:
     @asynccontextmanager
     async def prepare(setting: Setting) -> AsyncIterator[Work]:
         async with core_on(setting):  # Kept open, so that the log outlives each reader.
 
             async def work(_: int) -> None:
                 async with core_on(setting) as core, core.session(_ONE).open() as session:
-                    if then is not None:
-                        await then(session)
+                    await then(session)
 
             yield work
 
-    name = NAME if then is None else f"{NAME}, whole history"
-    return Contender(name=name, prepare=prepare, fill=fill)
+    return Contender(name=name, prepare=prepare, fill=fill, note="store and core opened too")
+
+
+async def _nothing(_: LashSession) -> None:
+    """Be ready."""
 
 
 @asynccontextmanager
@@ -191,6 +205,7 @@ TURNS: Final = Contender(
 RUN_TURNS: Final = Contender(
     name=f"{NAME}, as it is run", prepare=_running_turns, fill=fill, note="each outcome on arrival"
 )
-OPEN: Final = _opened(None)
-WHOLE_HISTORY: Final = _opened(_messages)
+OPEN: Final = Contender(name=NAME, prepare=_opening, fill=fill, note="the core runs already")
+COLD_OPEN: Final = _opened_cold(f"{NAME}, cold", _nothing)
+WHOLE_HISTORY: Final = _opened_cold(f"{NAME}, whole history", _messages)
 REPLAY: Final = Contender(name=NAME, prepare=_replaying, fill=fill)

@@ -97,7 +97,7 @@ def w4(selection: Selection) -> Iterator[Case]:
     for kind in selection.kinds:
         for history in selection.histories:
             raw = _RAW[kind]
-            own = (raw.TAIL, raw.ALL, ours.OPEN, ours.WHOLE_HISTORY)
+            own = (raw.TAIL, raw.ALL, ours.OPEN, ours.COLD_OPEN, ours.WHOLE_HISTORY)
             setting = _setting(kind, Durability.FULL, 1, selection.operations(40), history)
             yield _case(selection, "w4", setting, own, ("w4",))
 
