@@ -47,7 +47,11 @@ class CorruptBody(StoredDataError):
 
 @define(kw_only=True)
 class WrittenByNewerVersion(StoredDataError):
-    """A record is of a name or schema version that this version of the library does not know."""
+    """
+    A record is of a name or schema version that this version of the library does not know.
+
+    In this process the session is read-only, and read up to that record. Others are not concerned.
+    """
 
     session_id: str
     position: Position
@@ -57,7 +61,8 @@ class WrittenByNewerVersion(StoredDataError):
     def _summary(self) -> str:
         return (
             f"session {self.session_id!r}, position {self.position} holds {self.name!r} version "
-            f"{self.schema_version}, which a newer version of lash_es wrote"
+            f"{self.schema_version}, which a newer version of lash_es wrote: here the session can be "
+            f"read up to there and not be written to"
         )
 
 

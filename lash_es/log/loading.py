@@ -107,6 +107,7 @@ def load_facts(store: Store, folded: Folded) -> Iterator[tuple[Fact, Folded]]:
     stream = folded.stream
     while True:
         head = store.head(stream)
+        _require_known_trim(store, folded, head)
         version = _counted(head)
         facts = read_facts(store, stream, Position(folded.version), folded.digest)
         for fact in islice(facts, max(0, version - folded.version)):
@@ -119,6 +120,14 @@ def load_facts(store: Store, folded: Folded) -> Iterator[tuple[Fact, Folded]]:
         later = store.head(stream)
         if later == head:
             raise _corrupt(stream, Position(version), f"the head row counts only {version} facts")
+
+
+def _require_known_trim(store: Store, folded: Folded, head: StreamHead | None) -> None:
+    """Where facts were removed that come next, go by the fact that tells why: it is no damage."""
+    if head is None or head.trim_position is None or folded.version >= head.oldest:
+        return
+    for record in store.read(folded.stream, head.trim_position, 1):
+        decode_event(decode_header(folded.stream, record))
 
 
 def step(state: State, fact: Fact) -> State:

@@ -233,6 +233,44 @@ def test_what_a_newer_version_wrote_is_said_and_not_called_corrupt(
     assert "a newer version of lash_es wrote" in error.summary()
 
 
+class TrimmedStore(MemoryStore):
+    """Holds a stream as a newer version would leave it: what came before ``oldest`` is gone."""
+
+    def __init__(self, oldest: int, trim_position: int) -> None:
+        super().__init__()
+        self.oldest = Position(oldest)
+        self.trim_position = Position(trim_position)
+
+    def head(self, stream: StreamId) -> StreamHead | None:
+        head = super().head(stream)
+        if head is None:
+            return None
+        return attrs.evolve(head, oldest=self.oldest, trim_position=self.trim_position)
+
+    def read(self, stream: StreamId, first: Position, records_max: int) -> tuple[Record, ...]:
+        records = super().read(stream, first, records_max)
+        return tuple(record for record in records if record.position >= self.oldest)
+
+
+def _trimmed(oldest: int, trim_position: int) -> TrimmedStore:
+    store = TrimmedStore(oldest, trim_position)
+    player = _opened(store, 0)
+    _append_forged(store, player, lambda header: header.replace(b"input.enqueued", b"it.trimmed"))
+    return store
+
+
+@pytest.mark.parametrize("oldest", [0, 1])
+def test_what_a_newer_version_removed_is_not_called_corrupt(oldest: int) -> None:
+    with pytest.raises(WrittenByNewerVersion) as caught:
+        load(_trimmed(oldest, trim_position=1), STREAM)
+    assert (caught.value.name, caught.value.position) == ("it.trimmed", 1)
+
+
+def test_what_was_removed_without_a_fact_that_tells_of_it_is_corrupt() -> None:
+    with pytest.raises(CorruptHistory, match="missing"):
+        load(_trimmed(oldest=1, trim_position=7), STREAM)
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [

@@ -164,11 +164,12 @@ def test_another_program_s_database_is_left_alone(path: Path, *, create: bool) -
     assert path.read_bytes() == before
 
 
-@pytest.mark.parametrize("column", ["writes", "tables_work_for"])
-def test_a_newer_format_is_refused(path: Path, column: str) -> None:
+def test_tables_for_newer_code_are_refused(path: Path) -> None:
     SQLiteStore.open(path, create=True).close()
     connection = sqlite3.connect(path)
-    connection.execute(f"UPDATE lash_es_format SET {column} = {column} + 1, tables = tables + 1")
+    connection.execute(
+        "UPDATE lash_es_format SET tables_work_for = tables + 1, tables = tables + 1"
+    )
     connection.commit()
     connection.close()
 
@@ -179,10 +180,13 @@ def test_a_newer_format_is_refused(path: Path, column: str) -> None:
     assert f"knows up to {RECORD_FORMAT} and {TABLES_STEP}" in caught.value.summary()
 
 
-def test_newer_tables_that_work_for_this_step_are_used(path: Path) -> None:
+@pytest.mark.parametrize("column", ["tables", "writes", "reads_from"])
+def test_newer_tables_that_work_for_this_step_and_newer_records_are_used(
+    path: Path, column: str
+) -> None:
     SQLiteStore.open(path, create=True).close()
     connection = sqlite3.connect(path)
-    connection.execute("UPDATE lash_es_format SET tables = tables + 1")
+    connection.execute(f"UPDATE lash_es_format SET {column} = {column} + 1")
     connection.commit()
     connection.close()
 

@@ -44,12 +44,16 @@ class Stated:
 
     def require_known(self, where: str, step: int) -> None:
         """
-        Refuse what this version cannot read or write.
+        Refuse tables that this version cannot use.
+
+        A newer record format is no reason: while processes are replaced, old ones go on with the
+        sessions that they understand, and the fact that they do not know stops them at its own
+        session (``WrittenByNewerVersion``).
 
         Raises:
             StoreFormatNewer: with formats and steps, found and known.
         """
-        if self.writes > RECORD_FORMAT or self.tables_work_for > step:
+        if self.tables_work_for > step:
             raise StoreFormatNewer(
                 where=where, found=(self.writes, self.tables), known=(RECORD_FORMAT, step)
             )
