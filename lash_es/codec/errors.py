@@ -61,8 +61,8 @@ class WrittenByNewerVersion(StoredDataError):
     def _summary(self) -> str:
         return (
             f"session {self.session_id!r}, position {self.position} holds {self.name!r} version "
-            f"{self.schema_version}, which a newer version of lash_es wrote: here the session can be "
-            f"read up to there and not be written to"
+            f"{self.schema_version}, which a newer version of lash_es wrote: here the session "
+            "can be read up to there and not be written to"
         )
 
 
