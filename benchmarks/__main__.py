@@ -82,18 +82,15 @@ def listed(selection: Selection) -> None:
     )
 
 
-async def measured(run: Run) -> Results:
-    """Measure what was asked for, and show each case as soon as it is done."""
-    cases: dict[str, Measured] = {}
+async def measured(run: Run, cases: dict[str, Measured], figures: dict[str, Spread]) -> None:
+    """Measure what was asked for, and show and hand over each case as soon as it is done."""
     for unit in run.units:
         for case in UNITS[unit](run.selection) if unit in UNITS else ():
             done = await contest(case, rounds=run.rounds, seconds_max=run.seconds_max)
             cases[case.name] = done
             show(case_lines(done))
-    figures: dict[str, Spread] = {}
     if "w7" in run.units:
-        figures |= await volumes(run.selection.kinds)
-    return Results(cases=cases, figures=figures)
+        figures.update(await volumes(run.selection.kinds))
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -112,13 +109,17 @@ def main(arguments: Sequence[str]) -> None:
         # Where the file went is nobody's business, and differs on every machine.
         arguments=[word for word in arguments if word not in {"--to", str(options.to)}],
     )
-    results = asyncio.run(measured(run))
-    figures = dict(results.figures)
-    if "import" in run.units:
-        figures |= imports(2 * run.rounds)
-    if "processes" in run.units and StoreKind.POSTGRES in kinds:
-        figures |= processes(run.rounds)
-    results = Results(cases=results.cases, figures=figures)
+    cases: dict[str, Measured] = {}
+    figures: dict[str, Spread] = {}
+    try:
+        asyncio.run(measured(run, cases, figures))
+        if "import" in run.units:
+            figures |= imports(2 * run.rounds)
+        if "processes" in run.units and StoreKind.POSTGRES in kinds:
+            figures |= processes(run.rounds)
+    except KeyboardInterrupt:
+        show(["\ninterrupted: what was measured until then is kept"])
+    results = Results(cases=cases, figures=figures)
     show(goal_lines(results))
     path = Path(options.to) / f"{_today()}-{options.name}.json"
     path.write_bytes(orjson.dumps(kept(run, results), option=_READABLE))
