@@ -32,6 +32,7 @@ from lash_es.log.port import StreamHead
 from lash_es.log.stores import sqlite_reads as reads
 from lash_es.log.stores import sqlite_writes as writes
 from lash_es.log.stores.facts import stored_record
+from lash_es.log.stores.filesystems import require_local
 from lash_es.log.stores.sqlite_connections import Connections, Durability, Place, connect
 from lash_es.log.stores.sqlite_writes import FactRecorder
 
@@ -53,6 +54,7 @@ class SQLiteStore:
         create: bool,
         durability: Durability = Durability.FULL,
         busy_wait_ms: int = BUSY_WAIT_MS,
+        allow_network_filesystem: bool = False,
     ) -> "SQLiteStore":
         """
         Open the log at ``path``.
@@ -62,13 +64,17 @@ class SQLiteStore:
             create: make it if it does not exist.
             durability: what an acknowledged append survives.
             busy_wait_ms: how long to wait for another process that writes.
+            allow_network_filesystem: use it even where it cannot be locked for certain.
 
         Raises:
-            StoreUnavailable: there is no log, or it is no database, or another program's.
+            StoreUnavailable: there is no log, or it is no database, or another program's, or it
+                is on a network file system.
             StoreFormatNewer: a newer version of this library wrote it.
             StoreReadOnly, StoreBusy, StoreFull, StoreFailed: it could not be opened.
         """
         place = Place(path=Path(path), durability=durability, busy_wait_ms=busy_wait_ms)
+        if not allow_network_filesystem:
+            require_local(place.path)
         return cls(connect(place, create=create))
 
     @property
