@@ -6,7 +6,7 @@ a damaged blob from a whole one (ADR 0021).
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final, NewType, Protocol
 
 from attrs import field, frozen
@@ -53,11 +53,7 @@ class KeptBlob:
 
 
 class Blobs(Protocol):
-    """A place of blobs, as far as reading and sweeping goes."""
-
-    def read(self, addresses: Sequence[Address]) -> Mapping[Address, bytes]:
-        """Read blobs, unchecked; one that is missing is left out."""
-        ...
+    """A place of blobs, as far as a sweep goes."""
 
     def page(self, after: Address, blobs_max: int) -> tuple[KeptBlob, ...]:
         """

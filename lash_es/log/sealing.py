@@ -27,6 +27,9 @@ from lash_es.log.sealing_errors import KeyUnusable
 BODY_INLINE_MAX: Final = 64 * 1024
 """Bytes of a sealed body that may lie beside the facts."""
 
+COMPRESS_BYTES_MIN: Final = 256
+"""What is shorter hardly gets shorter, and would cost more than all else that is done to it."""
+
 _KEY_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _SEALING: Final = re.compile(r"(blob)?;?(zlib)?;?(?:key=([A-Za-z0-9._-]{1,64}))?")
 _SALT_BYTES_MAX: Final = 255
@@ -221,15 +224,12 @@ class Unopened(Exception):
         return str(self.args[0])
 
 
-class KeyAbsent(Exception):
-    """The key of something is not there."""
-
-
 def sealed(at_rest: AtRest, stream: StreamId, plain: bytes) -> tuple[Sealing, bytes]:
     """Compress if it saves something, encrypt if there are keys."""
-    smaller = None if at_rest.compressor is None else at_rest.compressor.compress(plain)
-    is_compressed = smaller is not None and len(smaller) < len(plain)
-    packed = smaller if smaller is not None and is_compressed else plain
+    packed = plain
+    if at_rest.compressor is not None and len(plain) >= COMPRESS_BYTES_MIN:
+        packed = min(plain, at_rest.compressor.compress(plain), key=len)
+    is_compressed = packed is not plain
     if at_rest.keys is None:
         return Sealing(is_compressed=is_compressed), packed
     key_id, cipher = at_rest.keys.to_seal(stream)
@@ -237,13 +237,21 @@ def sealed(at_rest: AtRest, stream: StreamId, plain: bytes) -> tuple[Sealing, by
     return Sealing(is_compressed=is_compressed, key_id=key_id), cipher.encrypt(packed)
 
 
+def has_key(at_rest: AtRest, stream: StreamId, sealing: Sealing) -> bool:
+    """Tell whether what was sealed so can be opened, as far as keys go."""
+    return not sealing.key_id or _cipher(at_rest, stream, sealing.key_id) is not None
+
+
+def _cipher(at_rest: AtRest, stream: StreamId, key_id: str) -> Cipher | None:
+    return None if at_rest.keys is None else at_rest.keys.to_open(stream, key_id)
+
+
 def opened(at_rest: AtRest, stream: StreamId, sealing: Sealing, stored: bytes) -> bytes:
     """
     Undo what a sealing says.
 
     Raises:
-        KeyAbsent: its key is not there.
-        Unopened: the bytes are not what it says.
+        Unopened: the bytes are not what it says, or its key is not there (``has_key``).
     """
     if sealing.key_id:
         stored = _decrypted(at_rest, stream, sealing.key_id, stored)
@@ -251,9 +259,9 @@ def opened(at_rest: AtRest, stream: StreamId, sealing: Sealing, stored: bytes) -
 
 
 def _decrypted(at_rest: AtRest, stream: StreamId, key_id: str, stored: bytes) -> bytes:
-    cipher = None if at_rest.keys is None else at_rest.keys.to_open(stream, key_id)
+    cipher = _cipher(at_rest, stream, key_id)
     if cipher is None:
-        raise KeyAbsent
+        raise Unopened(f"key {key_id!r} is not here")
     try:
         return cipher.decrypt(stored)
     except Exception as cause:  # noqa: BLE001 - a cipher raises what it likes, of what it likes

@@ -63,6 +63,10 @@ _SECOND: Final = (
         address bytea PRIMARY KEY, content bytea NOT NULL, at_ms bigint NOT NULL)
     """,
     """
+    CREATE INDEX lash_es_blob_names ON lash_es_bodies (content)
+        WHERE left(sealing, 4) = 'blob'
+    """,
+    """
     CREATE TABLE lash_es_snapshots (
         stream_no bigint, version bigint, fingerprint text NOT NULL,
         digest bytea NOT NULL, content bytea NOT NULL, PRIMARY KEY (stream_no, version))

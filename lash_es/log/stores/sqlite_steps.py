@@ -48,6 +48,10 @@ _SECOND: Final = (
         address BLOB PRIMARY KEY, content BLOB NOT NULL, at_ms INTEGER NOT NULL)
     """,
     """
+    CREATE INDEX lash_es_blob_names ON lash_es_bodies (content)
+        WHERE sealing >= 'blob' AND sealing < 'bloc'
+    """,
+    """
     CREATE TABLE lash_es_snapshots (
         stream_no INTEGER NOT NULL, version INTEGER NOT NULL, fingerprint TEXT NOT NULL,
         digest BLOB NOT NULL, content BLOB NOT NULL, PRIMARY KEY (stream_no, version))
