@@ -34,6 +34,8 @@ from lash_es.runtime.world import World
 
 APPEND_ATTEMPTS_MAX: Final = 64
 """How often a command is decided again before its caller hears of it."""
+UNKNOWN_APPENDS_MAX: Final = 3
+"""How many appends in a row may lose their answer before the caller hears of it."""
 
 _R = TypeVar("_R")
 
@@ -97,6 +99,7 @@ class Lane:
         self.stream = stream
         self.world = world
         self.limits = limits
+        self._unknowns_count = 0
         self.folded: Folded = nothing_folded(stream)
         self._turnstile = asyncio.Lock()
 
@@ -157,24 +160,25 @@ class Lane:
         result = await self.log.append((append,))
         match result:
             case Appended():
+                self._unknowns_count = 0
                 self.folded = after
                 return True
             case Conflict():
                 self.catch_up()
                 return False
             case Unknown():
-                return self._did_happen(append, after, result)
+                self._unknowns_count += 1
+                happened = self._did_happen(append, after, result)
+                if not happened and self._unknowns_count >= UNKNOWN_APPENDS_MAX:
+                    raise self._unresolved(append, result)
+                return happened
 
     def _did_happen(self, append: StreamAppend, after: Folded, unknown: Unknown) -> bool:
         """Look for the append's id where its first record would be."""
         try:
             records = self.log.store.read(self.stream, Position(append.expected_version), 1)
         except Exception as cause:
-            raise AppendUnresolved(
-                session_id=self.stream.session_id,
-                append_id=append.append_id,
-                reason=unknown.reason,
-            ) from cause
+            raise self._unresolved(append, unknown) from cause
         happened = any(
             decode_header(self.stream, record).append_id == append.append_id for record in records
         )
@@ -182,6 +186,11 @@ class Lane:
             self.folded = after
         self.catch_up()
         return happened
+
+    def _unresolved(self, append: StreamAppend, unknown: Unknown) -> AppendUnresolved:
+        return AppendUnresolved(
+            session_id=self.stream.session_id, append_id=append.append_id, reason=unknown.reason
+        )
 
     def _is_newest(self) -> bool:
         """Tell whether nothing was appended since the last fold; otherwise catch up."""

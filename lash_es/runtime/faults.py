@@ -97,7 +97,8 @@ class HandleConsumed(LashError, RuntimeError):
 @define(kw_only=True)
 class AppendUnresolved(LashError):
     """
-    An append's answer was lost, and the log could not be read to find out.
+    An append's answer was lost, and the log could not be read to find out; or answers were lost
+    time after time, as on a disk that fails, though what was looked for was not there.
 
     Nothing is retried blindly.
     """
