@@ -17,17 +17,24 @@ from lash_es.codec.streams import StreamId
 from lash_es.core.bodies import BodyRef
 from lash_es.core.ids import AppendId, Generation, Version
 from lash_es.core.known import IndexKey
+from lash_es.log.blobs import Blob
 from lash_es.log.errors import MalformedAppend, RepeatedStream
 
 
 @frozen(kw_only=True)
 class StoredBody:
-    """A body as a store keeps it. Without its salt and content it has been erased."""
+    """
+    A body as a store keeps it. Without its salt and content it has been erased.
+
+    ``sealing`` says how ``content`` came from salt and plaintext (``sealing.py``); where it says
+    nothing, ``content`` is the plaintext.
+    """
 
     ref: BodyRef
     media_type: str
     salt: bytes = field(repr=False)
     content: bytes = field(repr=False)
+    sealing: str = ""
 
 
 @frozen(kw_only=True)
@@ -48,7 +55,9 @@ class StreamAppend:
 
     ``records`` are at least one, dense from ``expected_version`` on (0: the stream is new).
     ``generation`` and ``status`` are those of the state after the last record, kept in the head
-    row.
+    row. ``is_after_loss``: activity in front of them could not be written (see ``NewActivity``).
+    ``blobs`` are what bodies name by address, each once; one that is kept already gets a new
+    token.
     """
 
     stream: StreamId
@@ -60,6 +69,8 @@ class StreamAppend:
     generation: Generation
     status: str
     at_ms: int
+    is_after_loss: bool = False
+    blobs: tuple[Blob, ...] = ()
 
     @property
     def version(self) -> Version:

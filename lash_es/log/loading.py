@@ -30,6 +30,7 @@ from lash_es.core.state import State
 from lash_es.log.appends import StoredBody
 from lash_es.log.encoding import Folded, nothing_folded
 from lash_es.log.port import Store, StreamHead
+from lash_es.log.sealing_errors import BodySealed
 
 RECORDS_PER_PAGE: Final = 256
 FIRST: Final = Position(0)
@@ -65,7 +66,7 @@ def read_facts(
     while True:
         page = store.read(stream, expected, RECORDS_PER_PAGE)
         for record in page:
-            fact = _checked(stream, record, expected, before)
+            fact = checked_fact(stream, record, expected, before)
             yield fact
             before = fact.digest
             expected = Position(expected + 1)
@@ -73,10 +74,19 @@ def read_facts(
             return
 
 
-def _checked(stream: StreamId, record: Record, expected: Position, before: bytes) -> Fact:
+def checked_fact(
+    stream: StreamId, record: Record, expected: Position, before: bytes | None
+) -> Fact:
+    """
+    Read a record that is to be at a position, after the one with digest ``before``; none if that
+    was trimmed.
+
+    Raises:
+        As ``read_facts``.
+    """
     if record.position != expected:
         raise _corrupt(stream, expected, f"missing: the next record is at {record.position}")
-    if chain_digest(before, record.header) != record.digest:
+    if before is not None and chain_digest(before, record.header) != record.digest:
         raise _corrupt(stream, expected, "the record's digest does not match its bytes")
     header = decode_header(stream, record)
     return Fact(header=header, event=decode_event(header), digest=record.digest)
@@ -165,14 +175,33 @@ def require_head(folded: Folded, head: StreamHead | None) -> None:
 
 
 def require_body(fact: Header, ordinal: int, stored: StoredBody | None) -> StoredBody:
-    """Refuse a body that is not what its fact committed to."""
+    """
+    Refuse a body that is not what its fact committed to.
+
+    Raises:
+        CorruptBody: it is missing, or another one.
+        BodySealed: its key is not there, so nobody can say.
+    """
     commitment = fact.bodies[ordinal]
     if stored is None:
         raise _corrupt_body(fact, ordinal, "it is missing")
+    require_unsealed(fact.stream, stored)
     if salted_digest(stored.salt, stored.content) != commitment.digest:
         raise _corrupt_body(fact, ordinal, "its bytes are not those that were committed to")
     if stored.media_type != commitment.media_type:
         raise _corrupt_body(fact, ordinal, "its media type is not the one that was committed to")
+    return stored
+
+
+def require_unsealed(stream: StreamId, stored: StoredBody) -> StoredBody:
+    """Refuse a body that lies as it was sealed: neither its salt nor its content can be read."""
+    if stored.sealing:
+        raise BodySealed(
+            session_id=stream.session_id,
+            position=stored.ref.position,
+            ordinal=stored.ref.ordinal,
+            sealing=stored.sealing,
+        )
     return stored
 
 

@@ -60,6 +60,7 @@ from lash_es.core.outcomes import (
 from lash_es.core.policy import SessionPolicy
 from lash_es.log.contents import read_content
 from lash_es.log.port import Store
+from lash_es.log.sealing_errors import BodySealed
 from lash_es.turns.transcript import input_parts
 
 EXCERPT_CHARS_MAX: Final = 160
@@ -82,6 +83,10 @@ class Line:
     cause: Position | None
 
 
+SEALED: Final = "(sealed: its key is not here)"
+"""What is told of a fact whose words cannot be read; the rest of its line can."""
+
+
 class Narrator:
     """Tells the facts of one stream, in order: a line may need what an earlier one said."""
 
@@ -102,7 +107,7 @@ class Narrator:
             at_ms=header.recorded_at_ms,
             generation=header.generation,
             name=header.name,
-            what=self._what(header.position, event),
+            what=self._told(header.position, event),
             cause=header.cause,
         )
 
@@ -111,6 +116,12 @@ class Narrator:
         reply = self._store_content(call.reply.position, ModelReply)
         calls = [part for part in reply.parts if isinstance(part, ToolCallPart)]
         return called(call.tool, calls[call.ordinal].arguments)
+
+    def _told(self, position: Position, event: Event) -> str:
+        try:
+            return self._what(position, event)
+        except BodySealed:
+            return SEALED
 
     def _what(self, position: Position, event: Event) -> str:
         match event:

@@ -23,6 +23,7 @@ from lash_es.log.encoding import (
 )
 from lash_es.log.loading import Fact, body_refs, load_facts, require_body
 from lash_es.log.port import Store, StreamHead
+from lash_es.log.sealing_errors import BodySealed
 
 INDEX_ROWS_PER_PAGE: Final = 256
 
@@ -42,13 +43,18 @@ class Problem:
 
 @frozen(kw_only=True)
 class Verdict:
-    """What was checked, and what was found. ``digest`` is the last record's, in hexadecimal."""
+    """
+    What was checked, and what was found. ``digest`` is the last record's, in hexadecimal.
+
+    ``bodies_sealed_count`` bodies could not be checked, since their keys are not there.
+    """
 
     session_id: str
     version: Version
     digest: str
     bodies_count: int
     bodies_bytes: int
+    bodies_sealed_count: int
     index_rows_count: int
     problems: tuple[Problem, ...]
 
@@ -84,6 +90,7 @@ class _Check:
         self._folded = nothing_folded(stream)
         self._bodies_count = 0
         self._bodies_bytes = 0
+        self._bodies_sealed_count = 0
         self._written: list[IndexRow] = []
         self._due: dict[IndexKey, IndexRow] = {}
         self._found: tuple[IndexRow, ...] = ()
@@ -120,13 +127,14 @@ class _Check:
             self._add("head", last.position, reason)
 
     def _bodies(self, fact: Fact) -> None:
-        refs = body_refs(fact.header)
-        stored = self._store.read_bodies(self._stream, refs)
-        for ref in refs:
+        for ref in body_refs(fact.header):
             try:
-                body = require_body(fact.header, ref.ordinal, stored.get(ref))
+                stored = self._store.read_bodies(self._stream, (ref,)).get(ref)
+                body = require_body(fact.header, ref.ordinal, stored)
             except CorruptBody as damage:
                 self._add("bodies", fact.position, damage.reason)
+            except BodySealed:
+                self._bodies_sealed_count += 1
             else:
                 self._bodies_count += 1
                 self._bodies_bytes += len(body.content)
@@ -170,6 +178,7 @@ class _Check:
             digest=self._folded.digest.hex(),
             bodies_count=self._bodies_count,
             bodies_bytes=self._bodies_bytes,
+            bodies_sealed_count=self._bodies_sealed_count,
             index_rows_count=len(self._found),
             problems=tuple(self._problems),
         )

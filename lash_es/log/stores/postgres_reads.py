@@ -32,7 +32,7 @@ _RECORDS: Final = """
      WHERE originator_id = %b AND originator_version >= %b ORDER BY originator_version LIMIT %b
 """
 _BODIES: Final = """
-    SELECT position, ordinal, media_type, salt, content
+    SELECT position, ordinal, media_type, salt, content, sealing
       FROM unnest(%b, %b) AS wanted (position, ordinal)
            JOIN lash_es_bodies USING (position, ordinal)
            JOIN lash_es_heads USING (stream_no)
@@ -118,9 +118,11 @@ def bodies(
 
 
 def _body(row: Row) -> StoredBody:
-    position, ordinal, media_type, salt, content = row
+    position, ordinal, media_type, salt, content, sealing = row
     ref = BodyRef(position=Position(position), ordinal=ordinal)
-    return StoredBody(ref=ref, media_type=media_type, salt=salt, content=content)
+    return StoredBody(
+        ref=ref, media_type=media_type, salt=salt, content=content, sealing=sealing
+    )
 
 
 def index(

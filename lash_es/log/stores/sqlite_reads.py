@@ -26,7 +26,7 @@ _HEADS: Final = """
      WHERE stream > ? AND stream > ? AND stream < ? ORDER BY stream LIMIT ?
 """
 _BODY: Final = """
-    SELECT media_type, CAST(salt AS BLOB), CAST(content AS BLOB)
+    SELECT media_type, CAST(salt AS BLOB), CAST(content AS BLOB), CAST(sealing AS TEXT)
       FROM lash_es_bodies JOIN lash_es_heads USING (stream_no)
      WHERE stream = ? AND position = ? AND ordinal = ?
 """
@@ -87,8 +87,10 @@ def bodies(
             _BODY,
             (stream.key, ref.position, ref.ordinal),
         )
-        for media_type, salt, content in rows:
-            found[ref] = StoredBody(ref=ref, media_type=media_type, salt=salt, content=content)
+        for media_type, salt, content, sealing in rows:
+            found[ref] = StoredBody(
+                ref=ref, media_type=media_type, salt=salt, content=content, sealing=sealing
+            )
     return found
 
 
