@@ -21,10 +21,13 @@ from lash_es.core.ids import InputId, SessionId
 from lash_es.core.ingress import NextTurn
 from lash_es.core.known import IndexKey, IndexKind
 from lash_es.log.appends import IndexRow
+from lash_es.log.sealed import SealedStore
+from lash_es.log.sealing import AtRest, KeyRing
 from lash_es.log.stores.memory import MemoryStore
 from lash_es.log.stores.sqlite import SQLiteStore
 from lash_es.timetravel.history import open_history
 from lash_es.timetravel.verifying import INDEX_ROWS_PER_PAGE, Verdict, verify_session
+from tests.log.sealed_stores import OLD_KEYS, sealed
 from tests.log.tapes import BOB, SESSION, STREAM, Player, commands, play, said
 
 # Where the tape has what the damages are about.
@@ -392,3 +395,28 @@ def test_an_index_of_several_pages_is_compared_whole() -> None:
 
     assert verdict.is_sound
     assert verdict.index_rows_count == count + 1
+
+
+def test_what_has_no_key_is_counted_and_not_accused() -> None:
+    inner = MemoryStore()
+    with_key = sealed(inner, "all")
+    play(with_key)
+    without = SealedStore(inner, AtRest())
+
+    seen, blind, bare = (verify_session(each, STREAM) for each in (with_key, without, inner))
+    assert seen.is_sound
+    assert (seen.bodies_count, seen.bodies_sealed_count) == (8, 0)
+    assert blind == bare
+    assert blind.is_sound
+    assert (blind.bodies_count, blind.bodies_sealed_count) == (0, 8)
+    assert (blind.digest, blind.version) == (seen.digest, seen.version)
+
+
+def test_a_seal_that_does_not_open_is_damage() -> None:
+    inner = MemoryStore()
+    play(sealed(inner, "encrypted"))
+    wrong = KeyRing(writes="new", ciphers={"new": OLD_KEYS.ciphers["old"]})
+    verdict = verify_session(SealedStore(inner, AtRest(keys=wrong)), STREAM)
+
+    assert [problem.check for problem in verdict.problems] == ["bodies"] * 8
+    assert "key 'new' does not open it" in verdict.problems[0].reason
