@@ -49,6 +49,20 @@ class IndexRow:
 
 
 @frozen(kw_only=True)
+class StoredSnapshot:
+    """
+    A folded state as a store keeps it. ``digest`` is the last folded fact's; one that ``is_kept``
+    was asked for by name, and stays when newer ones are written.
+    """
+
+    version: Version
+    fingerprint: str
+    digest: bytes
+    content: bytes = field(repr=False)
+    is_kept: bool = False
+
+
+@frozen(kw_only=True)
 class StreamAppend:
     """
     Facts to add after the last one of a stream, with all that is written beside them.
@@ -57,7 +71,7 @@ class StreamAppend:
     ``generation`` and ``status`` are those of the state after the last record, kept in the head
     row. ``is_after_loss``: activity in front of them could not be written (see ``NewActivity``).
     ``blobs`` are what bodies name by address, each once; one that is kept already gets a new
-    token.
+    token. A ``snapshot``, of the version afterwards, replaces all but the newest one before it.
     """
 
     stream: StreamId
@@ -71,6 +85,7 @@ class StreamAppend:
     at_ms: int
     is_after_loss: bool = False
     blobs: tuple[Blob, ...] = ()
+    snapshot: StoredSnapshot | None = None
 
     @property
     def version(self) -> Version:

@@ -7,7 +7,7 @@ The same commands on the same state make the same bytes, whatever the store.
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, assert_never
 
-from attrs import frozen
+from attrs import field, frozen
 
 from lash_es.codec.canonical import canonical_bytes, plain_values
 from lash_es.codec.errors import UndecodableValue
@@ -30,6 +30,7 @@ from lash_es.core.known import (
 )
 from lash_es.core.state import NOT_OPENED, Deleted, NotOpened, Open, State
 from lash_es.log.appends import IndexRow, StoredBody, StreamAppend
+from lash_es.log.snapshots import FACTS_PER_SNAPSHOT, is_due, snapshot_of
 
 _ENTRY_CLASSES: Final[Mapping[IndexKind, type[IndexEntry]]] = {
     IndexKind.SOURCE_KEY: SourceKeyEntry,
@@ -42,11 +43,14 @@ _ENTRY_CLASSES: Final[Mapping[IndexKind, type[IndexEntry]]] = {
 class Folded:
     """
     A stream as far as it was read: its state, and the digest that the next record is chained to.
+
+    ``is_overdue``: it took more facts than a snapshot is for, so the next append brings one.
     """
 
     stream: StreamId
     state: State
     digest: bytes
+    is_overdue: bool = field(default=False, eq=False)
 
     @property
     def version(self) -> Version:
@@ -60,11 +64,16 @@ def nothing_folded(stream: StreamId) -> Folded:
 
 
 def encode_append(
-    before: Folded, events: Sequence[Event], bodies: Iterable[NewBody], append_id: AppendId
+    before: Folded,
+    events: Sequence[Event],
+    bodies: Iterable[NewBody],
+    append_id: AppendId,
+    *,
+    facts_per_snapshot: int = FACTS_PER_SNAPSHOT,
 ) -> tuple[StreamAppend, Folded]:
     """
     Encode facts that follow ``before``; returns the append and the stream as it will be
-    afterwards.
+    afterwards. A snapshot comes with them when it is due.
     """
     content = {body.commitment.digest: body for body in bodies}
     state = before.state
@@ -79,6 +88,9 @@ def encode_append(
     records = encode_records(
         before.stream, Position(before.version), before.digest, append_id, facts
     )
+    digest = records[-1].digest
+    wants_snapshot = before.is_overdue or is_due(before.version, events, facts_per_snapshot)
+    snapshot = snapshot_of(state, digest) if wants_snapshot else None
     append = StreamAppend(
         stream=before.stream,
         expected_version=before.version,
@@ -89,8 +101,9 @@ def encode_append(
         generation=generation(state),
         status=status(state),
         at_ms=events[-1].at_ms,
+        snapshot=snapshot,
     )
-    return append, Folded(stream=before.stream, state=state, digest=append.digest)
+    return append, Folded(stream=before.stream, state=state, digest=digest)
 
 
 def encode_index_row(key: IndexKey, entry: IndexEntry) -> IndexRow:

@@ -9,6 +9,7 @@ from typing import ClassVar
 from attrs import define
 
 from lash_es.core.errors import LashError
+from lash_es.core.ids import Version
 
 
 class StorageError(LashError):
@@ -106,6 +107,32 @@ class RepeatedStream(StorageError):
 
     def _summary(self) -> str:
         return f"one call appends more than once to session {self.session_id!r}, expected once"
+
+
+@define(kw_only=True)
+class StreamBusy(StorageError):
+    """Others appended to a stream whenever something was to be written at its newest version."""
+
+    session_id: str
+    attempts: int
+    retryable_by_kind: ClassVar[bool] = True
+
+    def _summary(self) -> str:
+        return f"session {self.session_id!r} moved on in each of {self.attempts} attempts"
+
+
+@define(kw_only=True)
+class VersionOutOfRange(LashError):
+    """The history does not reach that far."""
+
+    session_id: str
+    requested: int
+    version: Version
+    terminal_by_kind: ClassVar[bool] = True
+
+    def _summary(self) -> str:
+        found = f"session {self.session_id!r} has {self.version} facts"
+        return f"{found}, asked for version {self.requested}"
 
 
 @define(kw_only=True)

@@ -22,6 +22,7 @@ from lash_es.log.appends import (
     AppendResult,
     IndexRow,
     StoredBody,
+    StoredSnapshot,
     StreamAppend,
 )
 
@@ -111,6 +112,40 @@ class Store(Protocol):
     ) -> tuple[IndexRow, ...]:
         """
         Read the whole index page by page, ordered by kind and key: to compare it with the fold.
+        """
+        ...
+
+    def rewrite_index(
+        self,
+        stream: StreamId,
+        *,
+        version: Version,
+        rows: Sequence[IndexRow],
+        gone: Sequence[IndexKey],
+    ) -> bool:
+        """
+        Replace index rows and remove others, if the stream is still at ``version``.
+
+        Returns:
+            False: it has moved on, or does not exist; nothing was written.
+
+        Cost: one transaction.
+        """
+        ...
+
+    def read_snapshot(self, stream: StreamId, version_max: Version) -> StoredSnapshot | None:
+        """
+        Read the newest snapshot of at most that version, unchecked; none of a version that the
+        stream does not have.
+        """
+        ...
+
+    def write_snapshot(self, stream: StreamId, snapshot: StoredSnapshot) -> bool:
+        """
+        Write a snapshot that was asked for, in place of one of the same version.
+
+        Returns:
+            False: the stream has no such version; nothing was written.
         """
         ...
 

@@ -8,35 +8,20 @@ position ``p``.
 
 from collections.abc import Iterator
 from os import PathLike
-from typing import ClassVar
 
-from attrs import define, field, frozen
+from attrs import field, frozen
 
 from lash_es.codec.records import Header
 from lash_es.codec.streams import StreamId
-from lash_es.core.errors import LashError
 from lash_es.core.events import Event
 from lash_es.core.evolve import fold
 from lash_es.core.ids import Position, SessionId, Version
 from lash_es.core.state import State
 from lash_es.log.encoding import nothing_folded
+from lash_es.log.errors import VersionOutOfRange
 from lash_es.log.loading import load_facts
 from lash_es.log.port import Store
 from lash_es.log.stores.sqlite import SQLiteStore
-
-
-@define(kw_only=True)
-class VersionOutOfRange(LashError):
-    """The history does not reach that far."""
-
-    session_id: str
-    requested: int
-    version: Version
-    terminal_by_kind: ClassVar[bool] = True
-
-    def _summary(self) -> str:
-        found = f"session {self.session_id!r} has {self.version} facts"
-        return f"{found}, asked for version {self.requested}"
 
 
 @frozen(kw_only=True)

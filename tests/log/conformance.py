@@ -25,6 +25,7 @@ from lash_es.log.appends import (
     Conflict,
     IndexRow,
     StoredBody,
+    StoredSnapshot,
     StreamAppend,
 )
 from lash_es.log.encoding import encode_index_row
@@ -101,6 +102,7 @@ def an_append(
     generation: int = 1,
     bodies: tuple[StoredBody, ...] = (),
     index: tuple[IndexRow, ...] = (),
+    snapshot: StoredSnapshot | None = None,
 ) -> StreamAppend:
     """Make an append of opaque records."""
     return StreamAppend(
@@ -113,6 +115,7 @@ def an_append(
         generation=Generation(generation),
         status="open",
         at_ms=1_000 + expected,
+        snapshot=snapshot,
     )
 
 
@@ -138,10 +141,34 @@ def everything(store: Store, stream: StreamId) -> tuple[object, ...]:
         dict(store.read_bodies(stream, refs)),
         store.read_index_page(stream, None, 1_000),
         store.read_activity(stream, after=(Version(0), 0), activities_max=1_000),
+        snapshots_of(store, stream),
     )
 
 
-NOTHING: tuple[object, ...] = (None, (), {}, (), ())
+NOTHING: tuple[object, ...] = (None, (), {}, (), (), ())
+
+
+def snapshots_of(
+    store: Store, stream: StreamId, newest: int = 2**64
+) -> tuple[StoredSnapshot, ...]:
+    """Read every snapshot, the newest first."""
+    found: list[StoredSnapshot] = []
+    while (stored := store.read_snapshot(stream, Version(newest))) is not None:
+        assert stored.version <= newest
+        found.append(stored)
+        newest = stored.version - 1
+    return tuple(found)
+
+
+def a_snapshot(version: int, text: str = "", *, is_kept: bool = False) -> StoredSnapshot:
+    """Make an opaque snapshot."""
+    return StoredSnapshot(
+        version=Version(version),
+        fingerprint=f"fingerprint {text}",
+        digest=version.to_bytes(32, "big"),
+        content=f"content {version} {text} \x00 \u00e9".encode(),
+        is_kept=is_kept,
+    )
 
 
 def add_activity(
@@ -358,6 +385,7 @@ def hostile_ids_name_streams_of_their_own(make_store: MakeStore) -> None:
             {stored_body(0, text).ref: stored_body(0, text)},
             (row("k", text),),
             (),
+            (),
         )
     listed = [head.stream for head in store.heads("m", after="", heads_max=999)]
     assert sorted(listed, key=str) == sorted(streams[len(HOSTILE_IDS) :], key=str)
@@ -420,6 +448,97 @@ def no_activity_is_activity_of_nothing(make_store: MakeStore) -> None:
     assert len(activity_of(store)) == 1
 
 
+# Snapshots
+
+
+def append_with_snapshots(store: Store, stream: StreamId, *versions: int) -> None:
+    """Append a fact at a time up to each version, the last of them with a snapshot."""
+    head = store.head(stream)
+    start = 0 if head is None else head.version
+    for version in versions:
+        made = a_snapshot(version, stream.key)
+        append = an_append(stream, start, version - start, snapshot=made)
+        assert store.append([append]) == Appended(versions=(Version(version),))
+        start = version
+
+
+def a_snapshot_comes_with_its_facts_and_the_two_newest_stay(make_store: MakeStore) -> None:
+    store = make_store()
+    append_with_snapshots(store, B, 2)
+    expected: list[StoredSnapshot] = []
+    for version in (1, 2, 7, 9):
+        append_with_snapshots(store, A, version)
+        expected.insert(0, a_snapshot(version, A.key))
+        assert snapshots_of(store, A) == tuple(expected[:2])
+    both = an_append(A, 9, 40, snapshot=a_snapshot(49)), an_append(B, 2, snapshot=a_snapshot(3))
+    assert store.append(both) == Appended(versions=(Version(49), Version(3)))
+
+    assert snapshots_of(store, A) == (a_snapshot(49), a_snapshot(9, A.key))
+    assert snapshots_of(store, B) == (a_snapshot(3), a_snapshot(2, B.key))
+    late = an_append(A, 48, snapshot=a_snapshot(49, "late"))
+    assert isinstance(store.append([late]), Conflict)
+    store.append([an_append(A, 49, 2)])
+    assert snapshots_of(store, A) == (a_snapshot(49), a_snapshot(9, A.key))
+
+
+def the_newest_snapshot_up_to_a_version_is_read(make_store: MakeStore) -> None:
+    store = make_store()
+    append_with_snapshots(store, A, 3, 5)
+    older, newer = a_snapshot(3, A.key), a_snapshot(5, A.key)
+
+    for version, found in ((2, None), (3, older), (4, older), (5, newer), (2**64, newer)):
+        assert store.read_snapshot(A, Version(version)) == found
+    assert store.read_snapshot(B, Version(9)) is None
+
+
+def a_snapshot_that_was_asked_for_stays(make_store: MakeStore) -> None:
+    store = make_store()
+    append_with_snapshots(store, A, 4)
+    asked = a_snapshot(2, "asked", is_kept=True)
+
+    assert store.write_snapshot(A, asked)
+    assert store.write_snapshot(A, a_snapshot(4, "too", is_kept=True))
+    append_with_snapshots(store, A, 6, 8, 9)
+    kept = (a_snapshot(4, "too", is_kept=True), asked)
+    assert snapshots_of(store, A) == (a_snapshot(9, A.key), a_snapshot(8, A.key), *kept)
+    assert store.write_snapshot(A, a_snapshot(4, "again"))
+    assert store.read_snapshot(A, Version(4)) == a_snapshot(4, "again", is_kept=True)
+
+
+def a_snapshot_of_a_version_that_is_not_there_is_not_written(make_store: MakeStore) -> None:
+    store = make_store()
+    store.append([an_append(A, 0, 3)])
+
+    assert not store.write_snapshot(A, a_snapshot(4))
+    assert not store.write_snapshot(B, a_snapshot(1))
+    assert store.write_snapshot(A, a_snapshot(3))
+    assert snapshots_of(store, A) == (a_snapshot(3),)
+    assert everything(store, B) == NOTHING
+
+
+def index_rows_are_rewritten_at_the_version_they_were_compared_at(make_store: MakeStore) -> None:
+    store = make_store()
+    store.append([an_append(A, 0, 2, index=(row("k", "1"), row("l", "1"), row("m", "1")))])
+    store.append([an_append(B, 0, 2, index=(row("k", "b"),))])
+    rows = (row("k", "2"), row("new", "2"), row("k", "2", IndexKind.INPUT))
+    gone = (row("l", "").key, row("nobody", "").key, row("m", "", IndexKind.INPUT).key)
+    before = everything(store, A), everything(store, B)
+
+    for stream, version in ((A, 1), (A, 3), (StreamId("default", SessionId("c")), 0)):
+        moved_on = store.rewrite_index(stream, version=Version(version), rows=rows, gone=gone)
+        assert moved_on is False
+        assert (everything(store, A), everything(store, B)) == before
+    assert store.rewrite_index(A, version=Version(2), rows=rows, gone=gone)
+    found = {each.key: each.value for each in store.read_index_page(A, None, 99)}
+    assert found == {each.key: each.value for each in (*rows, row("m", "1"))}
+    assert everything(store, B) == before[1]
+    assert store.rewrite_index(A, version=Version(2), rows=(), gone=())
+    bad = [row("lone \udfff", "v")]
+    refused(
+        UnencodableValue, lambda: store.rewrite_index(A, version=Version(2), rows=bad, gone=())
+    )
+
+
 # Whole lives
 
 
@@ -467,6 +586,9 @@ def a_closed_store_says_so(make_store: MakeStore) -> None:
         lambda: store.read_index_page(A, None, 1),
         lambda: add_activity(store, 1, b"x"),
         lambda: activity_of(store),
+        lambda: store.read_snapshot(A, Version(1)),
+        lambda: store.write_snapshot(A, a_snapshot(1)),
+        lambda: store.rewrite_index(A, version=Version(1), rows=(), gone=()),
     )
 
     for act in acts:
@@ -492,6 +614,11 @@ CLAUSES: tuple[Clause, ...] = (
     activity_of_another_version_or_generation_is_refused,
     activity_is_read_after_a_place_in_pages,
     no_activity_is_activity_of_nothing,
+    a_snapshot_comes_with_its_facts_and_the_two_newest_stay,
+    the_newest_snapshot_up_to_a_version_is_read,
+    a_snapshot_that_was_asked_for_stays,
+    a_snapshot_of_a_version_that_is_not_there_is_not_written,
+    index_rows_are_rewritten_at_the_version_they_were_compared_at,
     a_played_tape_is_read_back_as_it_was_encoded,
     the_index_equals_the_fold_of_the_facts,
     a_closed_store_says_so,

@@ -34,7 +34,7 @@ def long(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Counts]:
         ("claim", 1, 3, 3),
         ("complete", 1, 7, 7),
         ("turn", 1, 16, 14),  # 8 facts, 4 bodies
-        ("open", 0, 5, 0),
+        ("open", 0, 6, 0),
     ],
 )
 def test_an_operation_costs_so_much(

@@ -23,6 +23,7 @@ from lash_es.log.loading import (
     body_refs,
     load,
     read_facts,
+    refold,
     require_body,
 )
 from lash_es.log.port import StreamHead
@@ -96,7 +97,7 @@ def test_a_stream_is_read_in_pages(extra: int) -> None:
     player = _opened(store, RECORDS_PER_PAGE - 1 + extra)
     store.is_watching = True
 
-    assert load(store, STREAM) == player.folded
+    assert refold(store, STREAM) == player.folded
     end = RECORDS_PER_PAGE + extra
     pages = ["read 0+256", "read 256+256"] if extra > 0 else ["read 0+256"]
     assert store.reads == ["head", *pages, f"read {end}+1"]

@@ -18,6 +18,7 @@ from lash_es.log.appends import (
     Conflict,
     IndexRow,
     StoredBody,
+    StoredSnapshot,
     StreamAppend,
 )
 from lash_es.log.port import Store, StreamHead
@@ -178,6 +179,48 @@ class ReadsActivityAgain(MemoryStore):
         return super().read_activity(stream, after=inclusive, activities_max=activities_max)
 
 
+class KeepsEverySnapshot(MemoryStore):
+    def append(self, appends: Sequence[StreamAppend]) -> AppendResult:
+        result = super().append([attrs.evolve(each, snapshot=None) for each in appends])
+        for each in appends:
+            if isinstance(result, Appended) and each.snapshot is not None:
+                super().write_snapshot(each.stream, each.snapshot)
+        return result
+
+
+class ReadsTheOldestSnapshot(MemoryStore):
+    def read_snapshot(self, stream: StreamId, version_max: Version) -> StoredSnapshot | None:
+        found = super().read_snapshot(stream, version_max)
+        while found is not None and (
+            older := super().read_snapshot(stream, Version(found.version - 1))
+        ):
+            found = older
+        return found
+
+
+class ForgetsWhatWasAskedFor(MemoryStore):
+    def write_snapshot(self, stream: StreamId, snapshot: StoredSnapshot) -> bool:
+        return super().write_snapshot(stream, attrs.evolve(snapshot, is_kept=False))
+
+
+class TakesSnapshotsOfTheFuture(MemoryStore):
+    def write_snapshot(self, stream: StreamId, snapshot: StoredSnapshot) -> bool:
+        return super().write_snapshot(stream, snapshot) or self.head(stream) is not None
+
+
+class RewritesAtAnyVersion(MemoryStore):
+    def rewrite_index(
+        self,
+        stream: StreamId,
+        *,
+        version: Version,
+        rows: Sequence[IndexRow],
+        gone: Sequence[IndexKey],
+    ) -> bool:
+        version = self._version(stream) or version
+        return super().rewrite_index(stream, version=version, rows=rows, gone=gone)
+
+
 class StaysOpen(MemoryStore):
     def close(self) -> None:
         pass
@@ -205,6 +248,17 @@ CAUGHT: tuple[tuple[type[MemoryStore], Clause], ...] = (
     (ForgetsTheFence, suite.activity_of_another_version_or_generation_is_refused),
     (CountsNothingAsOne, suite.no_activity_is_activity_of_nothing),
     (ReadsActivityAgain, suite.activity_is_read_after_a_place_in_pages),
+    (KeepsEverySnapshot, suite.a_snapshot_comes_with_its_facts_and_the_two_newest_stay),
+    (ReadsTheOldestSnapshot, suite.the_newest_snapshot_up_to_a_version_is_read),
+    (ForgetsWhatWasAskedFor, suite.a_snapshot_that_was_asked_for_stays),
+    (
+        TakesSnapshotsOfTheFuture,
+        suite.a_snapshot_of_a_version_that_is_not_there_is_not_written,
+    ),
+    (
+        RewritesAtAnyVersion,
+        suite.index_rows_are_rewritten_at_the_version_they_were_compared_at,
+    ),
     (StaysOpen, suite.a_closed_store_says_so),
 )
 

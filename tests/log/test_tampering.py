@@ -17,7 +17,7 @@ from lash_es.codec.errors import CorruptHistory, UndecodableValue
 from lash_es.codec.records import DIGEST_BYTES, chain_digest
 from lash_es.codec.streams import StreamId
 from lash_es.core.ids import SessionId
-from lash_es.log.loading import load
+from lash_es.log.loading import load, refold
 from lash_es.log.stores.sqlite import SQLiteStore
 from tests.core.effort import effort
 from tests.log.conformance import A
@@ -78,7 +78,7 @@ class Scene:
     def refusal(self) -> CorruptHistory:
         """Load, and return the refusal that is due."""
         with pytest.raises(CorruptHistory) as caught:
-            load(self.store, STREAM)
+            refold(self.store, STREAM)
         assert caught.value.session_id == STREAM.session_id
         return caught.value
 

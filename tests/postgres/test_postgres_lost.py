@@ -19,7 +19,7 @@ from psycopg.conninfo import make_conninfo
 from lash_es.codec.contents import encode_content
 from lash_es.codec.streams import StreamId
 from lash_es.core.commands import EnqueueTurnInput, OpenSession
-from lash_es.core.ids import InputId, Position, SessionId
+from lash_es.core.ids import InputId, Position, SessionId, Version
 from lash_es.core.ingress import NextTurn
 from lash_es.core.limits import DEFAULT_LIMITS
 from lash_es.core.messages import TurnInput
@@ -34,12 +34,15 @@ from lash_es.runtime.world import World
 from tests.log.conformance import (
     A,
     B,
+    a_snapshot,
     activity_of,
     add_activity,
     an_append,
     everything,
     head_after,
     refused,
+    row,
+    snapshots_of,
 )
 from tests.log.tapes import POLICY
 from tests.postgres.postgres_server import (
@@ -125,6 +128,23 @@ def test_activity_whose_answer_is_lost_has_failed(
     add_activity(store, 1, b"y")
     found = [each.payload for each in activity_of(store)]
     assert found == ([b"y"] if cut is Cut.BEFORE else [b"x", b"y"])
+
+
+@pytest.mark.parametrize("cut", Cut)
+def test_what_can_be_written_again_has_failed_if_its_answer_is_lost(
+    relay: Relay, store: PostgresStore, cut: Cut
+) -> None:
+    store.append([an_append(A, 0)])
+    rows = (row("k", "v"),)
+
+    relay.cut_next = cut
+    refused(StoreFailed, lambda: store.write_snapshot(A, a_snapshot(1)))
+    assert store.write_snapshot(A, a_snapshot(1))
+    relay.cut_next = cut
+    refused(StoreFailed, lambda: store.rewrite_index(A, version=Version(1), rows=rows, gone=()))
+    assert store.rewrite_index(A, version=Version(1), rows=rows, gone=())
+    assert snapshots_of(store, A) == (a_snapshot(1),)
+    assert store.read_index_page(A, None, 9) == rows
 
 
 def test_a_connection_that_was_lost_between_calls_is_replaced_unseen(

@@ -21,6 +21,7 @@ from lash_es.log.appends import (
     AppendResult,
     IndexRow,
     StoredBody,
+    StoredSnapshot,
     StreamAppend,
     Unknown,
 )
@@ -66,6 +67,22 @@ class Through:
         self, stream: StreamId, after: IndexKey | None, rows_max: int
     ) -> tuple[IndexRow, ...]:
         return self.inner.read_index_page(stream, after, rows_max)
+
+    def rewrite_index(
+        self,
+        stream: StreamId,
+        *,
+        version: Version,
+        rows: Sequence[IndexRow],
+        gone: Sequence[IndexKey],
+    ) -> bool:
+        return self.inner.rewrite_index(stream, version=version, rows=rows, gone=gone)
+
+    def read_snapshot(self, stream: StreamId, version_max: Version) -> StoredSnapshot | None:
+        return self.inner.read_snapshot(stream, version_max)
+
+    def write_snapshot(self, stream: StreamId, snapshot: StoredSnapshot) -> bool:
+        return self.inner.write_snapshot(stream, snapshot)
 
     def append_activity(
         self,

@@ -22,13 +22,12 @@ from lash_es.core.evolve import evolve
 from lash_es.core.ids import SessionId
 from lash_es.core.messages import TokenUsage
 from lash_es.core.state import NOT_OPENED, Deleted, NotOpened, Open
-from lash_es.log.errors import StoreUnavailable
+from lash_es.log.errors import StoreUnavailable, VersionOutOfRange
 from lash_es.log.stores.memory import MemoryStore
 from lash_es.log.stores.sqlite import SQLiteStore
 from lash_es.timetravel.history import (
     Entry,
     History,
-    VersionOutOfRange,
     open_history,
     read_history,
 )

@@ -21,17 +21,19 @@ from lash_es.core.ids import InputId, SessionId
 from lash_es.core.ingress import NextTurn
 from lash_es.core.known import IndexKey, IndexKind
 from lash_es.log.appends import IndexRow
+from lash_es.log.reindexing import INDEX_ROWS_PER_PAGE
 from lash_es.log.sealed import SealedStore
 from lash_es.log.sealing import AtRest, KeyRing
 from lash_es.log.stores.memory import MemoryStore
 from lash_es.log.stores.sqlite import SQLiteStore
 from lash_es.timetravel.history import open_history
-from lash_es.timetravel.verifying import INDEX_ROWS_PER_PAGE, Verdict, verify_session
+from lash_es.timetravel.verifying import Verdict, verify_session
 from tests.log.sealed_stores import OLD_KEYS, sealed
 from tests.log.tapes import BOB, SESSION, STREAM, Player, commands, play, said
 
 # Where the tape has what the damages are about.
 SECOND_INPUT: Final = 3
+PARKED: Final = 26
 LAST: Final = 27
 TABLES: Final = (
     "stored_events",
@@ -40,6 +42,7 @@ TABLES: Final = (
     "lash_es_index",
     "lash_es_activity",
     "lash_es_format",
+    "lash_es_snapshots",
 )
 
 
@@ -223,6 +226,24 @@ DAMAGES: Final[dict[str, tuple[str, list[tuple[str, int | None, str]]]]] = {
         f"DELETE FROM lash_es_bodies WHERE {OURS} AND position IN (2, 4)",
         [("bodies", 2, "it is missing"), ("bodies", 4, "it is missing")],
     ),
+    # Snapshots. The tape has one, of the version at which the session is parked.
+    "a snapshot's bytes are altered": (
+        f"UPDATE lash_es_snapshots SET content = zeroblob(99) WHERE {OURS}",
+        [("snapshots", PARKED, "the snapshot of version 27 is not what the facts say")],
+    ),
+    "a snapshot has another digest": (
+        f"""UPDATE lash_es_snapshots SET digest = zeroblob(32), fingerprint = 'foreign'
+            WHERE {OURS}""",
+        [("snapshots", PARKED, "the snapshot of version 27 is not what the facts say")],
+    ),
+    "a snapshot is of another version": (
+        f"UPDATE lash_es_snapshots SET version = 20 WHERE {OURS}",
+        [("snapshots", 19, "the snapshot of version 20 is not what the facts say")],
+    ),
+    "a snapshot is of no version": (
+        f"UPDATE lash_es_snapshots SET version = -1 WHERE {OURS}",
+        [("snapshots", None, "the snapshot of version -1 is of no fact")],
+    ),
     # The index.
     "two index rows are missing": (
         f"DELETE FROM lash_es_index WHERE {OURS} AND kind = 'source_key'",
@@ -296,6 +317,13 @@ def test_a_verdict_on_a_broken_chain_says_how_far_it_held(path: Path) -> None:
         connection.execute(f"DELETE FROM stored_events WHERE {FACT} 7")
 
     assert verified(path).version == 7
+
+
+def test_a_snapshot_of_another_version_of_the_library_is_no_damage(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(f"UPDATE lash_es_snapshots SET fingerprint = 'older' WHERE {OURS}")
+
+    assert verified(path).is_sound
 
 
 def test_looking_writes_nothing(path: Path) -> None:

@@ -27,12 +27,14 @@ from lash_es.log.appends import (
     Conflict,
     IndexRow,
     StoredBody,
+    StoredSnapshot,
     StreamAppend,
     require_appendable,
     require_text,
 )
 from lash_es.log.errors import StoreClosed
 from lash_es.log.port import StreamHead
+from lash_es.log.stores import memory_snapshots as snapshots
 from lash_es.log.stores.facts import stored_events, stored_record
 
 _WHERE: Final = "memory"
@@ -56,6 +58,7 @@ class _Stream:
     bodies: dict[BodyRef, StoredBody] = Factory(dict[BodyRef, StoredBody])
     index: dict[IndexKey, bytes] = Factory(dict[IndexKey, bytes])
     activities: list[Activity] = Factory(list[Activity])
+    snapshots: tuple[StoredSnapshot, ...] = ()
 
 
 class MemoryStore:
@@ -96,6 +99,8 @@ class MemoryStore:
         kept.head = head
         kept.bodies.update((body.ref, body) for body in append.bodies)
         kept.index.update((row.key, row.value) for row in append.index)
+        if append.snapshot is not None:
+            kept.snapshots = snapshots.replaced(kept.snapshots, append.snapshot)
 
     def head(self, stream: StreamId) -> StreamHead | None:
         """Read the head row."""
@@ -142,6 +147,39 @@ class MemoryStore:
         keys = sorted(index, key=_order)
         later = (key for key in keys if after is None or _order(key) > _order(after))
         return tuple(IndexRow(key=key, value=index[key]) for key in later)[:rows_max]
+
+    def rewrite_index(
+        self,
+        stream: StreamId,
+        *,
+        version: Version,
+        rows: Sequence[IndexRow],
+        gone: Sequence[IndexKey],
+    ) -> bool:
+        """Replace and remove index rows."""
+        require_text([row.key for row in rows] + list(gone))
+        kept = self._kept(stream)
+        if kept is None or kept.head.version != version:
+            return False
+        for key in gone:
+            kept.index.pop(key, None)
+        kept.index.update((row.key, row.value) for row in rows)
+        return True
+
+    def read_snapshot(self, stream: StreamId, version_max: Version) -> StoredSnapshot | None:
+        """Read the newest snapshot of at most that version."""
+        kept = self._kept(stream)
+        if kept is None:
+            return None
+        return snapshots.newest(kept.snapshots, min(version_max, kept.head.version))
+
+    def write_snapshot(self, stream: StreamId, snapshot: StoredSnapshot) -> bool:
+        """Write a snapshot that was asked for."""
+        kept = self._kept(stream)
+        if kept is None or kept.head.version < snapshot.version:
+            return False
+        kept.snapshots = snapshots.kept(kept.snapshots, snapshot)
+        return True
 
     def append_activity(
         self,

@@ -10,8 +10,10 @@ An append is one statement and one round trip (``postgres_writes.py``, ``postgre
 what is known after a lost connection is said in ``postgres_connections.py``.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
+
+from psycopg import Cursor
 
 from lash_es.codec.records import Record
 from lash_es.codec.streams import StreamId
@@ -24,6 +26,7 @@ from lash_es.log.appends import (
     AppendResult,
     IndexRow,
     StoredBody,
+    StoredSnapshot,
     StreamAppend,
     Unknown,
     require_appendable,
@@ -34,11 +37,13 @@ from lash_es.log.port import StreamHead
 from lash_es.log.stores import postgres_groups as groups
 from lash_es.log.stores import postgres_hints as hints
 from lash_es.log.stores import postgres_reads as reads
+from lash_es.log.stores import postgres_snapshots as snapshots
 from lash_es.log.stores import postgres_writes as writes
 from lash_es.log.stores.postgres_clock import ServerClock
 from lash_es.log.stores.postgres_connections import Connections, connect
 from lash_es.log.stores.postgres_feed import FEED_START, FeedCursor, FeedFact, read_feed
 from lash_es.log.stores.postgres_hints import Listener
+from lash_es.log.stores.postgres_reads import Row
 from lash_es.log.stores.postgres_servers import StoreDisconnected, server_at
 from lash_es.log.stores.postgres_sessions import connected
 
@@ -132,6 +137,35 @@ class PostgresStore:
         return self._connections.read(
             lambda cursor: reads.index_page(cursor, stream, after, rows_max)
         )
+
+    def rewrite_index(
+        self,
+        stream: StreamId,
+        *,
+        version: Version,
+        rows: Sequence[IndexRow],
+        gone: Sequence[IndexKey],
+    ) -> bool:
+        """Replace and remove index rows, in one statement with the lock on the head row."""
+        require_text([row.key for row in rows] + list(gone))
+        return self._certainly(
+            lambda cursor: snapshots.rewrite_index(cursor, stream, version, rows, gone)
+        )
+
+    def read_snapshot(self, stream: StreamId, version_max: Version) -> StoredSnapshot | None:
+        """Read the newest snapshot of at most that version."""
+        return self._connections.read(lambda cursor: snapshots.read(cursor, stream, version_max))
+
+    def write_snapshot(self, stream: StreamId, snapshot: StoredSnapshot) -> bool:
+        """Write a snapshot that was asked for."""
+        return self._certainly(lambda cursor: snapshots.keep(cursor, stream, snapshot))
+
+    def _certainly(self, work: Callable[[Cursor[Row]], bool]) -> bool:
+        """Write what can be written again: an answer that was lost is an error."""
+        result = self._connections.write(work)
+        if isinstance(result, Unknown):
+            raise StoreFailed(where=self.where, reason=result.reason)
+        return result
 
     def append_activity(
         self,

@@ -17,9 +17,17 @@ from psycopg.errors import UniqueViolation
 
 from lash_es.codec.streams import StreamId
 from lash_es.core.ids import Version
-from lash_es.log.appends import Appended, AppendResult, Conflict, StreamAppend, Unknown
+from lash_es.log.appends import (
+    Appended,
+    AppendResult,
+    Conflict,
+    StoredSnapshot,
+    StreamAppend,
+    Unknown,
+)
 from lash_es.log.stores.postgres_arrays import Blobs, Integers, Texts
 from lash_es.log.stores.postgres_reads import Row, ask
+from lash_es.log.stores.postgres_snapshots import WITH_FACTS
 
 Batch: TypeAlias = Sequence[StreamAppend]
 
@@ -68,9 +76,20 @@ _GROUP: Final = """
         SELECT stream_no, kind, key, value
           FROM written JOIN unnest(%b, %b, %b, %b) AS new (no, kind, key, value) USING (no)
         ON CONFLICT (stream_no, kind, key) DO UPDATE SET value = excluded.value)
+    {snapshots}
     SELECT no, found, wins, written.no IS NOT NULL
       FROM judged LEFT JOIN written USING (no)
 """
+
+
+_SNAPSHOTS: Final = """
+    , snapshot AS (
+        SELECT stream_no, version, fingerprint, digest, content
+          FROM written JOIN unnest(%b, %b, %b, %b, %b)
+               AS new (no, version, fingerprint, digest, content) USING (no))
+"""
+_PLAIN: Final = _GROUP.format(snapshots="")
+_WITH_SNAPSHOTS: Final = _GROUP.format(snapshots=_SNAPSHOTS + WITH_FACTS)
 
 
 def append_each(cursor: Cursor[Row], batches: Sequence[Batch]) -> tuple[AppendResult, ...]:
@@ -110,18 +129,23 @@ def append_group(cursor: Cursor[Row], batches: Sequence[Batch]) -> list[AppendRe
     appends = [(number, each) for number, batch in enumerate(batches) for each in batch]
     numbered = list(enumerate((each for _, each in appends), start=1))
     parameters = [*_heads(appends), *_facts(numbered), *_bodies(numbered), *_index(numbered)]
-    rows = iter(sorted(_run(cursor, parameters, reruns_max=len(appends))))
+    taken = [(no, each.snapshot) for no, each in numbered if each.snapshot is not None]
+    parameters += _snapshots(taken) if taken else ()
+    statement = _WITH_SNAPSHOTS if taken else _PLAIN
+    rows = iter(sorted(_run(cursor, statement, parameters, reruns_max=len(appends))))
     return [_result(batch, [next(rows) for _ in batch]) for batch in batches]
 
 
-def _run(cursor: Cursor[Row], parameters: Sequence[object], reruns_max: int) -> list[Row]:
+def _run(
+    cursor: Cursor[Row], statement: str, parameters: Sequence[object], reruns_max: int
+) -> list[Row]:
     """Run the statement, again for each stream that is created between its sight and its write."""
     try:
-        return ask(cursor, _GROUP, parameters).fetchall()
+        return ask(cursor, statement, parameters).fetchall()
     except UniqueViolation as cause:
         if cause.diag.constraint_name != _HEADS_CONSTRAINT or not reruns_max:
             raise
-    return _run(cursor, parameters, reruns_max - 1)
+    return _run(cursor, statement, parameters, reruns_max - 1)
 
 
 def _result(batch: Batch, rows: Sequence[Row]) -> AppendResult:
@@ -174,3 +198,11 @@ def _index(appends: Sequence[tuple[int, StreamAppend]]) -> Iterator[object]:
     yield Texts([key.kind.value for _, key in rows])
     yield Blobs([key.key.encode() for _, key in rows])
     yield Blobs(list(rows.values()))
+
+
+def _snapshots(taken: Sequence[tuple[int, StoredSnapshot]]) -> Iterator[object]:
+    yield Integers([no for no, _ in taken])
+    yield Integers([snapshot.version for _, snapshot in taken])
+    yield Texts([snapshot.fingerprint for _, snapshot in taken])
+    yield Blobs([snapshot.digest for _, snapshot in taken])
+    yield Blobs([snapshot.content for _, snapshot in taken])

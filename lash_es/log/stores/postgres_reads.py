@@ -120,9 +120,7 @@ def bodies(
 def _body(row: Row) -> StoredBody:
     position, ordinal, media_type, salt, content, sealing = row
     ref = BodyRef(position=Position(position), ordinal=ordinal)
-    return StoredBody(
-        ref=ref, media_type=media_type, salt=salt, content=content, sealing=sealing
-    )
+    return StoredBody(ref=ref, media_type=media_type, salt=salt, content=content, sealing=sealing)
 
 
 def index(

@@ -25,6 +25,7 @@ from lash_es.log.appends import (
     AppendResult,
     StreamAppend,
 )
+from lash_es.log.stores import postgres_snapshots as snapshots
 from lash_es.log.stores.postgres_arrays import Blobs
 from lash_es.log.stores.postgres_groups import append_group
 from lash_es.log.stores.postgres_reads import Row, ask
@@ -33,6 +34,7 @@ PARAMETERS_MAX: Final = 50
 """Up to so many psycopg keeps what it parsed of a statement; a turn's commit stays below."""
 
 _HEAD_PARAMETERS: Final = 7
+_SNAPSHOT_PARAMETERS: Final = 4
 _FACT, _BODY, _ROW = "(%b, %b, %b)", "(%b, %b, %b, %b, %b)", "(%b, %b, %b)"
 
 _NEW_HEAD: Final = """
@@ -59,6 +61,11 @@ _INDEX: Final = """
         INSERT INTO lash_es_index (stream_no, kind, key, value)
         SELECT head.stream_no, new.* FROM head, (VALUES {rows}) AS new
         ON CONFLICT (stream_no, kind, key) DO UPDATE SET value = excluded.value)
+"""
+_SNAPSHOT: Final = """
+    , snapshot AS (
+        SELECT head.stream_no, new.*
+          FROM head, (VALUES (%b, %b, %b, %b)) AS new (version, fingerprint, digest, content))
 """
 # The row lock comes first and shows the newest version: what is refused is refused for a reason
 # that was true, and activity is numbered on from what is there.
@@ -106,14 +113,17 @@ def _append_one(cursor: Cursor[Row], append: StreamAppend) -> bool:
     """Append to one stream if that takes few parameters; tell whether it was written."""
     index = {row.key: row.value for row in append.index}
     facts, bodies = len(append.records), len(append.bodies)
-    if _HEAD_PARAMETERS + 3 * facts + 5 * bodies + 3 * len(index) > PARAMETERS_MAX:
+    has_snapshot = append.snapshot is not None
+    beside = _HEAD_PARAMETERS + _SNAPSHOT_PARAMETERS * has_snapshot
+    if beside + 3 * facts + 5 * bodies + 3 * len(index) > PARAMETERS_MAX:
         return False
-    statement = _statement(append.expected_version == 0, facts, bodies, len(index))
+    is_new = append.expected_version == 0
+    statement = _statement(is_new, facts, bodies, len(index), has_snapshot)
     return ask(cursor, statement, _parameters(append, index)).fetchone() is not None
 
 
 @lru_cache(maxsize=256)
-def _statement(is_new: bool, facts: int, bodies: int, index: int) -> str:
+def _statement(is_new: bool, facts: int, bodies: int, index: int, has_snapshot: bool) -> str:
     """Compose the statement for so many rows; there are fewer such than a connection prepares."""
     parts = ["WITH head AS (", _NEW_HEAD if is_new else _NEXT_HEAD, ")"]
     for part, row, count in (
@@ -123,6 +133,8 @@ def _statement(is_new: bool, facts: int, bodies: int, index: int) -> str:
     ):
         if count:
             parts.append(part.format(rows=", ".join([row] * count)))
+    if has_snapshot:
+        parts += (_SNAPSHOT, snapshots.WITH_FACTS)
     return "".join([*parts, "SELECT 1 FROM head"])
 
 
@@ -145,6 +157,8 @@ def _parameters(append: StreamAppend, index: dict[IndexKey, bytes]) -> list[obje
         parameters += (*place, body.media_type, body.salt, body.content)
     for key, value in index.items():
         parameters += (key.kind.value, key.key.encode(), value)
+    if append.snapshot is not None:
+        parameters += snapshots.parameters_of(append.snapshot)
     return parameters
 
 

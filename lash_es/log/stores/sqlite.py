@@ -6,7 +6,8 @@ Facts are rows of the library's ``stored_events``; the rest is in our tables
 the versions it compares cannot move under it.
 """
 
-from collections.abc import Mapping, Sequence
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Final
@@ -22,6 +23,7 @@ from lash_es.log.appends import (
     AppendResult,
     IndexRow,
     StoredBody,
+    StoredSnapshot,
     StreamAppend,
     Unknown,
     require_appendable,
@@ -30,6 +32,8 @@ from lash_es.log.appends import (
 from lash_es.log.errors import StoreFailed
 from lash_es.log.port import StreamHead
 from lash_es.log.stores import sqlite_reads as reads
+from lash_es.log.stores import sqlite_reindexing as reindexing
+from lash_es.log.stores import sqlite_snapshots as snapshots
 from lash_es.log.stores import sqlite_writes as writes
 from lash_es.log.stores.facts import stored_record
 from lash_es.log.stores.filesystems import require_local
@@ -126,6 +130,37 @@ class SQLiteStore:
         return self._connections.read(
             lambda connection: reads.index_page(connection, stream, after, rows_max)
         )
+
+    def rewrite_index(
+        self,
+        stream: StreamId,
+        *,
+        version: Version,
+        rows: Sequence[IndexRow],
+        gone: Sequence[IndexKey],
+    ) -> bool:
+        """Replace and remove index rows, under the write lock."""
+        require_text([row.key for row in rows] + list(gone))
+        return self._certainly(
+            lambda connection: reindexing.rewrite(connection, stream, version, rows, gone)
+        )
+
+    def read_snapshot(self, stream: StreamId, version_max: Version) -> StoredSnapshot | None:
+        """Read the newest snapshot of at most that version."""
+        return self._connections.read(
+            lambda connection: snapshots.read(connection, stream, version_max)
+        )
+
+    def write_snapshot(self, stream: StreamId, snapshot: StoredSnapshot) -> bool:
+        """Write a snapshot that was asked for."""
+        return self._certainly(lambda connection: snapshots.keep(connection, stream, snapshot))
+
+    def _certainly(self, work: Callable[[sqlite3.Connection], bool]) -> bool:
+        """Write what can be written again: an answer that was lost is an error."""
+        result = self._connections.write(work)
+        if isinstance(result, Unknown):
+            raise StoreFailed(where=self.where, reason=result.reason)
+        return result
 
     def append_activity(
         self,

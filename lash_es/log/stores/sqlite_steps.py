@@ -64,8 +64,12 @@ _SECOND: Final = (
 )
 """Low-water, snapshots, blobs, pins. The first step's code wrote rows without naming columns."""
 
+_THIRD: Final = ("ALTER TABLE lash_es_snapshots ADD COLUMN is_kept INTEGER NOT NULL DEFAULT 0",)
+"""Snapshots that were asked for stay. The code of the second step wrote none."""
+
 STEPS: Final = (
     Step(number=1, works_for=1, statements=_FIRST),
     Step(number=2, works_for=2, statements=_SECOND),
+    Step(number=3, works_for=2, statements=_THIRD),
 )
 TABLES_STEP: Final = STEPS[-1].number

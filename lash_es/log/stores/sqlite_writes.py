@@ -18,6 +18,7 @@ from lash_es.log.appends import (
     Conflict,
     StreamAppend,
 )
+from lash_es.log.stores import sqlite_snapshots as snapshots
 from lash_es.log.stores.facts import stored_events
 
 _NEW_HEAD: Final = """
@@ -36,7 +37,7 @@ _BODY: Final = """
 _ACTIVITY: Final = """
     INSERT INTO lash_es_activity (stream_no, version, seq, at_ms, payload) VALUES (?, ?, ?, ?, ?)
 """
-_INDEX_ROW: Final = """
+INDEX_ROW: Final = """
     INSERT INTO lash_es_index (stream_no, kind, key, value) VALUES (?, ?, ?, ?)
     ON CONFLICT (stream_no, kind, key) DO UPDATE SET value = excluded.value
 """
@@ -129,9 +130,11 @@ def _write_beside(connection: sqlite3.Connection, stream_no: int, append: Stream
         ],
     )
     connection.executemany(
-        _INDEX_ROW,
+        INDEX_ROW,
         [(stream_no, row.key.kind.value, row.key.key, row.value) for row in append.index],
     )
+    if append.snapshot is not None:
+        snapshots.replace(connection, stream_no, append.snapshot)
 
 
 def append_activity(connection: sqlite3.Connection, new: NewActivity) -> ActivityResult:
