@@ -259,6 +259,10 @@ LANES: Final[Mapping[str, tuple[str, Phases]]] = {
         "the PostgreSQL store, on a real server",
         [[{"postgres tests": module("pytest", ROOT / "tests" / POSTGRES_TESTS)}]],
     ),
+    "crashes": (
+        "long: every script killed at every place on both databases, a log torn at every byte",
+        [[{"crashes": module("tests.crash")}]],
+    ),
     "ci": (
         "what every change has to pass",
         [

@@ -40,7 +40,9 @@ from tests.session.virtual_time import VirtualTime
 TTL_MS: Final = 30_000
 STALLS: Final = "stall"
 """The tool call that never returns in a process that is going to lose its lease."""
-_BAD: Final = "do what cannot be done"
+NAPS: Final = "nap"
+"""The tool call during which so much time passes that the lease has to be renewed."""
+BAD: Final = "do what cannot be done"
 
 
 @frozen
@@ -57,7 +59,7 @@ class Model:
     async def request(self, request: ModelRequest, on_delta: DeltaSink) -> ModelReply:
         said = sum(message.role is Role.ASSISTANT for message in request.messages)
         self.tell(("asked", f"model {said}"))
-        if request.messages[-1].text == _BAD:
+        if request.messages[-1].text == BAD:
             raise ModelCallFailed(code="refused", message="it cannot be done", retryable=False)
         on_delta(ProseDelta(text="well, "))
         await asyncio.sleep(0)
@@ -136,6 +138,8 @@ class Stage:
             if name == STALLS and not self.is_again and not self.stalling.is_set():
                 self.stalling.set()
                 await asyncio.Event().wait()
+            if name == NAPS:
+                await self.time.advance(TTL_MS // 2)
             # Two that are called at once end apart.
             for _ in range(len(name)):
                 await asyncio.sleep(0)
@@ -231,10 +235,60 @@ async def parking(stage: Stage) -> None:
         stage.tell(("acked", "s", "0", "session.parked", "", ""))
 
 
-NAMED: Final[Mapping[str, Script]] = {
+NAMED: Final[dict[str, Script]] = {
     script.__name__: script for script in (creating, queueing, calling, taking_over, parking)
 }
 """What is swept in CI."""
+
+
+async def failing(stage: Stage) -> None:
+    """Drain what cannot be done until it has failed for good, and then something else."""
+    async with stage.core(says("done")) as core, core.session("s").open() as session:
+        await stage.enqueue(session, BAD, "bad")
+        for number in range(3):
+            await stage.drain(session, f"try-{number}")
+        await stage.enqueue(session, "do something else", "good")
+        await stage.drain(session, "last")
+
+
+async def napping(stage: Stage) -> None:
+    """Take a turn whose tool is silent for so long that the lease has to be renewed."""
+    lines = (looks(NAPS), says("rested"))
+    async with stage.core(*lines) as core, core.session("s").open() as session:
+        await stage.turn(session, "rest", "t")
+
+
+async def crowding(stage: Stage) -> None:
+    """Drive three sessions at once."""
+    async with stage.core(says("one"), says("two")) as core:
+
+        async def live(name: str) -> None:
+            async with core.session(name).open() as session:
+                await stage.enqueue(session, f"hello, {name}", "a")
+                await stage.drain(session, "d")
+                await stage.turn(session, "bye", "t")
+
+        await asyncio.gather(*(live(name) for name in ("x", "y", "z")))
+
+
+async def chatting(stage: Stage) -> None:
+    """Take a long turn: ten tools in three rounds, and another turn."""
+    lines = (
+        looks("a", "bb", "ccc", "dddd", text="First these."),
+        looks("e", "ff", "ggg"),
+        looks("h", "ii", "jjj", text="The last ones."),
+        says("I have seen ten things."),
+        says("bye"),
+    )
+    async with stage.core(*lines) as core, core.session("s").open() as session:
+        await stage.turn(session, "look around", "t1")
+        await stage.turn(session, "thank you", "t2")
+
+
+ALL: Final[Mapping[str, Script]] = NAMED | {
+    script.__name__: script for script in (failing, napping, crowding, chatting)
+}
+"""What is swept in the long lane."""
 
 
 async def transcripts(core: LashCore, *session_ids: str) -> list[list[Message]]:
