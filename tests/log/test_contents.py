@@ -1,13 +1,16 @@
 """Reading what was said: bodies by reference, and the nodes of the active path."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 import pytest
 
+from lash_es.codec.contents import Content
 from lash_es.codec.errors import CorruptBody, CorruptHistory
+from lash_es.codec.records import Record
+from lash_es.codec.streams import StreamId
 from lash_es.core.bodies import BodyRef
 from lash_es.core.commands import AcquireLease, Command, CommitTurn, StartTurn, WithInput
 from lash_es.core.events import TurnCommitted
@@ -16,7 +19,9 @@ from lash_es.core.ids import NodeId, Position, TurnId
 from lash_es.core.messages import EffectFailure, ModelReply, ToolOutput, TurnInput
 from lash_es.core.outcomes import Finished
 from lash_es.core.state import Open
+from lash_es.log.appends import StoredBody
 from lash_es.log.contents import (
+    read_commits,
     read_content,
     read_contents,
     read_events,
@@ -26,6 +31,7 @@ from lash_es.log.contents import (
 from lash_es.log.loading import RECORDS_PER_PAGE
 from lash_es.log.stores.memory import MemoryStore
 from lash_es.log.stores.sqlite import SQLiteStore
+from lash_es.turns.transcript import content_kinds
 from tests.log.tapes import (
     BOB,
     BOBS,
@@ -211,6 +217,110 @@ def test_the_nodes_of_all_commits_are_listed_oldest_first() -> None:
     names = [node.node_id for node in read_nodes(player.store, STREAM, session.head.leaf)]
 
     assert names == ["t1:m1", "t1:m2", "t1:m3", "t1:m4", "t5:m1", "t6:m1"]
+
+
+class CountingStore(MemoryStore):
+    """Counts reads of records and of bodies."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reads: list[str] = []
+
+    def read(self, stream: StreamId, first: Position, records_max: int) -> tuple[Record, ...]:
+        self.reads.append("records")
+        return super().read(stream, first, records_max)
+
+    def read_bodies(
+        self, stream: StreamId, refs: Sequence[BodyRef]
+    ) -> Mapping[BodyRef, StoredBody]:
+        self.reads.append("bodies")
+        return super().read_bodies(stream, refs)
+
+
+Turns: TypeAlias = tuple[CountingStore, Position]
+
+
+@pytest.fixture(scope="module")
+def long_session() -> Turns:
+    """As many turns as a page has records, made once and only read."""
+    return with_turns(RECORDS_PER_PAGE)
+
+
+@pytest.fixture
+def many_turns(long_session: Turns) -> Turns:
+    long_session[0].reads.clear()
+    return long_session
+
+
+def with_turns(count: int) -> Turns:
+    """The tape up to its first commit, and so many turns of two facts; with the last commit."""
+    store = CountingStore()
+    player = Player(store)
+    for command in commands():
+        player.send(command)
+        if isinstance(player.events[-1], TurnCommitted):
+            break
+    for number in range(count):
+        turn_id = TurnId(f"more-{number}")
+        source = WithInput(body=said(f"question {number}"))
+        player.send(StartTurn(now_ms=2_500, fence=BOBS, turn_id=turn_id, source=source))
+        player.send(CommitTurn(now_ms=2_500, fence=BOBS, turn_id=turn_id, outcome=Finished()))
+    store.reads.clear()
+    return store, Position(player.folded.version - 1)
+
+
+def test_a_long_path_is_read_in_pages_and_not_turn_by_turn(many_turns: Turns) -> None:
+    store, last = many_turns
+
+    commits = list(read_commits(store, STREAM, last))
+
+    assert len(commits) == RECORDS_PER_PAGE + 1
+    assert [each.parent for each in commits] == [*(each.position for each in commits[1:]), None]
+    assert store.reads == ["records"] * 3  # The newest alone, and two pages.
+
+
+def test_a_path_is_read_as_far_as_it_is_known() -> None:
+    store, last = with_turns(3)
+    path = list(read_commits(store, STREAM, last))
+    store.reads.clear()
+
+    assert list(read_commits(store, STREAM, last, {path[1].position})) == path[:1]
+    assert store.reads == ["records"]
+    assert list(read_commits(store, STREAM, last, {path[0].position})) == []
+    assert list(read_commits(store, STREAM, None)) == []
+    assert store.reads == ["records"]
+
+
+def test_many_bodies_are_read_in_pages_and_not_one_by_one(many_turns: Turns) -> None:
+    store, last = many_turns
+    kinds: dict[BodyRef, type[Content]] = {}
+    for commit in read_commits(store, STREAM, last):
+        for node in commit.nodes:
+            kinds |= content_kinds(node)
+    store.reads.clear()
+
+    contents = read_contents(store, STREAM, kinds)
+
+    assert contents.keys() == kinds.keys()
+    assert contents[ref(last - 1)] == TurnInput.of_text(f"question {RECORDS_PER_PAGE - 1}")
+    assert store.reads == ["records"] * 3 + ["bodies"] * 2
+
+
+def test_facts_far_apart_are_not_read_with_all_that_lies_between(many_turns: Turns) -> None:
+    store, last = many_turns
+
+    read_contents(store, STREAM, {ref(2): TurnInput, ref(last - 1): TurnInput})
+
+    assert store.reads == ["records", "records", "bodies"]
+
+
+def test_a_fact_that_is_missing_between_others_is_corrupt(tampered: SQLiteStore) -> None:
+    kinds = {ref(2): TurnInput, ref(12): ModelReply, ref(REPLY_POSITION): ModelReply}
+
+    with pytest.raises(CorruptHistory, match="missing") as caught:
+        read_contents(tampered, STREAM, kinds)
+
+    assert caught.value.position == 12
 
 
 def test_a_leaf_that_points_at_no_commit_is_corrupt(player: Player) -> None:

@@ -1,7 +1,8 @@
-"""What is read from a SQLite store: each function is one statement, or one a key."""
+"""What is read from a SQLite store: each function is a statement, a few for many, or one a key."""
 
 import sqlite3
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Final
 
 from lash_es.codec.errors import UndecodableValue
@@ -25,11 +26,16 @@ _HEADS: Final = """
     SELECT * FROM lash_es_heads
      WHERE stream > ? AND stream > ? AND stream < ? ORDER BY stream LIMIT ?
 """
-_BODY: Final = """
-    SELECT media_type, CAST(salt AS BLOB), CAST(content AS BLOB), CAST(sealing AS TEXT)
-      FROM lash_es_bodies JOIN lash_es_heads USING (stream_no)
-     WHERE stream = ? AND position = ? AND ordinal = ?
+_BODIES: Final = """
+      SELECT position, ordinal, media_type, CAST(salt AS BLOB), CAST(content AS BLOB),
+             CAST(sealing AS TEXT)
+        FROM asked CROSS JOIN lash_es_heads
+        JOIN lash_es_bodies USING (stream_no, position, ordinal)
+       WHERE stream = ?
 """
+"""A cross join is done in the order in which it is written: the few that are asked for first."""
+_REFS_MAX: Final = 256
+"""A power of two, far below half the number of parameters that SQLite takes."""
 _INDEX_VALUE: Final = """
     SELECT CAST(value AS BLOB) FROM lash_es_index JOIN lash_es_heads USING (stream_no)
      WHERE stream = ? AND kind = ? AND key = ?
@@ -80,18 +86,30 @@ def _head(row: sqlite3.Row) -> StreamHead:
 def bodies(
     connection: sqlite3.Connection, stream: StreamId, refs: Sequence[BodyRef]
 ) -> Mapping[BodyRef, StoredBody]:
-    """Read bodies."""
+    """Read bodies, in one statement for up to ``_REFS_MAX``."""
     found: dict[BodyRef, StoredBody] = {}
-    for ref in refs:
-        rows = connection.execute(
-            _BODY,
-            (stream.key, ref.position, ref.ordinal),
-        )
-        for media_type, salt, content, sealing in rows:
-            found[ref] = StoredBody(
-                ref=ref, media_type=media_type, salt=salt, content=content, sealing=sealing
-            )
+    for first in range(0, len(refs), _REFS_MAX):
+        chunk = refs[first : first + _REFS_MAX]
+        asked: list[tuple[int, int]] = [(ref.position, ref.ordinal) for ref in chunk]
+        # Few lengths, so that few statements are prepared; what fills up is nowhere.
+        length = 1 << (len(asked) - 1).bit_length()
+        asked += [(-1, 0)] * (length - len(asked))
+        marks = ", ".join(["(?, ?)"] * length)
+        statement = f"WITH asked (position, ordinal) AS (VALUES {marks}) {_BODIES}"
+        rows = connection.execute(statement, (*chain.from_iterable(asked), stream.key))
+        found.update((body.ref, body) for body in map(_body, rows))
     return found
+
+
+def _body(row: sqlite3.Row) -> StoredBody:
+    position, ordinal, media_type, salt, content, sealing = row
+    return StoredBody(
+        ref=BodyRef(position=Position(position), ordinal=ordinal),
+        media_type=media_type,
+        salt=salt,
+        content=content,
+        sealing=sealing,
+    )
 
 
 def index(
