@@ -24,6 +24,7 @@ from lash_es.log.appends import (
     AppendResult,
     IndexRow,
     StoredBody,
+    StoredSnapshot,
     StreamAppend,
 )
 from lash_es.log.blobs import Address, Blob, KeptBlob
@@ -207,6 +208,25 @@ class SealedStore:
     ) -> tuple[IndexRow, ...]:
         """Read the whole index page by page."""
         return self._inner.read_index_page(stream, after, rows_max)
+
+    def rewrite_index(
+        self,
+        stream: StreamId,
+        *,
+        version: Version,
+        rows: Sequence[IndexRow],
+        gone: Sequence[IndexKey],
+    ) -> bool:
+        """Replace and remove index rows."""
+        return self._inner.rewrite_index(stream, version=version, rows=rows, gone=gone)
+
+    def read_snapshot(self, stream: StreamId, version_max: Version) -> StoredSnapshot | None:
+        """Read a snapshot; it holds nothing that is sealed."""
+        return self._inner.read_snapshot(stream, version_max)
+
+    def write_snapshot(self, stream: StreamId, snapshot: StoredSnapshot) -> bool:
+        """Write a snapshot that was asked for."""
+        return self._inner.write_snapshot(stream, snapshot)
 
     def trim_activity(self, stream: StreamId, window: ActivityWindow, at_ms: int) -> int:
         """Prune activity by a window."""
