@@ -1,0 +1,243 @@
+"""
+Following a stream: its facts and activity, each once and in order, those that are there and those
+that come.
+
+A subscription reads the store after its cursor, waits until it is woken, and reads again. The
+store is the truth and a wake-up is a hint, so that there is no seam between replay and live.
+Nothing is buffered but one page: a slow consumer reads later, and meets a gap if its activity is
+pruned meanwhile.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Iterator
+from enum import Enum
+from types import TracebackType
+from typing import Final, Protocol, Self, TypeAlias
+
+from attrs import frozen
+
+from lash_es.codec.errors import CorruptHistory
+from lash_es.codec.records import GENESIS, Record
+from lash_es.codec.streams import StreamId
+from lash_es.core.errors import LashError
+from lash_es.core.ids import Position, Version
+from lash_es.log.announcing import Reading
+from lash_es.log.appends import Activity
+from lash_es.log.loading import Fact, checked_fact
+from lash_es.log.pages import START, Offset, Page, offset_of
+from lash_es.log.port import Store
+from lash_es.log.watching import Wakes
+
+ITEMS_PER_PAGE: Final = 64
+"""Of facts and of activity; also how many items one turn of the event loop may hand out."""
+
+
+class GapReason(Enum):
+    """Why something is not there."""
+
+    TRIMMED = "trimmed"
+    """It was pruned, or could not be written."""
+    UNAVAILABLE = "unavailable"
+    """The cursor is ahead of the log."""
+
+
+@frozen(kw_only=True)
+class Gap:
+    """
+    What follows is not all that there was after ``asked``.
+
+    ``kept`` is the first cursor after which nothing is missing, ``latest`` the last one there is
+    now: whoever takes a fresh observation there subscribes anew from it. This subscription goes on
+    at ``goes_on``: with every fact that is kept, and the activity that is left.
+    """
+
+    reason: GapReason
+    asked: Offset
+    kept: Offset
+    latest: Offset
+    goes_on: Offset
+
+
+Item: TypeAlias = Fact | Activity | Gap
+
+
+class Subscribable(Protocol):
+    """What of a log a subscription uses."""
+
+    @property
+    def read(self) -> Reading:
+        """Run what only reads."""
+        ...
+
+    @property
+    def wakes(self) -> Wakes:
+        """What wakes whoever waits."""
+        ...
+
+
+def subscribe(
+    log: Subscribable,
+    stream: StreamId,
+    *,
+    after: Offset = START,
+    digest: bytes | None = None,
+    items_max: int = ITEMS_PER_PAGE,
+) -> "Subscription":
+    """
+    Follow a stream from a cursor on; called on the event loop. The stream need not exist yet.
+
+    Args:
+        log: it, not the subscription, owns the store.
+        stream: which one.
+        after: the last offset that was seen.
+        digest: of the last fact that was seen, as ``Folded`` has it. Without one, the record that
+            is stored there is taken for the one that was seen.
+        items_max: how many facts and activities are read, and buffered, at once.
+    """
+    return Subscription(log, stream, after, digest, items_max)
+
+
+class Subscription:
+    """
+    An async iterator of facts, activity and gaps; it ends when it is closed. For one consumer.
+
+    Raises:
+        CorruptHistory, WrittenByNewerVersion: as ``read_facts``; the subscription is closed.
+        StorageError: the store cannot be read; the subscription is closed.
+
+    Cost: one statement a page, and one each time it is woken.
+    """
+
+    def __init__(
+        self,
+        log: Subscribable,
+        stream: StreamId,
+        after: Offset,
+        digest: bytes | None,
+        items_max: int,
+    ) -> None:
+        self._read_log = log.read
+        self._wakes = log.wakes
+        self._stream = stream
+        self._cursor = after
+        self._read_up_to = after
+        self._items_max = items_max
+        self._digest = GENESIS if after[0] == 0 else digest
+        self._low_water_told = START
+        self._ready: deque[tuple[Offset, Item]] = deque()
+        self._watcher = self._wakes.watch(stream)
+        self._is_closed = False
+
+    @property
+    def cursor(self) -> Offset:
+        """The offset of the last item that was handed out: subscribe from here to go on."""
+        return self._cursor
+
+    def __aiter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    async def __anext__(self) -> Item:
+        """Return the next item, waiting for it; cancelling loses none."""
+        try:
+            while not self._ready and not self._is_closed:
+                self._watcher.about_to_read()
+                if not await self._read() and not self._is_closed:
+                    await self._watcher.wait()
+        except asyncio.CancelledError:
+            raise
+        except BaseException:
+            await self.aclose()
+            raise
+        if self._is_closed:
+            raise StopAsyncIteration
+        self._cursor, item = self._ready.popleft()
+        return item
+
+    async def aclose(self) -> None:
+        """End it, also for whoever waits for an item; twice is once."""
+        self._is_closed = True
+        self._ready.clear()
+        await self._wakes.leave(self._watcher)
+
+    async def __aenter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close it."""
+        await self.aclose()
+
+    async def _read(self) -> bool:
+        """Read one page; returns whether there was anything. What was read is kept as a whole."""
+        digest, page = await self._read_log(self._page)
+        # A page is as much as one turn of the loop hands out.
+        await asyncio.sleep(0)
+        gap = self._gap(page)
+        if gap is not None:
+            self._low_water_told = page.low_water
+            self._ready.append((gap.goes_on, gap))
+            if gap.goes_on != self._read_up_to:
+                self._read_up_to, self._digest = gap.goes_on, None
+                return True
+        self._digest = digest
+        try:
+            self._ready.extend(self._items(page))
+        except LashError:
+            if not self._ready:
+                raise
+            # What came before it is handed out first; then it is met again.
+        return bool(self._ready)
+
+    def _page(self, store: Store) -> tuple[bytes | None, Page]:
+        """Read a page, and before the first one the digest that its facts are chained to."""
+        version, digest = self._read_up_to[0], self._digest
+        if digest is None:
+            for record in store.read(self._stream, Position(version - 1), 1):
+                digest = record.digest if record.position == version - 1 else None
+        return digest, store.read_page(self._stream, self._read_up_to, self._items_max)
+
+    def _gap(self, page: Page) -> Gap | None:
+        """Say what is missing after what was read, once."""
+        asked, reason = self._read_up_to, GapReason.TRIMMED
+        oldest = (Version(page.oldest), 0)
+        if asked > page.end:
+            goes_on, reason = page.end, GapReason.UNAVAILABLE
+        elif asked < oldest:
+            goes_on = oldest
+        elif asked < page.low_water and self._low_water_told < page.low_water:
+            goes_on = asked
+        else:
+            return None
+        return Gap(
+            reason=reason,
+            asked=asked,
+            kept=max(oldest, page.low_water),
+            latest=page.end,
+            goes_on=goes_on,
+        )
+
+    def _items(self, page: Page) -> Iterator[tuple[Offset, Item]]:
+        version = self._read_up_to[0]
+        for item in page.in_order(self._items_max):
+            offset = offset_of(item)
+            if isinstance(item, Record):
+                expected = Position(self._read_up_to[0])
+                fact = checked_fact(self._stream, item, expected, self._digest)
+                self._digest = fact.digest
+                yield offset, fact
+            else:
+                yield offset, item
+            self._read_up_to = offset
+        if len(page.records) < self._items_max and version + len(page.records) < page.end[0]:
+            raise CorruptHistory(
+                session_id=self._stream.session_id,
+                position=Position(version + len(page.records)),
+                reason=f"cut off: the head row counts {page.end[0]} facts",
+            )
