@@ -66,6 +66,9 @@ from lash_es.log.errors import (
     StoreReadOnly,
     StoreUnavailable,
 )
+from lash_es.log.sealing import AtRest, KeyRing
+from lash_es.log.sealing_errors import BodySealed, KeyUnusable, SealBroken
+from lash_es.log.stores.ciphers import aes_keys, keys_from_environment
 from lash_es.log.stores.memory import MemoryStore
 from lash_es.log.stores.sqlite import SQLiteStore
 from lash_es.log.stores.sqlite_connections import Durability
@@ -125,7 +128,9 @@ __all__ = [
     "AlreadyClaimed",
     "AlreadyCompleted",
     "AssistantProseDelta",
+    "AtRest",
     "BlankValue",
+    "BodySealed",
     "Boundary",
     "CancelOutcome",
     "CancelToken",
@@ -142,6 +147,8 @@ __all__ = [
     "ImagePart",
     "InputStatus",
     "InvalidArgument",
+    "KeyRing",
+    "KeyUnusable",
     "LashCore",
     "LashError",
     "LashSession",
@@ -182,6 +189,7 @@ __all__ = [
     "Role",
     "RuntimeFault",
     "SQLiteStore",
+    "SealBroken",
     "SessionBuilder",
     "SessionCursor",
     "SessionDeleted",
@@ -233,7 +241,9 @@ __all__ = [
     "World",
     "WrittenByNewerVersion",
     "__version__",
+    "aes_keys",
     "function_provider",
+    "keys_from_environment",
     "provider",
     "tool",
 ]
