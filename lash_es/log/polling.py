@@ -121,10 +121,10 @@ async def _readable(fileno: int, wait_ms: int) -> None:
         loop.add_reader(fileno, is_readable.set)
     except NotImplementedError:
         await asyncio.sleep(wait_ms / 1_000)
-        return
-    try:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(wait_ms / 1_000):
-                await is_readable.wait()
-    finally:
-        loop.remove_reader(fileno)
+    else:
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(wait_ms / 1_000):
+                    await is_readable.wait()
+        finally:
+            loop.remove_reader(fileno)
