@@ -24,6 +24,7 @@ from lash_es.core.ids import (
     TurnId,
 )
 from lash_es.core.ingress import TurnInputIngress
+from lash_es.core.makers import maker
 from lash_es.core.messages import TokenUsage
 from lash_es.core.outcomes import EffectOutcome, TurnOutcome
 from lash_es.core.owners import LeaseOwner
@@ -293,6 +294,9 @@ def commitments(event: Event) -> tuple[Commitment, ...]:
     return ()
 
 
+_body_ref = maker(BodyRef)
+
+
 def body_ref(position: Position) -> BodyRef:
     """Point at the first body of the fact at ``position``."""
-    return BodyRef(position=position, ordinal=0)
+    return _body_ref(position=position, ordinal=0)

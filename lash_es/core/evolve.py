@@ -44,9 +44,12 @@ from lash_es.core.heads import Head, Ledger
 from lash_es.core.ids import Position, Version
 from lash_es.core.inputs import Inputs
 from lash_es.core.leases import Lease
+from lash_es.core.makers import maker
 from lash_es.core.policy import SessionPolicy
 from lash_es.core.state import NOT_OPENED, Deleted, NotOpened, Open, State
 from lash_es.core.turns import NO_TURN, OpenTurn, Turn
+
+_open = maker(Open)
 
 
 def fold(events: Iterable[Event], state: State = NOT_OPENED) -> State:
@@ -220,7 +223,7 @@ def _next(
     head: Head | None = None,
     ledger: Ledger | None = None,
 ) -> Open:
-    return Open(
+    return _open(
         version=Version(session.version + 1),
         at_ms=at_ms,
         session_id=session.session_id,

@@ -8,7 +8,9 @@ from attrs import frozen
 from lash_es.core.errors import impossible
 from lash_es.core.events import TurnCommitted, TurnEnded
 from lash_es.core.ids import NodeId, Position, Revision
-from lash_es.core.messages import TokenUsage
+from lash_es.core.makers import maker
+from lash_es.core.maps import with_entry
+from lash_es.core.messages import NO_TOKENS, TokenUsage
 
 
 @frozen(kw_only=True)
@@ -51,7 +53,10 @@ class Ledger:
     rows: Mapping[UsageKey, TokenUsage]
 
 
-NO_HISTORY = Head(revision=Revision(0), turn_index=0, leaf=None, last_usage=TokenUsage())
+_head = maker(Head)
+_leaf = maker(Leaf)
+
+NO_HISTORY = Head(revision=Revision(0), turn_index=0, leaf=None, last_usage=NO_TOKENS)
 NO_USAGE = Ledger(rows=MappingProxyType({}))
 TURN_SOURCE = "turn"
 
@@ -61,18 +66,18 @@ def committed(head: Head, event: TurnCommitted, position: Position) -> Head:
     leaf_commit = None if head.leaf is None else head.leaf.commit
     if event.revision != head.revision + 1 or event.parent != leaf_commit or not event.nodes:
         raise impossible(event, found=(head.revision, leaf_commit), expected="the next revision")
-    return Head(
+    return _head(
         revision=event.revision,
         turn_index=event.turn_index,
-        leaf=Leaf(node_id=event.nodes[-1].node_id, commit=position),
-        last_usage=event.usage if event.usage != TokenUsage() else head.last_usage,
+        leaf=_leaf(node_id=event.nodes[-1].node_id, commit=position),
+        last_usage=event.usage if event.usage != NO_TOKENS else head.last_usage,
     )
 
 
 def used(ledger: Ledger, event: TurnCommitted | TurnEnded, model: str) -> Ledger:
     """Add the turn's tokens to the row of its model; a row with any non-zero bucket is kept."""
-    if event.usage == TokenUsage():
+    if event.usage == NO_TOKENS:
         return ledger
     key = UsageKey(TURN_SOURCE, model)
-    total = ledger.rows.get(key, TokenUsage()) + event.usage
-    return Ledger(rows=MappingProxyType({**ledger.rows, key: total}))
+    total = ledger.rows.get(key, NO_TOKENS) + event.usage
+    return Ledger(rows=with_entry(ledger.rows, key, total))

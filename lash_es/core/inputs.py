@@ -23,6 +23,8 @@ from lash_es.core.events import (
 )
 from lash_es.core.ids import ClaimId, Generation, InputId, Position, TurnId
 from lash_es.core.ingress import ActiveTurn, NextTurn, TurnInputIngress
+from lash_es.core.makers import maker
+from lash_es.core.maps import with_entries, with_entry, without
 from lash_es.core.outcomes import InputStatus
 
 
@@ -71,6 +73,10 @@ class Inputs:
     next_sequence: int
 
 
+_claim = maker(Claim)
+_pending_input = maker(PendingInput)
+_inputs = maker(Inputs)
+
 NO_INPUTS = Inputs(pending=MappingProxyType({}), next_sequence=1)
 
 
@@ -97,7 +103,7 @@ def enqueued(inputs: Inputs, event: TurnInputEnqueued, position: Position) -> In
         raise impossible(event, found=inputs.next_sequence, expected=event.sequence)
     if not event.bodies:
         raise impossible(event, found="no body", expected="the content of the input")
-    entry = PendingInput(
+    entry = _pending_input(
         input_id=event.input_id,
         sequence=event.sequence,
         source_key=event.source_key,
@@ -107,13 +113,13 @@ def enqueued(inputs: Inputs, event: TurnInputEnqueued, position: Position) -> In
         position=position,
         commitment=event.bodies[0],
     )
-    pending = MappingProxyType({**inputs.pending, entry.input_id: entry})
-    return Inputs(pending=pending, next_sequence=event.sequence + 1)
+    pending = with_entry(inputs.pending, entry.input_id, entry)
+    return _inputs(pending=pending, next_sequence=event.sequence + 1)
 
 
 def claimed(inputs: Inputs, event: TurnInputsClaimed) -> Inputs:
     """The listed inputs are held."""
-    claim = Claim(claim_id=event.claim_id, token=event.token, generation=event.generation)
+    claim = _claim(claim_id=event.claim_id, token=event.token, generation=event.generation)
     changes: list[PendingInput] = []
     for input_id in event.input_ids:
         entry = _entry(inputs, input_id, event)
@@ -175,7 +181,7 @@ def _changed(
     attempts: int | None = None,
 ) -> PendingInput:
     """Copy the entry; whoever does not name a claim clears it."""
-    return PendingInput(
+    return _pending_input(
         input_id=entry.input_id,
         sequence=entry.sequence,
         source_key=entry.source_key,
@@ -194,14 +200,12 @@ def _replaced(inputs: Inputs, entries: Iterable[PendingInput]) -> Inputs:
     changes = {entry.input_id: entry for entry in entries}
     if not changes:
         return inputs
-    return Inputs(
-        pending=MappingProxyType({**inputs.pending, **changes}), next_sequence=inputs.next_sequence
-    )
+    pending = with_entries(inputs.pending, changes)
+    return _inputs(pending=pending, next_sequence=inputs.next_sequence)
 
 
 def _without(inputs: Inputs, input_ids: tuple[InputId, ...]) -> Inputs:
     if not input_ids:
         return inputs
-    gone = frozenset(input_ids)
-    kept = {key: entry for key, entry in inputs.pending.items() if key not in gone}
-    return Inputs(pending=MappingProxyType(kept), next_sequence=inputs.next_sequence)
+    pending = without(inputs.pending, input_ids)
+    return _inputs(pending=pending, next_sequence=inputs.next_sequence)

@@ -10,6 +10,7 @@ from attrs import frozen
 from lash_es.core.errors import impossible
 from lash_es.core.events import LeaseAcquired, LeaseReleased, LeaseRenewed
 from lash_es.core.ids import Generation, Position
+from lash_es.core.makers import maker
 from lash_es.core.owners import Fence, LeaseOwner
 
 
@@ -38,6 +39,9 @@ class Lease:
     """Where the last fact of the lease itself is: what a release or renewal follows from."""
 
 
+_holder = maker(Holder)
+_lease = maker(Lease)
+
 UNHELD = Lease(generation=Generation(0), holder=None, position=None)
 
 
@@ -63,27 +67,27 @@ def acquired(lease: Lease, event: LeaseAcquired, position: Position) -> Lease:
     """A new holder, with the next generation."""
     if event.generation != lease.generation + 1:
         raise impossible(event, found=event.generation, expected=lease.generation + 1)
-    holder = Holder(
+    holder = _holder(
         owner=event.owner,
         token=event.token,
         ttl_ms=event.ttl_ms,
         claimed_at_ms=event.at_ms,
         expires_at_ms=event.at_ms + event.ttl_ms,
     )
-    return Lease(generation=event.generation, holder=holder, position=position)
+    return _lease(generation=event.generation, holder=holder, position=position)
 
 
 def renewed(lease: Lease, event: LeaseRenewed, position: Position) -> Lease:
     """The same holder, for another ``ttl_ms`` from now."""
     holder = _holder_of(lease, event)
-    longer = Holder(
+    longer = _holder(
         owner=holder.owner,
         token=holder.token,
         ttl_ms=event.ttl_ms,
         claimed_at_ms=holder.claimed_at_ms,
         expires_at_ms=max(holder.expires_at_ms, event.at_ms + event.ttl_ms),
     )
-    return Lease(generation=lease.generation, holder=longer, position=position)
+    return _lease(generation=lease.generation, holder=longer, position=position)
 
 
 def extended(lease: Lease, at_ms: int) -> Lease:
@@ -91,20 +95,20 @@ def extended(lease: Lease, at_ms: int) -> Lease:
     holder = lease.holder
     if holder is None or at_ms + holder.ttl_ms <= holder.expires_at_ms:
         return lease
-    longer = Holder(
+    longer = _holder(
         owner=holder.owner,
         token=holder.token,
         ttl_ms=holder.ttl_ms,
         claimed_at_ms=holder.claimed_at_ms,
         expires_at_ms=at_ms + holder.ttl_ms,
     )
-    return Lease(generation=lease.generation, holder=longer, position=lease.position)
+    return _lease(generation=lease.generation, holder=longer, position=lease.position)
 
 
 def released(lease: Lease, event: LeaseReleased, position: Position) -> Lease:
     """Nobody holds it; the generation stays, so that the next one is higher."""
     _holder_of(lease, event)
-    return Lease(generation=lease.generation, holder=None, position=position)
+    return _lease(generation=lease.generation, holder=None, position=position)
 
 
 def _holder_of(lease: Lease, event: LeaseRenewed | LeaseReleased) -> Holder:

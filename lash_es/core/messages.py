@@ -13,6 +13,7 @@ from typing import TypeAlias
 from attrs import field, frozen
 
 from lash_es.core.ids import CallId
+from lash_es.core.makers import maker
 
 JsonValue: TypeAlias = (
     "bool | int | float | str | Sequence[JsonValue] | Mapping[str, JsonValue] | None"
@@ -181,7 +182,7 @@ class TokenUsage:
         )
 
     def __add__(self, other: "TokenUsage") -> "TokenUsage":
-        return TokenUsage(
+        return _token_usage(
             input_tokens=self.input_tokens + other.input_tokens,
             output_tokens=self.output_tokens + other.output_tokens,
             cache_read_input_tokens=self.cache_read_input_tokens + other.cache_read_input_tokens,
@@ -190,6 +191,8 @@ class TokenUsage:
             reasoning_output_tokens=self.reasoning_output_tokens + other.reasoning_output_tokens,
         )
 
+
+_token_usage = maker(TokenUsage)
 
 NO_TOKENS = TokenUsage()
 

@@ -26,7 +26,9 @@ from lash_es.core.events import (
     body_ref,
 )
 from lash_es.core.ids import EffectId, Generation, InputId, NodeId, Position, TurnId
-from lash_es.core.messages import Role, TokenUsage, ToolStatus
+from lash_es.core.makers import maker
+from lash_es.core.maps import with_entry, without
+from lash_es.core.messages import NO_TOKENS, Role, TokenUsage, ToolStatus
 from lash_es.core.outcomes import EffectCancelled, EffectFailed, ModelReplied, ToolReturned
 from lash_es.core.policy import SessionPolicy
 from lash_es.core.transcripts import (
@@ -77,7 +79,7 @@ class Interrupted:
 Step: TypeAlias = Begun | Replied | ModelCallFailed | BatchDone | Interrupted
 
 
-@frozen(kw_only=True)
+@frozen
 class OpenTurn:
     """
     A turn between its start and its end.
@@ -111,9 +113,19 @@ class OpenTurn:
 
 
 Turn: TypeAlias = NoTurn | OpenTurn
+Effects: TypeAlias = Mapping[EffectId, Effect]
+
+_BATCH_DONE = BatchDone()
+
+_effect = maker(Effect)
+_from_reply = maker(FromReply)
+_node = maker(Node)
+_open_turn = maker(OpenTurn)
+_replied = maker(Replied)
+_result_ref = maker(ResultRef)
 
 NO_TURN = NoTurn()
-_NOTHING: Mapping[EffectId, Effect] = MappingProxyType({})
+_NO_EFFECTS: Effects = MappingProxyType({})
 _NO_RESULTS: Mapping[int, ResultRef] = MappingProxyType({})
 
 
@@ -144,12 +156,12 @@ def started(
     if is_direct != bool(event.bodies):
         raise impossible(event, found=event.bodies, expected="a body if, and only if, direct")
     own = (body_ref(position),) if is_direct else drained
-    first = Node(
+    first = _node(
         node_id=node_name(event.turn_id, 1), role=Role.USER, source=FromInputs(bodies=own)
     )
-    return OpenTurn(
-        turn_id=event.turn_id,
-        started=position,
+    return _open_turn(
+        event.turn_id,
+        position,
         started_at_ms=event.at_ms,
         last=position,
         generation=event.generation,
@@ -160,17 +172,17 @@ def started(
         step=Begun(),
         iteration=0,
         effects_count=0,
-        effects=_NOTHING,
+        effects=_NO_EFFECTS,
         results=_NO_RESULTS,
         nodes=(first,),
-        usage=TokenUsage(),
+        usage=NO_TOKENS,
     )
 
 
 def continued(turn: OpenTurn, event: TurnContinued, position: Position) -> OpenTurn:
     """A driver took the turn up again; whatever was in flight is begun anew."""
     again = {
-        effect.effect_id: Effect(
+        effect.effect_id: _effect(
             effect_id=effect.effect_id,
             request=effect.request,
             position=effect.position,
@@ -178,15 +190,18 @@ def continued(turn: OpenTurn, event: TurnContinued, position: Position) -> OpenT
         )
         for effect in turn.effects.values()
     }
-    return _changed(turn, position, generation=event.generation, effects=again)
+    effects = MappingProxyType(again)
+    return _changed(turn, position, generation=event.generation, effects=effects)
 
 
 def requested(turn: OpenTurn, event: EffectRequested, position: Position) -> OpenTurn:
     """One more effect waits for its outcome."""
     if event.effect_id != effect_name(turn):
         raise impossible(event, found=event.effect_id, expected=effect_name(turn))
-    effect = Effect(effect_id=event.effect_id, request=event.request, position=position, attempt=1)
-    effects = {**turn.effects, effect.effect_id: effect}
+    effect = _effect(
+        effect_id=event.effect_id, request=event.request, position=position, attempt=1
+    )
+    effects = with_entry(turn.effects, event.effect_id, effect)
     return _changed(turn, position, effects=effects, effects_count=turn.effects_count + 1)
 
 
@@ -195,56 +210,61 @@ def settled(turn: OpenTurn, event: EffectSettled, position: Position) -> OpenTur
     effect = turn.effects.get(event.effect_id)
     if effect is None:
         raise impossible(event, found="no such open effect", expected=event.effect_id)
-    open_effects = {k: v for k, v in turn.effects.items() if k != event.effect_id}
-    rest = _changed(turn, position, effects=open_effects)
+    rest = without(turn.effects, (event.effect_id,))
     if isinstance(effect.request, ToolCall):
-        return _tool_settled(rest, effect.request, event, position)
-    return _model_settled(rest, effect.request, event, position)
+        return _tool_settled(turn, rest, effect.request, event, position)
+    return _model_settled(turn, rest, effect.request, event, position)
 
 
 def _model_settled(
-    turn: OpenTurn, request: ModelCall, event: EffectSettled, position: Position
+    turn: OpenTurn, rest: Effects, request: ModelCall, event: EffectSettled, position: Position
 ) -> OpenTurn:
     match event.outcome:
         case ModelReplied():
-            return _model_replied(turn, event.outcome, position)
+            return _model_replied(turn, rest, event.outcome, position)
         case EffectFailed():
-            return _changed(turn, position, step=ModelCallFailed(failure=event.outcome))
+            failed = ModelCallFailed(failure=event.outcome)
+            return _changed(turn, position, step=failed, effects=rest)
         case EffectCancelled():
-            return _changed(turn, position, step=Interrupted())
+            return _changed(turn, position, step=Interrupted(), effects=rest)
         case ToolReturned():
             raise impossible(event, found="ToolReturned", expected=request)
         case _:
             assert_never(event.outcome)
 
 
-def _model_replied(turn: OpenTurn, outcome: ModelReplied, position: Position) -> OpenTurn:
+def _model_replied(
+    turn: OpenTurn, rest: Effects, outcome: ModelReplied, position: Position
+) -> OpenTurn:
     reply = body_ref(position)
     says_something = outcome.has_content or outcome.tool_calls
     nodes = (
-        _with_node(turn, Role.ASSISTANT, FromReply(body=reply)) if says_something else turn.nodes
+        _with_node(turn, Role.ASSISTANT, _from_reply(body=reply)) if says_something else turn.nodes
     )
-    step = Replied(reply=reply, outcome=outcome)
-    return _changed(turn, position, step=step, nodes=nodes, usage=turn.usage + outcome.usage)
+    step = _replied(reply=reply, outcome=outcome)
+    usage = turn.usage + outcome.usage
+    return _changed(turn, position, step=step, effects=rest, nodes=nodes, usage=usage)
 
 
 def _tool_settled(
-    turn: OpenTurn, request: ToolCall, event: EffectSettled, position: Position
+    turn: OpenTurn, rest: Effects, request: ToolCall, event: EffectSettled, position: Position
 ) -> OpenTurn:
-    results = {**turn.results, request.ordinal: _result(request, event, position)}
+    result = _result(request, event, position)
+    results = with_entry(turn.results, request.ordinal, result)
     if not isinstance(turn.step, Replied):
         raise impossible(event, found=turn.step, expected="a reply that asked for tools")
     calls_count = len(turn.step.outcome.tool_calls)
     if request.ordinal not in range(calls_count):
         raise impossible(event, found=request, expected=f"one of {calls_count} calls")
     if len(results) < calls_count:
-        return _changed(turn, position, results=results)
-    in_call_order = tuple(results[ordinal] for ordinal in range(calls_count))
+        return _changed(turn, position, effects=rest, results=results)
+    in_call_order = tuple([results[ordinal] for ordinal in range(calls_count)])
     nodes = _with_node(turn, Role.USER, FromResults(results=in_call_order))
     return _changed(
         turn,
         position,
-        step=BatchDone(),
+        step=_BATCH_DONE,
+        effects=rest,
         nodes=nodes,
         results=_NO_RESULTS,
         iteration=turn.iteration + 1,
@@ -264,12 +284,12 @@ def _result(request: ToolCall, event: EffectSettled, position: Position) -> Resu
         case _:
             assert_never(event.outcome)
     body = body_ref(position) if event.bodies else None
-    return ResultRef(call_id=request.call_id, tool=request.tool, status=status, body=body)
+    return _result_ref(call_id=request.call_id, tool=request.tool, status=status, body=body)
 
 
 def _with_node(turn: OpenTurn, role: Role, source: NodeSource) -> tuple[Node, ...]:
     name = node_name(turn.turn_id, len(turn.nodes) + 1)
-    return (*turn.nodes, Node(node_id=name, role=role, source=source))
+    return (*turn.nodes, _node(node_id=name, role=role, source=source))
 
 
 def _changed(
@@ -280,14 +300,14 @@ def _changed(
     step: Step | None = None,
     iteration: int | None = None,
     effects_count: int | None = None,
-    effects: Mapping[EffectId, Effect] | None = None,
+    effects: Effects | None = None,
     results: Mapping[int, ResultRef] | None = None,
     nodes: tuple[Node, ...] | None = None,
     usage: TokenUsage | None = None,
 ) -> OpenTurn:
-    return OpenTurn(
-        turn_id=turn.turn_id,
-        started=turn.started,
+    return _open_turn(
+        turn.turn_id,  # Two without a name: with more than 14, CPython packs them into a dict.
+        turn.started,
         started_at_ms=turn.started_at_ms,
         last=last,
         generation=turn.generation if generation is None else generation,
@@ -298,8 +318,8 @@ def _changed(
         step=turn.step if step is None else step,
         iteration=turn.iteration if iteration is None else iteration,
         effects_count=turn.effects_count if effects_count is None else effects_count,
-        effects=turn.effects if effects is None else MappingProxyType(dict(effects)),
-        results=turn.results if results is None else MappingProxyType(dict(results)),
+        effects=turn.effects if effects is None else effects,
+        results=turn.results if results is None else results,
         nodes=turn.nodes if nodes is None else nodes,
         usage=turn.usage if usage is None else usage,
     )

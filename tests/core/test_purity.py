@@ -18,6 +18,8 @@ import lash_es
 PURE_FLOORS = ("core", "codec", "turns", "projections")
 
 WORLDLY = {"open", "print", "hash", "id", "input", "eval", "exec", "breakpoint", "__import__"}
+# It compiles constructors from field names, once, at import: what attrs does for every class.
+COMPILERS = {"core/makers.py": ["exec reaches the world"]}
 ORDERING = {"list", "tuple", "iter", "enumerate", "zip", "map", "filter", "join"}
 TIME_NAME = re.compile(r"(^|_)(ms|ns|us|seconds|time|timeout|deadline|duration|at)$")
 
@@ -72,7 +74,9 @@ def pure_modules() -> list[Path]:
 
 @pytest.mark.parametrize("module", pure_modules(), ids=lambda path: "/".join(path.parts[-2:]))
 def test_pure_floors_reach_nothing(module: Path) -> None:
-    assert impurities(module.read_text("utf-8")) == []
+    expected = COMPILERS.get("/".join(module.parts[-2:]), [])
+
+    assert impurities(module.read_text("utf-8")) == expected
 
 
 def test_every_pure_floor_was_read() -> None:
