@@ -6,7 +6,9 @@ is none. An altered, removed, inserted or reordered fact is ``CorruptHistory`` a
 tail that was cut off disagrees with the head row, and so does one that was added.
 """
 
+from collections import deque
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from itertools import islice
 from typing import Final
 
@@ -18,8 +20,8 @@ from lash_es.codec.records import (
     Header,
     Record,
     chain_digest,
-    decode_event,
     decode_header,
+    read_event,
 )
 from lash_es.codec.streams import StreamId
 from lash_es.core.bodies import BodyRef, salted_digest
@@ -27,6 +29,7 @@ from lash_es.core.errors import ImpossibleEvent
 from lash_es.core.events import Event
 from lash_es.core.evolve import evolve
 from lash_es.core.ids import Position, Version
+from lash_es.core.makers import maker
 from lash_es.core.state import State
 from lash_es.log.appends import StoredBody
 from lash_es.log.encoding import Folded, nothing_folded
@@ -41,16 +44,30 @@ _ANY_VERSION: Final = Version(2**53)
 
 @frozen(kw_only=True)
 class Fact:
-    """A fact as it was read: its header, the event, and the digest of its record."""
+    """A fact as it was read: its record, and the event that it holds."""
 
-    header: Header
+    stream: StreamId
+    record: Record
     event: Event
-    digest: bytes
 
     @property
     def position(self) -> Position:
         """Where it is in its stream."""
-        return self.header.position
+        return self.record.position
+
+    @property
+    def digest(self) -> bytes:
+        """The digest of its record."""
+        return self.record.digest
+
+    @cached_property
+    def header(self) -> Header:
+        """Who wrote it, when and why. Folding does without, so it is read when it is asked for."""
+        return decode_header(self.stream, self.record)
+
+
+_fact = maker(Fact)
+_folded = maker(Folded)
 
 
 def read_facts(
@@ -65,16 +82,21 @@ def read_facts(
 
     Cost: one query per 256 records, read when they are asked for.
     """
-    expected = first
+    for record, event in _checked(store, stream, first, before):
+        yield _fact(stream=stream, record=record, event=event)
+
+
+def _checked(
+    store: Store, stream: StreamId, first: Position, before: bytes
+) -> Iterator[tuple[Record, Event]]:
     while True:
-        page = store.read(stream, expected, RECORDS_PER_PAGE)
-        for record in page:
-            fact = checked_fact(stream, record, expected, before)
-            yield fact
-            before = fact.digest
-            expected = Position(expected + 1)
+        page = store.read(stream, first, RECORDS_PER_PAGE)
+        for expected, record in enumerate(page, start=first):
+            yield record, _checked_event(stream, record, expected, before)
+            before = record.digest
         if len(page) < RECORDS_PER_PAGE:
             return
+        first = Position(first + len(page))
 
 
 def checked_fact(
@@ -87,12 +109,18 @@ def checked_fact(
     Raises:
         As ``read_facts``.
     """
+    event = _checked_event(stream, record, expected, before)
+    return _fact(stream=stream, record=record, event=event)
+
+
+def _checked_event(stream: StreamId, record: Record, expected: int, before: bytes | None) -> Event:
     if record.position != expected:
-        raise _corrupt(stream, expected, f"missing: the next record is at {record.position}")
+        raise _corrupt(
+            stream, Position(expected), f"missing: the next record is at {record.position}"
+        )
     if before is not None and chain_digest(before, record.header) != record.digest:
-        raise _corrupt(stream, expected, "the record's digest does not match its bytes")
-    header = decode_header(stream, record)
-    return Fact(header=header, event=decode_event(header), digest=record.digest)
+        raise _corrupt(stream, Position(expected), "the record's digest does not match its bytes")
+    return read_event(stream, record)
 
 
 @frozen(kw_only=True)
@@ -172,8 +200,8 @@ def _loaded(folded: Folded, start: Version, ignored: Sequence[Ignored]) -> Loade
 
 
 def _folded_on(store: Store, folded: Folded) -> Folded:
-    for _, later in load_facts(store, folded):
-        folded = later
+    for record, _, state in deque(_steps(store, folded), maxlen=1):  # the last step, if any
+        folded = _folded(stream=folded.stream, state=state, digest=record.digest)
     return folded
 
 
@@ -181,20 +209,31 @@ def load_facts(store: Store, folded: Folded) -> Iterator[tuple[Fact, Folded]]:
     """
     Read on from where a stream was folded: each fact with the fold up to it, all checked as by
     ``load``.
+    """
+    stream = folded.stream
+    for record, event, state in _steps(store, folded):
+        fact = _fact(stream=stream, record=record, event=event)
+        yield fact, _folded(stream=stream, state=state, digest=record.digest)
+
+
+def _steps(store: Store, folded: Folded) -> Iterator[tuple[Record, Event, State]]:
+    """
+    Fold on, fact by fact, up to the head row.
 
     Other processes may append meanwhile: the facts that a head row counts are there when it is
     read, so it is read first; a record past its end is an insertion unless the head has moved on.
     """
-    stream = folded.stream
+    stream, state, digest = folded.stream, folded.state, folded.digest
     while True:
         head = store.head(stream)
         _require_known_trim(store, folded, head)
         version = _counted(head)
-        facts = read_facts(store, stream, Position(folded.version), folded.digest)
-        for fact in islice(facts, max(0, version - folded.version)):
-            state = step(folded.state, fact)
-            folded = Folded(stream=stream, state=state, digest=fact.digest)
-            yield fact, folded
+        facts = _checked(store, stream, Position(folded.version), digest)
+        for record, event in islice(facts, max(0, version - folded.version)):
+            state = _evolved(state, stream, record, event)
+            digest = record.digest
+            yield record, event, state
+        folded = _folded(stream=stream, state=state, digest=digest)
         require_head(folded, head)
         if not store.read(stream, Position(version), 1):
             return
@@ -208,15 +247,19 @@ def _require_known_trim(store: Store, folded: Folded, head: StreamHead | None) -
     if head is None or head.trim_position is None or folded.version >= head.oldest:
         return
     for record in store.read(folded.stream, head.trim_position, 1):
-        decode_event(decode_header(folded.stream, record))
+        read_event(folded.stream, record)
 
 
 def step(state: State, fact: Fact) -> State:
     """Apply a stored fact; one that cannot follow is corrupt history."""
+    return _evolved(state, fact.stream, fact.record, fact.event)
+
+
+def _evolved(state: State, stream: StreamId, record: Record, event: Event) -> State:
     try:
-        return evolve(state, fact.event)
+        return evolve(state, event)
     except ImpossibleEvent as cause:
-        raise _corrupt(fact.header.stream, fact.position, cause.summary()) from cause
+        raise _corrupt(stream, record.position, cause.summary()) from cause
 
 
 def _counted(head: StreamHead | None) -> Version:

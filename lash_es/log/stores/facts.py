@@ -6,6 +6,7 @@ from eventsourcing.persistence import StoredEvent
 
 from lash_es.codec.records import DIGEST_BYTES, Record
 from lash_es.core.ids import Position
+from lash_es.core.makers import maker
 from lash_es.log.appends import StreamAppend
 
 
@@ -23,13 +24,21 @@ def stored_events(append: StreamAppend) -> Sequence[StoredEvent]:
     ]
 
 
+_record = maker(Record)
+
+
 def stored_record(event: StoredEvent) -> Record:
+    """Turn one of the library's events back into a record, unchecked."""
+    return row_record(event.originator_version, event.topic, event.state)
+
+
+def row_record(position: int, topic: str, state: bytes) -> Record:
     """Turn a row of ``stored_events`` back into a record, unchecked."""
     # A row whose state someone replaced by text must fail its digest, not this function.
-    state = event.state if type(event.state) is bytes else b""
-    return Record(
-        position=Position(event.originator_version),
-        name=event.topic,
+    state = state if type(state) is bytes else b""
+    return _record(
+        position=Position(position),
+        name=topic,
         digest=state[:DIGEST_BYTES],
         header=state[DIGEST_BYTES:],
     )

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from eventsourcing.persistence import StoredEvent
 from psycopg import Cursor
 
 from lash_es.codec.errors import UndecodableValue
@@ -14,7 +13,7 @@ from lash_es.core.ids import Generation, Position, Version
 from lash_es.core.known import IndexKey, IndexKind
 from lash_es.log.appends import Activity, IndexRow, StoredBody
 from lash_es.log.port import StreamHead
-from lash_es.log.stores.facts import stored_record
+from lash_es.log.stores.facts import row_record
 from lash_es.log.stores.postgres_arrays import Blobs, Integers, Texts, int8
 
 _HEAD: Final = """
@@ -101,10 +100,7 @@ def records(
 ) -> tuple[Record, ...]:
     """Read records from a position on."""
     rows = ask(cursor, _RECORDS, [stream.key, int8(first), int8(records_max)])
-    return tuple(
-        stored_record(StoredEvent(stream.key, version, topic, state))
-        for version, topic, state in rows
-    )
+    return tuple([row_record(*row) for row in rows])
 
 
 def bodies(

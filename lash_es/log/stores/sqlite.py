@@ -35,7 +35,6 @@ from lash_es.log.stores import sqlite_reads as reads
 from lash_es.log.stores import sqlite_reindexing as reindexing
 from lash_es.log.stores import sqlite_snapshots as snapshots
 from lash_es.log.stores import sqlite_writes as writes
-from lash_es.log.stores.facts import stored_record
 from lash_es.log.stores.filesystems import require_local
 from lash_es.log.stores.sqlite_connections import Connections, Durability, Place, connect
 from lash_es.log.stores.sqlite_writes import FactRecorder
@@ -104,13 +103,10 @@ class SQLiteStore:
         )
 
     def read(self, stream: StreamId, first: Position, records_max: int) -> tuple[Record, ...]:
-        """Read records from position ``first`` on, by the library's own recorder."""
-        events = self._connections.read(
-            lambda _: self._recorder.select_events(
-                stream.key, gt=min(first, reads.INTEGER_MAX) - 1, limit=records_max
-            )
+        """Read records from position ``first`` on, from the library's own table."""
+        return self._connections.read(
+            lambda connection: reads.records(connection, stream, first, records_max)
         )
-        return tuple(stored_record(event) for event in events)
 
     def read_bodies(
         self, stream: StreamId, refs: Sequence[BodyRef]
