@@ -16,7 +16,9 @@ from typing import Any, Final, TypeAlias
 
 from attrs import define, field, frozen
 
+from benchmarks.instant import Instant, search_documents
 from benchmarks.our_lanes import Owned, owned_lane
+from lash_es import Durability, LashCore
 from lash_es.core.bodies import SALT_BYTES
 from lash_es.core.commands import WithClaim
 from lash_es.core.ids import SessionId
@@ -150,6 +152,32 @@ def operations(owned: Owned) -> Operations:
         "turn": lambda: owned.record_turn(0),
         "open": lambda: opened(owned.lane),
     }
+
+
+def run_turn_counts(path: Path, history: int) -> tuple[Counts, ...]:
+    """Count the turns that a host runs, on a new database whose session has so many turns."""
+    return asyncio.run(_run_turn_counts(path, history))
+
+
+async def _run_turn_counts(path: Path, history: int) -> tuple[Counts, ...]:
+    store = SQLiteStore.open(path, create=True, durability=Durability.NORMAL)
+    log = StoreLog(store, lambda: _NOW_MS)
+    await (await filled(log, history)).release()
+    await log.aclose()
+    watch = Watch(path)
+    with watch.watching():
+        store = SQLiteStore.open(path, create=False)
+    core = LashCore(
+        model="m",
+        provider=Instant(),
+        store=store,
+        tools=[search_documents],
+        world=still_world(),
+        clock_ms=lambda: _NOW_MS,
+    )
+    async with core, core.session(_SESSION).open() as session:
+        turns = [session.turn(f"go on {number}", turn_id=f"run/{number}") for number in range(4)]
+        return tuple([await watch.counted(turn.run) for turn in turns])
 
 
 async def opened(lane: Lane) -> None:

@@ -133,12 +133,10 @@ def read_nodes(store: Store, stream: StreamId, leaf: Leaf | None) -> tuple[Node,
     return tuple(node for commit in reversed(commits) for node in commit.nodes)
 
 
-def read_commits(
-    store: Store, stream: StreamId, last: Position | None, known: Collection[Position] = ()
-) -> Iterator[Commit]:
+def read_commits(store: Store, stream: StreamId, last: Position | None) -> Iterator[Commit]:
     """
-    Read the turns of the path that ends with the commit at ``last``, newest first, as far as one
-    that is ``known``.
+    Read the turns of the path that ends with the commit at ``last``, newest first, as far as they
+    are asked for.
 
     Raises:
         CorruptHistory: a fact of the path is missing, or is no commit.
@@ -147,7 +145,7 @@ def read_commits(
     """
     page: dict[Position, Record] = {}
     reach = 0  # Who follows a session needs the newest, and nothing in front of it.
-    while last is not None and last not in known:
+    while last is not None:
         if last not in page:
             page = _page(store, stream, Position(max(0, last - reach)), last)
             reach = RECORDS_PER_PAGE - 1

@@ -6,17 +6,15 @@ an outcome that cannot be recorded must not be made up.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from typing import Final, TypeAlias, assert_never
 
 from attrs import frozen
 
-from lash_es.core.bodies import BodyRef
 from lash_es.core.effects import Effect, ModelCall, ToolCall
 from lash_es.core.ids import CallId, EffectId, TurnId
 from lash_es.core.messages import (
     EffectFailure,
-    Message,
     ModelReply,
     ProsePart,
     ReasoningPart,
@@ -30,9 +28,7 @@ from lash_es.core.outcomes import (
     ToolCallRef,
     ToolReturned,
 )
-from lash_es.core.transcripts import Node
 from lash_es.core.turns import OpenTurn
-from lash_es.log.contents import read_content, read_contents
 from lash_es.runtime.activities import (
     ActivityPump,
     AssistantProseDelta,
@@ -43,8 +39,8 @@ from lash_es.runtime.activities import (
 from lash_es.runtime.committing import Lane
 from lash_es.runtime.providers import Delta, ModelCallFailed, ProseDelta, Provider
 from lash_es.runtime.tools import OnTakeover, ToolCallFailed, ToolCallRefused, ToolSet
+from lash_es.runtime.transcripts import Transcript
 from lash_es.turns.prompts import model_request
-from lash_es.turns.transcript import Content, content_kinds, message
 
 UNCERTAIN_TOOL_WAIT_MS_MAX: Final = 60_000
 INTERRUPTED: Final = "interrupted"
@@ -94,25 +90,6 @@ def failed(code: str, text: str, *, is_retryable: bool = False) -> Performed:
     )
 
 
-class Transcript:
-    """
-    The messages of a session as they are needed for prompts; each body is read from the log once.
-    """
-
-    def __init__(self, lane: Lane, history: Iterable[Node]) -> None:
-        self._lane = lane
-        self._history = tuple(history)
-        self._contents: dict[BodyRef, Content] = {}
-
-    def messages(self, turn: OpenTurn) -> list[Message]:
-        """Make the messages of the history and of the open turn, oldest first."""
-        nodes = (*self._history, *turn.nodes)
-        wanted = {ref: kind for node in nodes for ref, kind in content_kinds(node).items()}
-        missing = {ref: kind for ref, kind in wanted.items() if ref not in self._contents}
-        self._contents |= read_contents(self._lane.log.store, self._lane.stream, missing)
-        return [message(node, self._contents) for node in nodes]
-
-
 class Performer:
     """Performs the effects of one turn."""
 
@@ -152,7 +129,8 @@ class Performer:
                 assert_never(effect.request)
 
     async def _ask_model(self, turn: OpenTurn, effect: Effect, call: ModelCall) -> Performed:
-        request = model_request(turn.policy, self._transcript.messages(turn), self._tools.specs())
+        history, messages = await self._transcript.messages(turn)
+        request = model_request(turn.policy, messages, self._tools.specs(), history=history)
         started = ModelRequestStarted(
             effect_id=effect.effect_id, protocol_iteration=call.iteration, attempt=effect.attempt
         )
@@ -171,7 +149,7 @@ class Performer:
         self._pump.show(shown, effect.effect_id)
 
     async def _call_tool(self, turn: OpenTurn, effect: Effect, call: ToolCall) -> Performed:
-        arguments = self._arguments(call)
+        arguments = await self._arguments(call)
         started = ToolCallStarted(
             effect_id=effect.effect_id,
             call_id=call.call_id,
@@ -191,9 +169,9 @@ class Performer:
             return failed(failure.code, failure.message)
         return Performed(outcome=ToolReturned(), content=ToolOutput(text=output))
 
-    def _arguments(self, call: ToolCall) -> str:
+    async def _arguments(self, call: ToolCall) -> str:
         """Read the call's arguments as the model wrote them."""
-        reply = read_content(self._lane.log.store, self._lane.stream, call.reply, ModelReply)
+        reply = await self._transcript.reply(call.reply)
         calls = [part for part in reply.parts if isinstance(part, ToolCallPart)]
         return calls[call.ordinal].arguments
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from typing import TypeAlias
 
-from attrs import frozen
+from attrs import Factory, frozen
 
 from lash_es.codec.contents import encode_content
 from lash_es.core.commands import ClaimTurnInputs, ContinueTurn, StartTurn, WithClaim, WithInput
@@ -24,7 +24,6 @@ from lash_es.core.owners import Fence, LeaseOwner
 from lash_es.core.receipts import Busy, TurnOver, started
 from lash_es.core.state import Open
 from lash_es.core.turns import OpenTurn
-from lash_es.log.contents import read_nodes
 from lash_es.log.errors import StorageError
 from lash_es.runtime.activities import ActivityPump, ActivitySink
 from lash_es.runtime.cancelling import CancelToken
@@ -42,11 +41,11 @@ from lash_es.runtime.opening import require_open
 from lash_es.runtime.performing import (
     UNCERTAIN_TOOL_WAIT_MS_MAX,
     Performer,
-    Transcript,
     UncertainToolHandler,
 )
 from lash_es.runtime.providers import Provider
 from lash_es.runtime.tools import ToolSet
+from lash_es.runtime.transcripts import Transcript, Transcripts
 
 
 @frozen(kw_only=True)
@@ -58,6 +57,7 @@ class Equipment:
     timings: LeaseTimings
     on_uncertain_tool: UncertainToolHandler | None = None
     uncertain_tool_wait_ms_max: int = UNCERTAIN_TOOL_WAIT_MS_MAX
+    transcripts: Transcripts = Factory(Transcripts)
 
 
 @frozen
@@ -257,10 +257,11 @@ class TurnRunner:
     def _performer(self, pump: ActivityPump) -> Performer:
         state = self._lane.state
         leaf = state.head.leaf if isinstance(state, Open) else None
-        history = read_nodes(self._lane.log.store, self._lane.stream, leaf)
         return Performer(
             lane=self._lane,
-            transcript=Transcript(self._lane, history),
+            transcript=Transcript(
+                self._lane.log, self._lane.stream, leaf, self._equipment.transcripts
+            ),
             provider=self._preflight(),
             tools=self._equipment.tools,
             pump=pump,

@@ -31,6 +31,7 @@ from lash_es.runtime.performing import UNCERTAIN_TOOL_WAIT_MS_MAX, UncertainTool
 from lash_es.runtime.providers import Provider
 from lash_es.runtime.running import Equipment, TurnRunner
 from lash_es.runtime.tools import Tool, ToolSet
+from lash_es.runtime.transcripts import TRANSCRIPTS_BYTES_MAX, Transcripts
 from lash_es.runtime.world import World, system_now_ms
 from lash_es.session.arguments import (
     as_max_turns,
@@ -62,6 +63,8 @@ class LashCore:
             tool says
             that it may run again; without an answer the call fails as ``interrupted``.
         uncertain_tool_wait_ms_max: how long to wait for that answer.
+        transcripts_bytes_max: how much memory the messages that later prompts repeat may take, of
+            all sessions together; what does not fit is read again.
         world: ids, salts, sleep and the monotonic clock; for tests.
         clock_ms: the time of commands, in epoch milliseconds; for tests.
 
@@ -86,6 +89,7 @@ class LashCore:
         limits: Limits = DEFAULT_LIMITS,
         on_uncertain_tool: UncertainToolHandler | None = None,
         uncertain_tool_wait_ms_max: int = UNCERTAIN_TOOL_WAIT_MS_MAX,
+        transcripts_bytes_max: int = TRANSCRIPTS_BYTES_MAX,
         world: World | None = None,
         clock_ms: Callable[[], int] = system_now_ms,
     ) -> None:
@@ -104,6 +108,7 @@ class LashCore:
             timings=lease_timings or LeaseTimings(),
             on_uncertain_tool=on_uncertain_tool,
             uncertain_tool_wait_ms_max=uncertain_tool_wait_ms_max,
+            transcripts=Transcripts(transcripts_bytes_max),
         )
         self._namespace = namespace
         self._limits = limits

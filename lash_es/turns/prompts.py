@@ -1,6 +1,6 @@
 """From a transcript to one model request: a pure function of the log and of the tools at hand."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import orjson
 from attrs import evolve as with_changes
@@ -18,16 +18,26 @@ from lash_es.core.policy import SessionPolicy
 
 
 def model_request(
-    policy: SessionPolicy, messages: Sequence[Message], tools: Sequence[ToolSpec]
+    policy: SessionPolicy,
+    messages: Sequence[Message],
+    tools: Sequence[ToolSpec],
+    *,
+    history: Iterable[Message] = (),
 ) -> ModelRequest:
     """
-    Make the request for the next model call; ``messages`` are the transcript and the open turn's.
+    Make the request for the next model call.
+
+    Args:
+        policy: the turn's.
+        messages: the open turn's, and whatever was not made safe before.
+        tools: what is offered.
+        history: what was said before that, as ``resume_safe`` returned it turn by turn.
     """
     return ModelRequest(
         model=policy.model.model_id,
         settings=settings(policy),
         instructions=policy.instructions,
-        messages=resume_safe(messages),
+        messages=(*history, *resume_safe(messages)),
         tools=tuple(tools),
     )
 

@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.counts import Counts, Watch, sqlite_counts
+from benchmarks.counts import Counts, Watch, run_turn_counts, sqlite_counts
 from benchmarks.volumes import message_bytes, still_volume
 
 SHORT, LONG = 10, 60
+WARM_TURN_STATEMENTS = 42
+"""Of a turn with one tool call, as a host runs it, from catching up to its result."""
 MESSAGE_BYTES_TIMES_MAX = 3.2  # The goal of the benchmark (G12) is 1.25.
 
 
@@ -51,6 +53,21 @@ def test_a_longer_history_costs_no_further_row(
 ) -> None:
     assert long[operation].statements == short[operation].statements
     assert long[operation].steps == short[operation].steps
+
+
+def test_a_turn_costs_the_same_after_ten_turns_and_after_a_thousand(tmp_path: Path) -> None:
+    cold, *warm = run_turn_counts(tmp_path / "short.db", 10)
+    long_cold, *long_warm = run_turn_counts(tmp_path / "long.db", 1_000)
+
+    # Four appends: begin and ask; ask for the tool; ask again; commit and release.
+    assert {(each.commits, each.statements) for each in warm} == {(4, WARM_TURN_STATEMENTS)}
+    assert {(each.statements, each.steps) for each in long_warm} == {
+        (each.statements, each.steps) for each in warm
+    }
+    # Who has read nothing yet reads the history once: its facts, twice, and its bodies, in pages.
+    facts, bodies = 1_000 * 8, 1_000 * 4
+    assert cold.statements <= WARM_TURN_STATEMENTS + 3
+    assert long_cold.statements <= WARM_TURN_STATEMENTS + 3 + (2 * facts + bodies) / 256 + 1
 
 
 def test_counts_are_the_same_every_time(short: dict[str, Counts], tmp_path: Path) -> None:
