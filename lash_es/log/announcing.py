@@ -3,7 +3,7 @@ Hints to other processes that streams have grown: after commits, off their path,
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from typing import Final, Protocol, TypeVar
 
@@ -28,8 +28,9 @@ class Reading(Protocol):
 class Announcing:
     """What is still to be announced; the first one goes out at the loop's next turn."""
 
-    def __init__(self, read: Reading) -> None:
+    def __init__(self, read: Reading, sleep_ms: Callable[[int], Awaitable[None]]) -> None:
         self._read = read
+        self._sleep_ms = sleep_ms
         self._streams: set[StreamId] = set()
         self._task: asyncio.Task[None] | None = None
 
@@ -49,7 +50,7 @@ class Announcing:
     async def _run(self) -> None:
         while self._streams:
             await self._announce()
-            await asyncio.sleep(ANNOUNCED_EVERY_MS / 1_000)
+            await self._sleep_ms(ANNOUNCED_EVERY_MS)
 
     async def _announce(self) -> None:
         if not self._streams:

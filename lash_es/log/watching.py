@@ -60,7 +60,7 @@ class Wakes:
             monotonic_ms=monotonic_ms,
             sleep_ms=sleep_ms,
         )
-        self._announcing = Announcing(read) if announces else None
+        self._announcing = Announcing(read, sleep_ms) if announces else None
         # Weak, so that a subscription that nobody closed keeps no poller alive.
         self._watchers: dict[StreamId, WeakSet[Watcher]] = {}
         self._polling: asyncio.Task[None] | None = None

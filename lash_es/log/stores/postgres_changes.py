@@ -39,11 +39,11 @@ _PAGE: Final = """
          ORDER BY a.version, a.seq LIMIT %b)
 """
 
+_PACE: Final = Pace(busy_ms=1_000, busy_for_ms=0, idle_ms=1_000)
+
 
 class PostgresChanges:
     """Tells of commits by any process of any machine."""
-
-    pace: Final = Pace(busy_ms=1_000, busy_for_ms=0, idle_ms=1_000)
 
     def __init__(
         self,
@@ -58,6 +58,11 @@ class PostgresChanges:
         self._ends = Ends()
         self._looked_up_s = float("-inf")
 
+    @property
+    def pace(self) -> Pace:
+        """Say how often it is worth looking."""
+        return _PACE
+
     def fileno(self) -> int | None:
         """Return what becomes readable when a hint has come."""
         return None if self._listener is None else self._listener.fileno()
@@ -67,7 +72,7 @@ class PostgresChanges:
         heard = self._heard()
         is_about_others = bool(heard) and heard.isdisjoint({ANY_STREAM, *map(hint, watched)})
         now_s = self._monotonic_s()
-        is_time = now_s - self._looked_up_s >= self.pace.idle_ms / 1_000
+        is_time = now_s - self._looked_up_s >= _PACE.idle_ms / 1_000
         if is_about_others and not is_time and self._ends.know_all(watched):
             return ()
         moved = self._ends.moved(self._read_ends(watched))

@@ -39,11 +39,11 @@ _PAGE: Final = """
          ORDER BY a.version, a.seq LIMIT :items_max)
 """
 
+_PACE: Final = Pace(busy_ms=1, busy_for_ms=2_000, idle_ms=50)
+
 
 class SQLiteChanges:
     """Tells of commits by any connection but its own; it opens one."""
-
-    pace: Final = Pace(busy_ms=1, busy_for_ms=2_000, idle_ms=50)
 
     def __init__(self, place: Place) -> None:
         self._place = place
@@ -56,6 +56,11 @@ class SQLiteChanges:
         )
         self._ends = Ends()
         self._seen = -1
+
+    @property
+    def pace(self) -> Pace:
+        """Say how often it is worth looking."""
+        return _PACE
 
     def fileno(self) -> None:
         """Say that nothing becomes readable."""
