@@ -1,5 +1,6 @@
 """Which session of which log is meant, and as of which position: ``SESSION[@POSITION]``."""
 
+import os
 import re
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -14,10 +15,15 @@ from lash_es.cli.refusing import UnknownPosition, UnknownSession
 from lash_es.codec.streams import StreamId
 from lash_es.core.ids import Position, SessionId
 from lash_es.log.port import Store
+from lash_es.log.sealed import SealedStore
+from lash_es.log.sealing import AtRest
+from lash_es.log.stores.ciphers import keys_from_environment
+from lash_es.log.stores.folders import blob_folder
 from lash_es.log.stores.sqlite import SQLiteStore
 from lash_es.timetravel.history import History, read_history
 
 SESSIONS_NAMED_MAX: Final = 8
+KEY_HINT: Final = " (name the variable that holds it: --key-env NAME)"
 # Far more than a log can have, and fewer than Python refuses to read.
 _POSITION: Final = re.compile(r"[0-9]{1,1000}")
 
@@ -54,15 +60,33 @@ class Log:
         return (*names, "and more") if len(heads) > SESSIONS_NAMED_MAX else tuple(names)
 
 
+@frozen(kw_only=True)
+class Opening:
+    """
+    Which log, and how its bodies are opened: the name of the environment variable that holds the
+    keys, and the folder of its blobs, if it has one.
+    """
+
+    db: Path | None = None
+    key_variable: str | None = None
+    blobs: Path | None = None
+
+
 @contextmanager
-def opened(db: Path | None, namespace: str) -> Generator[Log]:
+def opened(opening: Opening, namespace: str) -> Generator[Log]:
     """
     Open the log for reading.
 
     Raises:
         StorageError: there is none, or it cannot be read.
+        KeyUnusable, CryptoExtraMissing: the keys cannot be used.
     """
-    store = SQLiteStore.open(db or default_db(), create=False)
+    keys = None
+    if opening.key_variable is not None:
+        keys = keys_from_environment(os.environ, opening.key_variable)
+    folder = None if opening.blobs is None else blob_folder(opening.blobs)
+    inner = SQLiteStore.open(opening.db or default_db(), create=False)
+    store = SealedStore(inner, AtRest(keys=keys), folder)
     try:
         yield Log(store=store, namespace=namespace)
     finally:

@@ -22,6 +22,18 @@ def _db_path(named: str) -> Path:
 
 
 Db = Annotated[Path | None, typer.Option("--db", metavar="PATH", help=DB_HELP, parser=_db_path)]
+KeyEnv = Annotated[
+    str | None,
+    typer.Option(
+        "--key-env",
+        metavar="NAME",
+        help="The environment variable that holds the keys of an encrypted log: ID:BASE64,...",
+    ),
+]
+BlobFolder = Annotated[
+    Path | None,
+    typer.Option("--blobs", metavar="PATH", help="The folder of large contents, if there is one."),
+]
 Namespace = Annotated[str, typer.Option(metavar="NAME", help="Which sessions of the log.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
 Session = Annotated[str, typer.Argument(metavar="SESSION", help="The session's id.")]
@@ -85,13 +97,21 @@ def demo(
 
 @app.command()
 def log(
-    session: Session, db: Db = None, namespace: Namespace = "default", as_json: AsJson = False
+    session: Session,
+    db: Db = None,
+    namespace: Namespace = "default",
+    *,
+    key_env: KeyEnv = None,
+    blobs: BlobFolder = None,
+    as_json: AsJson = False,
 ) -> None:
     """Print every fact of a session: when it was recorded, by whom, and what led to it."""
+    from lash_es.cli.addressing import Opening
     from lash_es.cli.log_verb import print_log
 
+    opening = Opening(db=db, key_variable=key_env, blobs=blobs)
     with refusals():
-        print_log(db, namespace, session, as_json=as_json)
+        print_log(opening, namespace, session, as_json=as_json)
 
 
 @app.command()
@@ -102,24 +122,37 @@ def show(
     ],
     db: Db = None,
     namespace: Namespace = "default",
+    *,
+    key_env: KeyEnv = None,
+    blobs: BlobFolder = None,
     as_json: AsJson = False,
 ) -> None:
     """Print a session's state as of a position, or the newest one and the transcript."""
+    from lash_es.cli.addressing import Opening
     from lash_es.cli.show_verb import print_state
 
+    opening = Opening(db=db, key_variable=key_env, blobs=blobs)
     with refusals():
-        print_state(db, namespace, session, as_json=as_json)
+        print_state(opening, namespace, session, as_json=as_json)
 
 
 @app.command()
 def verify(
-    session: Session, db: Db = None, namespace: Namespace = "default", as_json: AsJson = False
+    session: Session,
+    db: Db = None,
+    namespace: Namespace = "default",
+    *,
+    key_env: KeyEnv = None,
+    blobs: BlobFolder = None,
+    as_json: AsJson = False,
 ) -> None:
     """Check everything that is stored of a session; exit status 1 if it is damaged."""
+    from lash_es.cli.addressing import Opening
     from lash_es.cli.verify_verb import print_verdict
 
+    opening = Opening(db=db, key_variable=key_env, blobs=blobs)
     with refusals():
-        is_sound = print_verdict(db, namespace, session, as_json=as_json)
+        is_sound = print_verdict(opening, namespace, session, as_json=as_json)
     if not is_sound:
         raise typer.Exit(1)
 

@@ -45,6 +45,7 @@ def verdict_document(verdict: Verdict) -> Document:
         "digest": verdict.digest,
         "bodies_count": verdict.bodies_count,
         "bodies_bytes": verdict.bodies_bytes,
+        "bodies_sealed_count": verdict.bodies_sealed_count,
         "index_rows_count": verdict.index_rows_count,
         "problems": [
             {"check": each.check, "position": each.position, "reason": each.reason}

@@ -1,9 +1,8 @@
 """``lash-es log``: every fact of a session, a line each."""
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
-from lash_es.cli.addressing import Log, opened
+from lash_es.cli.addressing import Log, Opening, opened
 from lash_es.cli.documents import line_document
 from lash_es.cli.screen import Column, Piece, Screen, clock, day, plural, print_json
 from lash_es.codec.streams import StreamId
@@ -28,14 +27,14 @@ _STYLES = {
 }
 
 
-def print_log(db: Path | None, namespace: str, session: str, *, as_json: bool) -> None:
+def print_log(opening: Opening, namespace: str, session: str, *, as_json: bool) -> None:
     """
     Print the log of a session.
 
     Raises:
         LashError: there is no such log or session, or it is damaged.
     """
-    with opened(db, namespace) as log:
+    with opened(opening, namespace) as log:
         stream = log.stream(session)
         history = read_history(log.store, stream)
         lines = told(log, history)

@@ -16,6 +16,7 @@ from rich.text import Text
 from lash_es.cli.escaping import shown
 from lash_es.core.errors import LashError
 from lash_es.log.errors import StoreUnavailable
+from lash_es.log.sealing_errors import BodySealed
 
 UNWRITTEN: Final = frozenset({errno.EPIPE, errno.ENOSPC, errno.EIO, errno.EFBIG, errno.EDQUOT})
 """What an operating system says of output that it cannot take."""
@@ -100,6 +101,8 @@ def internal_error(error: Exception) -> int:
 
 
 def _advice(error: LashError) -> tuple[str, ...]:
+    if isinstance(error, BodySealed):
+        return ("name the environment variable that holds its key: --key-env NAME",)
     if isinstance(error, StoreUnavailable):
         return ("name a log with --db PATH or LASH_ES_DB, or make one: lash-es demo",)
     return ()

@@ -2,9 +2,8 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
-from lash_es.cli.addressing import Log, moment, opened, read_moment
+from lash_es.cli.addressing import Log, Opening, moment, opened, read_moment
 from lash_es.cli.documents import line_document, message_document, state_document
 from lash_es.cli.log_verb import told
 from lash_es.cli.screen import Piece, Screen, clock, day, plural, print_json
@@ -31,14 +30,14 @@ from lash_es.timetravel.transcripts import read_transcript
 Row = tuple[str, Sequence[Piece]]
 
 
-def print_state(db: Path | None, namespace: str, address: str, *, as_json: bool) -> None:
+def print_state(opening: Opening, namespace: str, address: str, *, as_json: bool) -> None:
     """
     Print a session's state as of a position, or the newest one and the transcript.
 
     Raises:
         LashError: there is no such log, session or position, or it is damaged.
     """
-    with opened(db, namespace) as log:
+    with opened(opening, namespace) as log:
         meant = moment(log, address)
         history = read_moment(log, meant)
         messages: tuple[Message, ...] = ()

@@ -1,22 +1,21 @@
 """``lash-es verify``: is everything that is stored of a session as it was written?"""
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
-from lash_es.cli.addressing import opened
+from lash_es.cli.addressing import KEY_HINT, Opening, opened
 from lash_es.cli.documents import verdict_document
 from lash_es.cli.screen import Piece, Screen, plural, print_json
 from lash_es.timetravel.verifying import Problem, Verdict, verify_session
 
 
-def print_verdict(db: Path | None, namespace: str, session: str, *, as_json: bool) -> bool:
+def print_verdict(opening: Opening, namespace: str, session: str, *, as_json: bool) -> bool:
     """
     Print the verdict; returns whether the session is sound.
 
     Raises:
         LashError: there is no such log or session.
     """
-    with opened(db, namespace) as log:
+    with opened(opening, namespace) as log:
         verdict = verify_session(log.store, log.stream(session))
         if as_json:
             print_json({"db": log.store.where, "namespace": namespace} | verdict_document(verdict))
@@ -40,6 +39,9 @@ def verdict_rows(verdict: Verdict) -> Iterator[tuple[str, Sequence[Piece]]]:
     yield "chain", [plural(verdict.version, "fact"), digest]
     sizes = f", with {plural(verdict.bodies_bytes, 'byte')}"
     yield "contents", [plural(verdict.bodies_count, "content"), (sizes, "dim")]
+    if verdict.bodies_sealed_count:
+        not_checked = plural(verdict.bodies_sealed_count, "content")
+        yield "sealed", [f"{not_checked} not checked: the key is not here", (KEY_HINT, "dim")]
     yield "index", [f"{plural(verdict.index_rows_count, 'row')}"]
 
 

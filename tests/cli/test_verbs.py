@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from lash_es import LashCore, SQLiteStore
 from lash_es.cli.refusing import internal_error
 from tests.cli.running import COMMAND, environment, invoke, run
 from tests.cli.sessions import edit, make_hostile_session, make_session
+from tests.log.sealed_stores import NEW, sealed
+from tests.log.tapes import play
 
 FACTS = 14
 """How many facts ``make_session`` makes; the table in the first test lists them."""
@@ -41,6 +44,31 @@ def document(*words: str | Path) -> dict[str, Any]:
     found = json.loads(invoke(*words, "--json").stdout)
     assert isinstance(found, dict)
     return found
+
+
+# What lies encrypted.
+
+
+def test_without_its_key_a_log_tells_all_but_the_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, folder = tmp_path / "sealed.db", tmp_path / "blobs"
+    store = SQLiteStore.open(path, create=True)
+    with closing(sealed(store, "all", folder)) as layer:
+        play(layer)
+    monkeypatch.setenv("THE_KEYS", f"new:{NEW}")
+    with_key = ("--key-env", "THE_KEYS", "--blobs", folder)
+
+    assert '"this is i1"' in invoke("log", "taped", "--db", path, *with_key).stdout
+    without = invoke("log", "taped", "--db", path).stdout
+    assert "(sealed: its key is not here)" in without
+    assert "this is i1" not in without
+    seen, blind = (
+        document("verify", "taped", "--db", path, *words) for words in (with_key, ("--db", path))
+    )
+    assert (seen["bodies_count"], seen["bodies_sealed_count"]) == (8, 0)
+    assert (blind["bodies_count"], blind["bodies_sealed_count"]) == (0, 8)
+    assert "8 contents not checked" in invoke("verify", "taped", "--db", path).stdout
 
 
 # What they say.
