@@ -1,26 +1,26 @@
 """
-What would a session's fold and its headers cost otherwise: a table for ``evolve``'s match, msgspec
-for cattrs?
+How many facts a second are read, checked and folded, and what of that is which part?
 
-``python -m benchmarks.fold [DATE]`` measures and writes ``results/fold-DATE.json``; without a date
-it is today's, in UTC.
+``python -m benchmarks.fold [DATE]`` measures, and writes ``results/fold-parts-DATE.json``; without
+a date it is today's, in UTC.
 
-1. *fold*: the shipped ``evolve`` against a dictionary from event class to the very same leaves.
-2. *headers*: the shipped path (cattrs and orjson) against msgspec onto the same attrs classes,
-   wherever msgspec can: a union of two attrs classes it refuses, and there cattrs goes on.
+1. *load*: a long session from memory and from a SQLite file, as it is opened without a snapshot.
+2. *parts*: its chain, its events by reader and by cattrs, and its fold, each alone.
+3. *constructors*: a session's and a turn's own, against their makers.
+4. *append*: what is computed before a commit, one fact at a time.
 """
 
-import importlib
-import importlib.util
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from types import ModuleType
+from pathlib import Path
 from typing import Any, Final
 
+import attrs
 from attrs import frozen
 
-from benchmarks.facts import SESSION, recorded
+from benchmarks.facts import BODY, SESSION, recorded
 from benchmarks.measuring import (
     Result,
     chunked,
@@ -30,287 +30,174 @@ from benchmarks.measuring import (
     summaries,
     write,
 )
-from lash_es.codec.canonical import canonical_bytes
 from lash_es.codec.records import (
-    GENESIS,
-    Caused,
-    Header,
     Record,
-    _header_bytes,
-    _StoredHeader,
+    chain_digest,
     decode_event,
     decode_header,
-    encode_records,
-    has_bodies,
+    read_event,
 )
-from lash_es.codec.shapes import from_plain, to_plain
 from lash_es.codec.streams import StreamId
-from lash_es.codec.wire_names import EVENT_CLASSES, EVENT_NAMES
-from lash_es.core import inputs, leases, turns
-from lash_es.core.causes import cause
-from lash_es.core.events import (
-    EffectRequested,
-    EffectSettled,
-    Event,
-    LeaseAcquired,
-    LeaseReleased,
-    LeaseRenewed,
-    SessionConfigured,
-    SessionOpened,
-    SessionParked,
-    SessionTombstoned,
-    TurnCommitted,
-    TurnContinued,
-    TurnEnded,
-    TurnInputCancelled,
-    TurnInputClaimAbandoned,
-    TurnInputEnqueued,
-    TurnInputsClaimed,
-    TurnStarted,
-)
-from lash_es.core.evolve import (
-    _bodies_of,
-    _committed,
-    _deleted,
-    _ended,
-    _next,
-    _owned,
-    _turn,
-    evolve,
-)
-from lash_es.core.ids import AppendId, Position
+from lash_es.core.events import Event
+from lash_es.core.evolve import evolve
+from lash_es.core.ids import AppendId
+from lash_es.core.makers import maker
 from lash_es.core.state import NOT_OPENED, Open, State
+from lash_es.core.turns import OpenTurn
+from lash_es.log.appends import Appended
+from lash_es.log.encoding import Folded, encode_append, nothing_folded
+from lash_es.log.loading import refold
+from lash_es.log.port import Store
+from lash_es.log.stores.memory import MemoryStore
+from lash_es.log.stores.sqlite import SQLiteStore
 
 FACTS: Final = 20_000
 FACTS_PER_PIECE: Final = 200
 ROUNDS: Final = 10
+LOADS: Final = 10
 STREAM: Final = StreamId("default", SESSION)
 APPEND_ID: Final = AppendId("append-0123456789abcdef")
-
-# A table in place of the match
-
-Leaf = Callable[[Open, Any, Position], State]
-TABLE: Final[Mapping[type[Event], Leaf]] = {
-    EffectRequested: lambda s, e, here: _owned(s, e, turn=turns.requested(_turn(s, e), e, here)),
-    EffectSettled: lambda s, e, here: _owned(s, e, turn=turns.settled(_turn(s, e), e, here)),
-    TurnInputEnqueued: lambda s, e, here: _next(
-        s, e.at_ms, inputs=inputs.enqueued(s.inputs, e, here)
-    ),
-    LeaseAcquired: lambda s, e, here: _next(s, e.at_ms, lease=leases.acquired(s.lease, e, here)),
-    LeaseReleased: lambda s, e, here: _next(s, e.at_ms, lease=leases.released(s.lease, e, here)),
-    TurnStarted: lambda s, e, here: _owned(
-        s, e, turn=turns.started(e, here, s.policy, _bodies_of(s, e))
-    ),
-    TurnCommitted: lambda s, e, _: _committed(s, e, _turn(s, e)),
-    TurnInputsClaimed: lambda s, e, _: _owned(s, e, inputs=inputs.claimed(s.inputs, e)),
-    LeaseRenewed: lambda s, e, here: _next(s, e.at_ms, lease=leases.renewed(s.lease, e, here)),
-    TurnContinued: lambda s, e, here: _owned(s, e, turn=turns.continued(_turn(s, e), e, here)),
-    TurnEnded: lambda s, e, _: _ended(s, e, _turn(s, e)),
-    TurnInputCancelled: lambda s, e, _: _next(s, e.at_ms, inputs=inputs.cancelled(s.inputs, e)),
-    TurnInputClaimAbandoned: lambda s, e, _: _next(
-        s, e.at_ms, inputs=inputs.abandoned(s.inputs, e)
-    ),
-    SessionConfigured: lambda s, e, _: _next(s, e.at_ms, policy=e.policy),
-    SessionParked: lambda s, e, _: _next(s, e.at_ms, is_parked=True),
-    SessionTombstoned: lambda s, e, _: _deleted(s, e),
-}
-
-
-def evolve_by_table(state: State, event: Event) -> State:
-    if isinstance(state, Open) and not isinstance(event, SessionOpened):
-        return TABLE[type(event)](state, event, Position(state.version))
-    return evolve(state, event)  # The first fact, and what is refused.
 
 
 @frozen
 class Stretch:
-    """Facts, and the state that they are applied to."""
+    """Facts as they are stored, and the stream before them."""
 
-    before: State
+    before: Folded
     events: Sequence[Event]
-
-
-def fold_with(step: Callable[[State, Event], State]) -> Callable[[Stretch], State]:
-    def fold(stretch: Stretch) -> State:
-        state = stretch.before
-        for event in stretch.events:
-            state = step(state, event)
-        return state
-
-    return fold
-
-
-def measure_fold(events: Sequence[Event]) -> Result:
-    pieces = list(stretches(events))
-    variants = {"match": fold_with(evolve), "table": fold_with(evolve_by_table)}
-    require_same(variants, pieces)
-    measured = interleaved(pieces, FACTS_PER_PIECE, variants, rounds=ROUNDS)
-    return {
-        "facts": len(events),
-        "facts_per_sample": FACTS_PER_PIECE,
-        "per_fact": summaries(measured),
-        "ratio": ratio(measured, "match", "table"),
-    }
+    records: Sequence[Record]
 
 
 def stretches(events: Sequence[Event]) -> Iterator[Stretch]:
-    state: State = NOT_OPENED
+    folded = nothing_folded(STREAM)
     for piece in chunked(events, FACTS_PER_PIECE):
-        yield Stretch(state, piece)
-        for event in piece:
-            state = evolve(state, event)
+        append, later = encode_append(folded, piece, (BODY,), APPEND_ID)
+        yield Stretch(folded, piece, append.records)
+        folded = later
 
 
-# msgspec in place of cattrs
-
-_Encode = Callable[[Sequence[tuple[Caused, Position]]], list[bytes]]
-_Decode = Callable[[Sequence[Record]], list[Event]]
+# The parts, each alone
 
 
-class WithMsgspec:
-    """The shipped header paths, line by line, with msgspec wherever it can."""
-
-    def __init__(self, msgspec: ModuleType) -> None:
-        self._convert = msgspec.convert
-        self._to_builtins = msgspec.to_builtins
-        self._decode = msgspec.json.Decoder(_StoredHeader).decode
-        self.can = frozenset(kind for kind in EVENT_NAMES if _is_decodable(msgspec, kind))
-
-    def encode(self, caused: Caused, position: Position) -> bytes:
-        event = caused.event
-        name, schema_version = EVENT_NAMES[type(event)]
-        data = self._to_builtins(event) if type(event) in self.can else to_plain(event)
-        plain = {
-            "append": APPEND_ID,
-            "at": data.pop("at_ms"),
-            "bodies": data.pop("bodies", []),
-            "cause": caused.cause,
-            "data": data,
-            "gen": data.pop("generation", None),
-            "name": name,
-            "ns": STREAM.namespace,
-            "pos": position,
-            "session": STREAM.session_id,
-            "v": schema_version,
-        }
-        return canonical_bytes(plain, name)
-
-    def decode(self, record: Record) -> Event:
-        stored = self._decode(record.header)
-        found = (stored.ns, stored.session, stored.pos, stored.name)
-        if found != (STREAM.namespace, STREAM.session_id, record.position, record.name):
-            raise ValueError(found)
-        header = Header(
-            stream=STREAM,
-            position=stored.pos,
-            name=stored.name,
-            schema_version=stored.v,
-            recorded_at_ms=stored.at,
-            append_id=stored.append,
-            cause=stored.cause,
-            generation=stored.gen,
-            bodies=stored.bodies,
-            data=stored.data,
-        )
-        return self._event(header)
-
-    def _event(self, header: Header) -> Event:
-        event_class = EVENT_CLASSES[header.name]
-        data = dict(header.data)
-        data["at_ms"] = header.recorded_at_ms
-        if header.generation is not None:
-            data["generation"] = header.generation
-        if has_bodies(event_class):
-            data["bodies"] = [to_plain(body) for body in header.bodies]
-        if event_class in self.can:
-            converted: Event = self._convert(data, event_class)
-            return converted
-        return from_plain(data, event_class, header.name)
+def chained(stretch: Stretch) -> bytes:
+    before = stretch.before.digest
+    for record in stretch.records:
+        before = chain_digest(before, record.header)
+    return before
 
 
-def _is_decodable(msgspec: ModuleType, kind: type[Event]) -> bool:
-    try:
-        msgspec.json.Decoder(kind)
-    except TypeError:
-        return False
-    return True
+def read(stretch: Stretch) -> list[Event]:
+    return [read_event(STREAM, record) for record in stretch.records]
 
 
-def measure_headers(events: Sequence[Event]) -> Result:
-    if importlib.util.find_spec("msgspec") is None:
-        return {"skipped": "msgspec is not installed"}
-    other = WithMsgspec(importlib.import_module("msgspec"))
-    facts = list(caused(events))
-    records = encode_records(STREAM, Position(0), GENESIS, APPEND_ID, facts)
-    numbered = [(fact, Position(position)) for position, fact in enumerate(facts)]
-    can = [isinstance(event, tuple(other.can)) for event in events]
-    return {
-        "classes_msgspec_can_decode": sorted(EVENT_NAMES[kind][0] for kind in other.can),
-        "share_of_facts": round(sum(can) / len(can), 3),
-        "caveat": "msgspec takes unknown keys of an attrs class without a word; cattrs refuses",
-        "all_facts": {
-            "encode": _measured(_encoders(other), numbered),
-            "decode": _measured(_decoders(other), records),
-        },
-        "facts_msgspec_can_decode": {
-            "encode": _measured(_encoders(other), _only(numbered, can)),
-            "decode": _measured(_decoders(other), _only(records, can)),
-        },
-    }
+def read_by_cattrs(stretch: Stretch) -> list[Event]:
+    return [decode_event(decode_header(STREAM, record)) for record in stretch.records]
 
 
-def _encoders(other: WithMsgspec) -> Mapping[str, _Encode]:
-    return {
-        "cattrs": lambda piece: [_header_bytes(STREAM, at, APPEND_ID, fact) for fact, at in piece],
-        "msgspec": lambda piece: [other.encode(fact, at) for fact, at in piece],
-    }
-
-
-def _decoders(other: WithMsgspec) -> Mapping[str, _Decode]:
-    return {
-        "cattrs": lambda piece: [decode_event(decode_header(STREAM, record)) for record in piece],
-        "msgspec": lambda piece: [other.decode(record) for record in piece],
-    }
-
-
-def _only(items: Sequence[Any], wanted: Sequence[bool]) -> list[Any]:
-    return [item for item, is_wanted in zip(items, wanted, strict=True) if is_wanted]
-
-
-def _measured(variants: Mapping[str, Callable[[Any], object]], items: Sequence[Any]) -> Result:
-    pieces = list(chunked(items, FACTS_PER_PIECE))
-    require_same(variants, pieces)
-    measured = interleaved(pieces, FACTS_PER_PIECE, variants, rounds=ROUNDS)
-    return {"per_fact": summaries(measured), "ratio": ratio(measured, "cattrs", "msgspec")}
-
-
-def caused(events: Sequence[Event]) -> Iterator[Caused]:
-    state: State = NOT_OPENED
-    for event in events:
-        yield Caused(event=event, cause=cause(state, event))
+def folded(stretch: Stretch) -> State:
+    state = stretch.before.state
+    for event in stretch.events:
         state = evolve(state, event)
+    return state
 
 
-def require_same(variants: Mapping[str, Callable[[Any], object]], pieces: Sequence[Any]) -> None:
-    """Refuse to compare what does not come to the same."""
+def appended(stretch: Stretch) -> Folded:
+    before = stretch.before
+    for event in stretch.events:
+        _, before = encode_append(before, (event,), (BODY,), APPEND_ID)
+    return before
+
+
+def measured(pieces: Sequence[Stretch], variants: Mapping[str, Callable[[Any], object]]) -> Result:
+    return summaries(interleaved(pieces, FACTS_PER_PIECE, variants, rounds=ROUNDS))
+
+
+def measure_readers(pieces: Sequence[Stretch]) -> Result:
     for piece in pieces:
-        first, *others = (work(piece) for work in variants.values())
-        if any(other != first for other in others):
-            raise ValueError(f"{' and '.join(variants)} differ")
+        if read(piece) != read_by_cattrs(piece):
+            raise ValueError("the paths differ")
+    both = interleaved(
+        pieces, FACTS_PER_PIECE, {"cattrs": read_by_cattrs, "reader": read}, rounds=ROUNDS
+    )
+    return {"per_fact": summaries(both), "ratio": ratio(both, "cattrs", "reader")}
+
+
+# Loading
+
+
+def filled(store: Store, pieces: Sequence[Stretch]) -> Store:
+    for piece in pieces:
+        append, _ = encode_append(piece.before, piece.events, (BODY,), APPEND_ID)
+        if not isinstance(store.append([append]), Appended):
+            raise TypeError("expected an append to an empty store to succeed")
+    return store
+
+
+def measure_load(pieces: Sequence[Stretch]) -> Result:
+    facts = FACTS_PER_PIECE * len(pieces)
+    with tempfile.TemporaryDirectory() as folder:
+        stores: Mapping[str, Store] = {
+            "memory": filled(MemoryStore(), pieces),
+            "sqlite": filled(SQLiteStore.open(Path(folder) / "log.db", create=True), pieces),
+        }
+        works = {
+            name: lambda _, store=store: refold(store, STREAM) for name, store in stores.items()
+        }
+        times = interleaved([None], facts, works, rounds=LOADS)
+        for store in stores.values():
+            store.close()
+    fastest = {name: round(1e6 / min(samples.us)) for name, samples in times.items()}
+    return {"facts": facts, "per_fact": summaries(times), "facts_per_s_at_best": fastest}
+
+
+# Constructors
+
+
+def measure_constructors(pieces: Sequence[Stretch]) -> Result:
+    sessions = [piece.before.state for piece in pieces if isinstance(piece.before.state, Open)]
+    turns = [each.turn for each in sessions if isinstance(each.turn, OpenTurn)]
+    return {
+        kind.__name__: _constructed(kind, values)
+        for kind, values in ((Open, sessions), (OpenTurn, turns))
+    }
+
+
+def _constructed(kind: type, values: Sequence[Any]) -> Result:
+    make: Any = maker(kind)
+    first, second, *others = (field.name for field in attrs.fields(kind))
+    if all(field.kw_only for field in attrs.fields(kind)):
+        named, places = "{0}=v.{0}, {1}=v.{1}", (first, second)
+    else:
+        named, places = "v.{0}, v.{1}", (first, second)
+    arguments = ", ".join([named.format(*places), *(f"{name}=v.{name}" for name in others)])
+    works = {
+        name: eval(f"lambda values: [make({arguments}) for v in values]", {"make": each})
+        for name, each in (("class", kind), ("maker", make))
+    }
+    both = interleaved([values] * 20, len(values), works, rounds=ROUNDS)
+    return {"per_value": summaries(both), "ratio": ratio(both, "class", "maker")}
 
 
 def main(arguments: Sequence[str]) -> None:
     date = arguments[0] if arguments else datetime.now(UTC).date().isoformat()
-    events = recorded(FACTS)[:FACTS]
+    pieces = list(stretches(recorded(FACTS)[:FACTS]))
+    if pieces[0].before.state != NOT_OPENED:
+        raise ValueError("expected the beginning of a session")
+    records = [record for piece in pieces for record in piece.records]
     result: Result = {
-        "question": "evolve by match or by table; headers by cattrs or by msgspec",
+        "question": "facts read, checked and folded, and what of that is which part",
         "date": date,
         "command": "python -m benchmarks.fold",
         "machine": machine(),
-        "fold": measure_fold(events),
-        "headers": measure_headers(events),
+        "header_bytes_mean": round(sum(len(each.header) for each in records) / len(records)),
+        "load": measure_load(pieces),
+        "parts_per_fact": measured(
+            pieces, {"chain": chained, "read": read, "fold": folded, "append": appended}
+        ),
+        "readers": measure_readers(pieces),
+        "constructors": measure_constructors(pieces),
     }
-    path = write("fold", date, result)
+    path = write("fold-parts", date, result)
     print(path.read_text("utf-8"))
 
 
