@@ -1,11 +1,16 @@
 """What other processes do in the tests of PostgreSQL; each function is the life of one."""
 
+import asyncio
 import random
 
 from lash_es.codec.streams import StreamId
 from lash_es.core.ids import SessionId, Version
 from lash_es.log.appends import ActivityAppended, Appended, Conflict
+from lash_es.log.log import StoreLog
+from lash_es.log.pages import Offset
+from lash_es.log.subscribing import Item
 from tests.log.conformance import A, add_activity, an_append, row, stored_body
+from tests.log.following import followed, write_and_prune
 from tests.postgres.postgres_server import Database
 
 STREAMS = tuple(StreamId("default", SessionId(f"s{number}")) for number in range(12))
@@ -75,3 +80,23 @@ def append_groups(database: Database, seed: int, groups_count: int) -> list[tupl
                 versions[result.stream] = result.found
     store.close()
     return acknowledged
+
+
+def follow(database: Database, facts_count: int) -> list[Item]:
+    """Follow one stream that others write, until so many facts have come."""
+
+    async def follow_it() -> list[Item]:
+        log = StoreLog(database.store(create=False), lambda: 1)
+        items = await followed(log, facts_count)
+        await log.aclose()
+        return items
+
+    return asyncio.run(follow_it())
+
+
+def write_and_prune_one(database: Database, facts_count: int) -> list[Offset]:
+    """Write what the others follow; returns the offsets of all activity."""
+    store = database.store(create=False)
+    offsets = write_and_prune(store, facts_count)
+    store.close()
+    return offsets
