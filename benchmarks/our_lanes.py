@@ -52,7 +52,7 @@ _USAGE = TokenUsage(input_tokens=1_200, output_tokens=340)
 async def owned_lane(log: Log, session_id: str, world: World = _WORLD) -> "Owned":
     """Open the session and take its lease for an hour."""
     lane = Lane(log, StreamId("default", SessionId(session_id)), world, Limits())
-    lane.catch_up()
+    await lane.catch_up()
     now_ms, token = log.now_ms(), world.token()
     owner = LeaseOwner(owner_id=world.token(), incarnation_id="bench")
     await lane.execute(

@@ -62,6 +62,30 @@ class StoreBusy(StorageError):
 
 
 @define(kw_only=True)
+class StoreDisconnected(StorageError):
+    """The server could not be reached just now, and nothing was sent to it; it may come back."""
+
+    where: str
+    reason: str
+    retryable_by_kind: ClassVar[bool] = True
+
+    def _summary(self) -> str:
+        return f"no connection to the log at {self.where}: {self.reason}"
+
+
+@define(kw_only=True)
+class TooManyAppendsWaiting(StorageError):
+    """More appends wait for a commit than the log keeps; this one was not written."""
+
+    where: str
+    appends_waiting_max: int
+    retryable_by_kind: ClassVar[bool] = True
+
+    def _summary(self) -> str:
+        return f"{self.appends_waiting_max} appends wait for the log at {self.where} already"
+
+
+@define(kw_only=True)
 class StoreFailed(StorageError):
     """The store failed in a way that has no name of its own."""
 

@@ -234,7 +234,7 @@ class ActivityPump:
         try:
             await self._append(payloads)
         except LashError:
-            return  # A reader will meet a gap; the turn goes on.
+            self._lane.log.tally.gaps += 1  # A reader will meet it; the turn goes on.
 
     async def _append(self, payloads: list[bytes]) -> None:
         """
@@ -248,6 +248,7 @@ class ActivityPump:
             if not isinstance(result, ActivityRefused) or result.generation != self._generation:
                 return
             version = result.version
+        self._lane.log.lose_activity(self._lane.stream)
 
 
 def _joined(last: TurnActivity, new: TurnActivity) -> TurnActivity | None:

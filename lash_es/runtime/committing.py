@@ -10,7 +10,7 @@ From a command to recorded facts: read what is known, decide, append; again on a
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, TypeVar
 
 from lash_es.codec.records import decode_header
@@ -27,8 +27,8 @@ from lash_es.core.limits import Limits
 from lash_es.core.state import Deleted, NotOpened, Open, State
 from lash_es.log.appends import Appended, Conflict, StreamAppend, Unknown
 from lash_es.log.encoding import Folded, decode_index_entry, encode_append, nothing_folded
-from lash_es.log.loading import load
-from lash_es.log.port import Log
+from lash_es.log.loading import load, require_unsealed
+from lash_es.log.port import Log, Store
 from lash_es.runtime.faults import AppendUnresolved, TooManyConflicts
 from lash_es.runtime.world import World
 
@@ -108,15 +108,21 @@ class Lane:
         """The state that this process has folded."""
         return self.folded.state
 
-    def catch_up(self) -> State:
+    async def catch_up(self) -> State:
         """
-        Fold what others have appended.
+        Fold what others have appended; a loop that serves other lanes meanwhile is not held up.
 
         Raises:
             CorruptHistory, WrittenByNewerVersion: the stream cannot be read.
         """
-        self.folded = load(self.log.store, self.stream, self.folded)
+        stream, after = self.stream, self.folded
+        self._move_to(await self.log.read(lambda store: load(store, stream, after)))
         return self.folded.state
+
+    def _move_to(self, folded: Folded) -> None:
+        """Go on to a fold, unless somebody has come further while it was made."""
+        if folded.version > self.folded.version:
+            self.folded = folded
 
     async def execute(self, command: Command) -> tuple[Event, ...]:
         """
@@ -140,51 +146,54 @@ class Lane:
         """
         async with self._turnstile:
             for _ in range(APPEND_ATTEMPTS_MAX):
-                draft = Draft(self.folded.state, self._known(keys))
+                # First the state and then the index: what is known is never behind the state.
+                before = self.folded
+                draft = Draft(before.state, await self._known(keys))
                 try:
                     result = step(draft)
                 except Exception:
                     # Whatever it is: the index that was read may be ahead of the state.
-                    if self._is_newest():
+                    if await self._is_newest(before):
                         raise
                     continue
-                if await self._record(draft):
+                if await self._record(before, draft):
                     return result
             raise TooManyConflicts(session_id=self.stream.session_id, attempts=APPEND_ATTEMPTS_MAX)
 
-    async def _record(self, draft: Draft) -> bool:
+    async def _record(self, before: Folded, draft: Draft) -> bool:
         if not draft.events:
-            return self._is_newest()
+            return await self._is_newest(before)
         append_id = AppendId(self.world.token())
-        append, after = encode_append(self.folded, draft.events, draft.bodies, append_id)
+        append, after = encode_append(before, draft.events, draft.bodies, append_id)
         result = await self.log.append((append,))
         match result:
             case Appended():
                 self._unknowns_count = 0
-                self.folded = after
+                self._move_to(after)
                 return True
             case Conflict():
-                self.catch_up()
+                await self.catch_up()
                 return False
             case Unknown():
                 self._unknowns_count += 1
-                happened = self._did_happen(append, after, result)
+                happened = await self._did_happen(append, after, result)
                 if not happened and self._unknowns_count >= UNKNOWN_APPENDS_MAX:
                     raise self._unresolved(append, result)
                 return happened
 
-    def _did_happen(self, append: StreamAppend, after: Folded, unknown: Unknown) -> bool:
+    async def _did_happen(self, append: StreamAppend, after: Folded, unknown: Unknown) -> bool:
         """Look for the append's id where its first record would be."""
+        stream, first = self.stream, Position(append.expected_version)
         try:
-            records = self.log.store.read(self.stream, Position(append.expected_version), 1)
+            records = await self.log.read(lambda store: store.read(stream, first, 1))
         except Exception as cause:
             raise self._unresolved(append, unknown) from cause
         happened = any(
             decode_header(self.stream, record).append_id == append.append_id for record in records
         )
         if happened:
-            self.folded = after
-        self.catch_up()
+            self._move_to(after)
+        await self.catch_up()
         return happened
 
     def _unresolved(self, append: StreamAppend, unknown: Unknown) -> AppendUnresolved:
@@ -192,29 +201,39 @@ class Lane:
             session_id=self.stream.session_id, append_id=append.append_id, reason=unknown.reason
         )
 
-    def _is_newest(self) -> bool:
-        """Tell whether nothing was appended since the last fold; otherwise catch up."""
-        version = self.folded.version
-        self.catch_up()
-        return self.folded.version == version
+    async def _is_newest(self, before: Folded) -> bool:
+        """Tell whether nothing was appended since that fold; otherwise catch up."""
+        await self.catch_up()
+        return self.folded.version == before.version
 
-    def _known(self, keys: Iterable[IndexKey]) -> Known:
-        entries = self._entries(keys)
-        further = [key for entry in entries.values() for key in follows(entry)]
-        entries |= self._entries(further)
-        return Known(entries=entries, salts=self._salts(entries.values()), limits=self.limits)
+    async def _known(self, keys: Sequence[IndexKey]) -> Known:
+        if not keys:
+            return Known(limits=self.limits)
+        stream, limits = self.stream, self.limits
+        return await self.log.read(lambda store: read_known(store, stream, keys, limits))
 
-    def _entries(self, keys: Iterable[IndexKey]) -> dict[IndexKey, IndexEntry]:
-        wanted = tuple(keys)
-        if not wanted:
-            return {}
-        stored = self.log.store.read_index(self.stream, wanted)
-        return {key: decode_index_entry(key, value) for key, value in stored.items()}
 
-    def _salts(self, entries: Iterable[IndexEntry]) -> dict[BodyRef, bytes]:
-        refs = [ref for entry in entries if (ref := compared_body(entry)) is not None]
-        if not refs:
-            return {}
-        return {
-            ref: body.salt for ref, body in self.log.store.read_bodies(self.stream, refs).items()
-        }
+def read_known(store: Store, stream: StreamId, keys: Sequence[IndexKey], limits: Limits) -> Known:
+    """Read the index entries of these keys, those they lead to, and the salts to compare with."""
+    entries = _entries(store, stream, keys)
+    further = [key for entry in entries.values() for key in follows(entry)]
+    entries |= _entries(store, stream, further)
+    return Known(entries=entries, salts=_salts(store, stream, entries.values()), limits=limits)
+
+
+def _entries(
+    store: Store, stream: StreamId, keys: Sequence[IndexKey]
+) -> dict[IndexKey, IndexEntry]:
+    if not keys:
+        return {}
+    stored = store.read_index(stream, keys)
+    return {key: decode_index_entry(key, value) for key, value in stored.items()}
+
+
+def _salts(store: Store, stream: StreamId, entries: Iterable[IndexEntry]) -> dict[BodyRef, bytes]:
+    refs = [ref for entry in entries if (ref := compared_body(entry)) is not None]
+    if not refs:
+        return {}
+    stored = store.read_bodies(stream, refs)
+    # Without its key nobody can compare a body: that is no reason to call the new one another.
+    return {ref: require_unsealed(stream, body).salt for ref, body in stored.items()}

@@ -18,7 +18,7 @@ async def open_session(lane: Lane, policy: SessionPolicy) -> Open:
         SessionDeleted: the id is used up.
         CorruptHistory, WrittenByNewerVersion: the stream cannot be read.
     """
-    lane.catch_up()
+    await lane.catch_up()
     session_id = lane.stream.session_id
     await lane.execute(OpenSession(now_ms=lane.log.now_ms(), session_id=session_id, policy=policy))
     return require_open(lane.state, session_id)

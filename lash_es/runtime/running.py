@@ -32,6 +32,7 @@ from lash_es.runtime.driving import TurnDriver, advance
 from lash_es.runtime.faults import (
     LLM_PROVIDER,
     SESSION_EXECUTION_BUSY,
+    SESSION_EXECUTION_LEASE_LOST,
     STORE_COMMIT_FAILED,
     AppendUnresolved,
     RuntimeFault,
@@ -167,7 +168,7 @@ class TurnRunner:
         """Take the lease and start or continue a turn, in one append; or write nothing."""
         token = self._lane.world.token()
         with _log_failures_named():
-            self._lane.catch_up()
+            await self._lane.catch_up()
             self._preflight()
             return await self._lane.transact(
                 lambda draft: self._begin_on(draft, start, turn_id, token),
@@ -235,6 +236,7 @@ class TurnRunner:
         except BaseException as reason:
             if _is_log_failure(reason):
                 raise
+            self._lane.log.tally.lease_losses += _is_lease_loss(reason)
             await self._let_go(begun.fence)
             raise
         finally:
@@ -285,6 +287,11 @@ def _log_failures_named() -> Generator[None]:
         yield
     except (StorageError, AppendUnresolved) as failure:
         raise RuntimeFault(code=STORE_COMMIT_FAILED, message=str(failure)) from failure
+
+
+def _is_lease_loss(reason: BaseException) -> bool:
+    """Tell whether another owner may hold the session by now."""
+    return isinstance(reason, RuntimeFault) and reason.code == SESSION_EXECUTION_LEASE_LOST
 
 
 def _is_log_failure(reason: BaseException) -> bool:

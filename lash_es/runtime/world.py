@@ -24,6 +24,11 @@ def system_monotonic_ms() -> int:
     return time.monotonic_ns() // 1_000_000
 
 
+def system_monotonic_ns() -> int:
+    """Tell the same time as ``system_monotonic_ms``, finely enough to measure a commit by."""
+    return time.monotonic_ns()
+
+
 def random_token() -> str:
     """Mint 128 random bits as text: for ids and lease tokens."""
     return secrets.token_hex(16)
@@ -44,6 +49,7 @@ class World:
     """What a runtime may not compute. Each part can be replaced on its own."""
 
     monotonic_ms: Callable[[], int] = system_monotonic_ms
+    monotonic_ns: Callable[[], int] = system_monotonic_ns
     sleep_ms: Callable[[int], Awaitable[None]] = system_sleep_ms
     token: Callable[[], str] = random_token
     salt: Callable[[], bytes] = random_salt

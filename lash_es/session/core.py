@@ -2,13 +2,14 @@
 ``LashCore``: what a process opens sessions with. Everything that is not named has an embedded
 default.
 
-Without a store the log is kept in memory and ends with the core; with a path it is a SQLite file.
+Without a store the log is kept in memory and ends with the core; with a path it is a SQLite file,
+with a URL a schema of a PostgreSQL server.
 """
 
 from collections.abc import Callable, Iterable
 from os import PathLike
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from attrs import evolve as with_changes
 
@@ -19,8 +20,13 @@ from lash_es.core.limits import DEFAULT_LIMITS, Limits
 from lash_es.core.owners import LeaseOwner
 from lash_es.core.policy import ModelSpec, SessionPolicy
 from lash_es.core.state import Deleted
+from lash_es.log.errors import StoreUnavailable
 from lash_es.log.log import StoreLog
 from lash_es.log.port import Log, Store
+from lash_es.log.sealed import SealedStore
+from lash_es.log.sealing import AtRest
+from lash_es.log.statistics import LogStatistics
+from lash_es.log.stores.folders import blob_folder
 from lash_es.log.stores.memory import MemoryStore
 from lash_es.log.stores.sqlite import SQLiteStore
 from lash_es.runtime.committing import Lane
@@ -44,6 +50,8 @@ from lash_es.session.holders import SharedSession
 from lash_es.session.inheriting import INHERIT, Inherit
 from lash_es.session.session import LashSession, ParkedSession
 
+_POSTGRES_SCHEMES: Final = ("postgresql://", "postgres://")
+
 
 class LashCore:
     """
@@ -52,7 +60,11 @@ class LashCore:
     Args:
         model: which model turns ask, by name or with settings.
         provider: who serves it; without one, sessions can be opened and no turn can be run.
-        store: a path (a SQLite file, made if it does not exist), a store, or none (memory).
+        store: a path (a SQLite file, made if it does not exist), a URL (``postgresql://...``,
+            whose tables are made if they do not exist, and which is never repeated in a message),
+            a store, or none (memory).
+        at_rest: how contents lie in the store: keys to encrypt with, compression, what is large.
+        blobs: a folder for large contents, made if it does not exist; else they are in the store.
         tools: plain typed functions, or ``Tool``s.
         instructions: the system prompt.
         max_turns: how many model calls one turn may make.
@@ -66,7 +78,8 @@ class LashCore:
         transcripts_bytes_max: how much memory the messages that later prompts repeat may take, of
             all sessions together; what does not fit is read again.
         world: ids, salts, sleep and the monotonic clock; for tests.
-        clock_ms: the time of commands, in epoch milliseconds; for tests.
+        clock_ms: the time of commands, in epoch milliseconds, where the store has no time of its
+            own.
 
     Raises:
         MissingModelSpec: no model was named.
@@ -81,6 +94,8 @@ class LashCore:
         model: ModelSpec | str | None = None,
         provider: Provider | None = None,
         store: str | PathLike[str] | Store | None = None,
+        at_rest: AtRest | None = None,
+        blobs: str | PathLike[str] | None = None,
         tools: Iterable[Tool | Callable[..., Any]] = (),
         instructions: str = "",
         max_turns: int | None = None,
@@ -113,7 +128,9 @@ class LashCore:
         self._namespace = namespace
         self._limits = limits
         self._world = world or World()
-        self._log: Log = StoreLog(_opened(store), clock_ms)
+        self._log: Log = _log_on(
+            _sealed(_opened(store), at_rest, blobs), clock_ms, self._world.monotonic_ns
+        )
 
     def session(
         self,
@@ -169,13 +186,20 @@ class LashCore:
             SessionNotOpen: there is no such session.
         """
         lane = self._lane(SessionId(session_id))
-        if isinstance(lane.catch_up(), Deleted):
+        if isinstance(await lane.catch_up(), Deleted):
             return False
         await lane.execute(DeleteSession(now_ms=self._log.now_ms()))
         return True
 
+    def statistics(self) -> LogStatistics:
+        """Say how the log serves this core: latencies, batches, conflicts, losses, the store."""
+        return self._log.statistics()
+
     async def aclose(self) -> None:
-        """Close the log; sessions that are still open cannot write any more."""
+        """
+        Close the log, once it has committed what was appended before; sessions that are still open
+        cannot write any more (``StoreClosed``).
+        """
         provider = self._equipment.provider
         try:
             if provider is not None:
@@ -197,7 +221,7 @@ class LashCore:
 
     async def _resumed(self, parked: ParkedSession) -> LashSession:
         lane = self._lane(parked.session_id)
-        require_open(lane.catch_up(), parked.session_id)
+        require_open(await lane.catch_up(), parked.session_id)
         return self._handle(lane, None, None)
 
     def _lane(self, session_id: SessionId) -> Lane:
@@ -230,6 +254,37 @@ class LashCore:
 def _opened(store: str | PathLike[str] | Store | None) -> Store:
     if store is None:
         return MemoryStore()
+    if isinstance(store, str) and store.startswith(_POSTGRES_SCHEMES):
+        return _postgres_store(store)
     if isinstance(store, str | PathLike):
         return SQLiteStore.open(store, create=True)
     return store
+
+
+def _sealed(
+    store: Store, at_rest: AtRest | None, blobs: str | PathLike[str] | None
+) -> SealedStore:
+    """Put the layer that seals in front: unasked it only sets aside what is large."""
+    folder = None if blobs is None else blob_folder(blobs, create=True)
+    return SealedStore(store, at_rest or AtRest(compressor=None), folder)
+
+
+def _postgres_store(url: str) -> Store:
+    try:
+        # Its driver is an extra: who needs none imports none.
+        from lash_es.log.stores.postgres import PostgresStore  # noqa: PLC0415
+    except ModuleNotFoundError as cause:
+        reason = f"{cause.name} is missing: install lash_es[postgres]"
+        raise StoreUnavailable(where="PostgreSQL", reason=reason) from cause
+    return PostgresStore.open(url, create=True)
+
+
+def _log_on(
+    store: Store, clock_ms: Callable[[], int], monotonic_ns: Callable[[], int]
+) -> StoreLog:
+    """Make the log; if its store's time cannot be asked, the store is let go."""
+    try:
+        return StoreLog(store, clock_ms, monotonic_ns=monotonic_ns)
+    except BaseException:
+        store.close()
+        raise

@@ -43,7 +43,7 @@ class ObservableSession:
     async def current_observation(self) -> SessionObservation:
         """Catch up with the log, and return what is there with the cursor after it."""
         lane = self._shared.lane
-        state = require_open(lane.catch_up(), lane.stream.session_id)
+        state = require_open(await lane.catch_up(), lane.stream.session_id)
         cursor = SessionCursor(state.session_id, state.version)
         return SessionObservation(read_view=read_view(lane, state), cursor=cursor)
 

@@ -4,6 +4,7 @@ What a turn came to, with the words: read from its facts, the same right after i
 
 from attrs import frozen
 
+from lash_es.codec.streams import StreamId
 from lash_es.core.ids import CallId, Revision, TurnId
 from lash_es.core.known import IndexKey, IndexKind, TurnEntry
 from lash_es.core.messages import (
@@ -18,9 +19,18 @@ from lash_es.core.messages import (
 from lash_es.core.outcomes import Finished, Stopped, TurnOutcome
 from lash_es.log.contents import read_content, read_events
 from lash_es.log.encoding import decode_index_entry
+from lash_es.log.port import Store
 from lash_es.projections.turn_record import IssueEntry, ToolCallEntry, TurnRecord, turn_record
 from lash_es.runtime.activities import TurnActivity
 from lash_es.runtime.committing import Lane
+
+
+@frozen
+class _Source:
+    """Where a turn is read."""
+
+    store: Store
+    stream: StreamId
 
 
 @frozen(kw_only=True)
@@ -83,34 +93,39 @@ class TurnOutput:
     activities: tuple[TurnActivity, ...]
 
 
-def find_turn(lane: Lane, turn_id: TurnId) -> TurnEntry | None:
-    """Look a turn up in the index."""
-    key = IndexKey(IndexKind.TURN, turn_id)
-    stored = lane.log.store.read_index(lane.stream, (key,)).get(key)
-    entry = None if stored is None else decode_index_entry(key, stored)
-    return entry if isinstance(entry, TurnEntry) else None
-
-
-def read_result(lane: Lane, turn_id: TurnId) -> TurnResult | None:
+async def read_result(lane: Lane, turn_id: TurnId) -> TurnResult | None:
     """
     Read what a turn came to; none if it is unknown or still open.
 
     Cost: the turn's own facts and bodies.
     """
-    entry = find_turn(lane, turn_id)
+    stream = lane.stream
+    return await lane.log.read(lambda store: _result(_Source(store, stream), turn_id))
+
+
+def _find_turn(source: _Source, turn_id: TurnId) -> TurnEntry | None:
+    """Look a turn up in the index."""
+    key = IndexKey(IndexKind.TURN, turn_id)
+    stored = source.store.read_index(source.stream, (key,)).get(key)
+    entry = None if stored is None else decode_index_entry(key, stored)
+    return entry if isinstance(entry, TurnEntry) else None
+
+
+def _result(source: _Source, turn_id: TurnId) -> TurnResult | None:
+    entry = _find_turn(source, turn_id)
     if entry is None or entry.ended is None:
         return None
-    facts = read_events(lane.log.store, lane.stream, entry.started, entry.ended)
+    facts = read_events(source.store, source.stream, entry.started, entry.ended)
     record = turn_record(facts, turn_id)
     if record is None or record.outcome is None or record.ended_at_ms is None:
         return None
     return TurnResult(
         turn_id=turn_id,
         outcome=record.outcome,
-        assistant_message=_answer(lane, record),
+        assistant_message=_answer(source, record),
         usage=record.usage,
-        tool_calls=tuple(_tool_call(lane, call) for call in record.tool_calls),
-        errors=_issues(lane, record),
+        tool_calls=tuple(_tool_call(source, call) for call in record.tool_calls),
+        errors=_issues(source, record),
         revision=record.revision,
         started_at_ms=record.started_at_ms,
         duration_ms=record.ended_at_ms - record.started_at_ms,
@@ -118,15 +133,15 @@ def read_result(lane: Lane, turn_id: TurnId) -> TurnResult | None:
     )
 
 
-def _answer(lane: Lane, record: TurnRecord) -> str | None:
+def _answer(source: _Source, record: TurnRecord) -> str | None:
     if not isinstance(record.outcome, Finished):
         return None
-    reply = read_content(lane.log.store, lane.stream, record.replies[-1], ModelReply)
+    reply = read_content(source.store, source.stream, record.replies[-1], ModelReply)
     return "\n\n".join(part.text for part in reply.parts if isinstance(part, ProsePart))
 
 
-def _tool_call(lane: Lane, entry: ToolCallEntry) -> ToolCallRecord:
-    reply = read_content(lane.log.store, lane.stream, entry.call.reply, ModelReply)
+def _tool_call(source: _Source, entry: ToolCallEntry) -> ToolCallRecord:
+    reply = read_content(source.store, source.stream, entry.call.reply, ModelReply)
     calls = [part for part in reply.parts if isinstance(part, ToolCallPart)]
     settled_at_ms = entry.settled_at_ms or entry.requested_at_ms
     return ToolCallRecord(
@@ -134,25 +149,25 @@ def _tool_call(lane: Lane, entry: ToolCallEntry) -> ToolCallRecord:
         tool=entry.call.tool,
         arguments=calls[entry.call.ordinal].arguments,
         status=entry.status or ToolStatus.CANCELLED,
-        output=_output(lane, entry),
+        output=_output(source, entry),
         duration_ms=settled_at_ms - entry.requested_at_ms,
     )
 
 
-def _output(lane: Lane, entry: ToolCallEntry) -> str:
+def _output(source: _Source, entry: ToolCallEntry) -> str:
     if entry.body is None:
         return ""
     if entry.status is ToolStatus.SUCCEEDED:
-        return read_content(lane.log.store, lane.stream, entry.body, ToolOutput).text
-    return read_content(lane.log.store, lane.stream, entry.body, EffectFailure).message
+        return read_content(source.store, source.stream, entry.body, ToolOutput).text
+    return read_content(source.store, source.stream, entry.body, EffectFailure).message
 
 
-def _issues(lane: Lane, record: TurnRecord) -> tuple[TurnIssue, ...]:
+def _issues(source: _Source, record: TurnRecord) -> tuple[TurnIssue, ...]:
     """
     List the failures, and the reason of a turn that no failure explains: a model that answered
     nothing.
     """
-    issues = tuple(_issue(lane, issue) for issue in record.issues)
+    issues = tuple(_issue(source, issue) for issue in record.issues)
     outcome = record.outcome
     if issues or not isinstance(outcome, Stopped) or outcome.code is None:
         return issues
@@ -160,8 +175,8 @@ def _issues(lane: Lane, record: TurnRecord) -> tuple[TurnIssue, ...]:
     return (TurnIssue(kind="llm_provider", code=outcome.code, message=message, retryable=False),)
 
 
-def _issue(lane: Lane, issue: IssueEntry) -> TurnIssue:
-    failure = read_content(lane.log.store, lane.stream, issue.body, EffectFailure)
+def _issue(source: _Source, issue: IssueEntry) -> TurnIssue:
+    failure = read_content(source.store, source.stream, issue.body, EffectFailure)
     return TurnIssue(
         kind="llm_provider",
         code=issue.code,

@@ -157,14 +157,14 @@ class LashSession:
         List the inputs that nothing holds, contents included, in the order of their sequence.
         """
         lane = self._usable("pending_turn_inputs").lane
-        state = require_open(lane.catch_up(), self.session_id)
+        state = require_open(await lane.catch_up(), self.session_id)
         receipts = [waiting(entry) for entry in pending(state, lane.log.now_ms())]
-        return [
-            pending_turn_input(
-                receipt, read_content(lane.log.store, lane.stream, receipt.body, TurnInput)
-            )
-            for receipt in receipts
-        ]
+        contents = await lane.log.read(
+            lambda store: [
+                read_content(store, lane.stream, receipt.body, TurnInput) for receipt in receipts
+            ]
+        )
+        return list(map(pending_turn_input, receipts, contents))
 
     async def cancel_pending_turn_input(self, input_id: str) -> CancelOutcome:
         """Withdraw an input that no turn has taken; the outcome says what became of it."""

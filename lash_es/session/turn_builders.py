@@ -86,7 +86,7 @@ class TurnBuilder:
         with shared.running(token):
             async with shared.writer:
                 await shared.runner.run_direct(turn_id, self._input, token, sink)
-        return _result(shared, turn_id)
+        return await _result(shared, turn_id)
 
     def __await__(self) -> Generator[Any, None, TurnOutput]:
         return self.run().__await__()
@@ -133,14 +133,14 @@ class QueuedTurnBuilder:
         with shared.running(token):
             async with shared.writer:
                 turn_id = await shared.runner.run_drained(drain_id, token, sink)
-        return None if turn_id is None else _result(shared, turn_id)
+        return None if turn_id is None else await _result(shared, turn_id)
 
     def __await__(self) -> Generator[Any, None, TurnOutput | None]:
         return self.run().__await__()
 
 
-def _result(shared: SharedSession, turn_id: TurnId) -> TurnResult:
-    result = read_result(shared.lane, turn_id)
+async def _result(shared: SharedSession, turn_id: TurnId) -> TurnResult:
+    result = await read_result(shared.lane, turn_id)
     if result is None:
         raise LookupError(f"turn {turn_id!r} was driven to its end and has no record")
     return result

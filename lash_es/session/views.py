@@ -12,6 +12,7 @@ from lash_es.core.messages import Message, TokenUsage
 from lash_es.core.policy import SessionPolicy
 from lash_es.core.state import Open
 from lash_es.log.contents import read_contents, read_nodes
+from lash_es.log.port import Store
 from lash_es.runtime.committing import Lane
 from lash_es.turns.transcript import content_kinds, message
 
@@ -46,9 +47,12 @@ class SessionReadView:
 
         Cost: a query per committed turn and per body read.
         """
-        store, stream = self._lane.log.store, self._lane.stream
-        nodes = read_nodes(store, stream, self._state.head.leaf)
         stop = None if messages_max is None else first + messages_max
+        return await self._lane.log.read(lambda store: self._messages(store, first, stop))
+
+    def _messages(self, store: Store, first: int, stop: int | None) -> list[Message]:
+        stream = self._lane.stream
+        nodes = read_nodes(store, stream, self._state.head.leaf)
         wanted = tuple(islice(nodes, first, stop))
         kinds = {ref: kind for node in wanted for ref, kind in content_kinds(node).items()}
         contents = read_contents(store, stream, kinds)

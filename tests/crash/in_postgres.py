@@ -18,6 +18,7 @@ from tests.crash.ledgers import Ledger, ledger_of, read_by
 from tests.crash.processes import Tell, die
 from tests.crash.sites import Fate
 from tests.postgres.postgres_server import Database, new_database
+from tests.session.stores import Shared
 
 _SESSIONS: Final = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'lash_es'"
 _WRITES: Final = ("INSERT", "UPDATE", "DELETE", "CREATE", "ALTER")
@@ -37,7 +38,7 @@ class InPostgres:
         return made
 
     def store(self) -> Store:
-        return self.database.store()
+        return _OnHostTime(self.database.store())
 
     def ledger(self) -> Ledger:
         deadline_s = time.monotonic() + GONE_S_MAX
@@ -56,6 +57,16 @@ class InPostgres:
 
     def clear(self) -> None:
         self.database.drop()
+
+
+class _OnHostTime(Shared):
+    """Has no time of its own: lives that are compared are lived at the same times."""
+
+    def clock(self) -> None:
+        pass
+
+    def close(self) -> None:
+        self.inner.close()
 
 
 @define

@@ -17,6 +17,7 @@ from lash_es.core.ids import AppendId, Generation, Position, SessionId, Version
 from lash_es.core.index import index_rows
 from lash_es.core.known import IndexKey, IndexKind
 from lash_es.core.state import NOT_OPENED, State
+from lash_es.log.activities import ActivityWindow, NewActivity
 from lash_es.log.appends import (
     Activity,
     ActivityAppended,
@@ -38,7 +39,7 @@ MakeStore: TypeAlias = Callable[[], Store]
 Clause: TypeAlias = Callable[[MakeStore], None]
 _E = TypeVar("_E", bound=Exception)
 
-A, B = StreamId("default", SessionId("a")), StreamId("default", SessionId("b"))
+A, B, C, D = (StreamId("default", SessionId(session_id)) for session_id in "abcd")
 HOSTILE_IDS = (
     "../weird/session",
     "weird/session",
@@ -102,6 +103,7 @@ def an_append(
     generation: int = 1,
     bodies: tuple[StoredBody, ...] = (),
     index: tuple[IndexRow, ...] = (),
+    is_after_loss: bool = False,
     snapshot: StoredSnapshot | None = None,
 ) -> StreamAppend:
     """Make an append of opaque records."""
@@ -115,6 +117,7 @@ def an_append(
         generation=Generation(generation),
         status="open",
         at_ms=1_000 + expected,
+        is_after_loss=is_after_loss,
         snapshot=snapshot,
     )
 
@@ -172,15 +175,26 @@ def a_snapshot(version: int, text: str = "", *, is_kept: bool = False) -> Stored
 
 
 def add_activity(
-    store: Store, version: int, *payloads: bytes, generation: int = 1, stream: StreamId = A
+    store: Store,
+    version: int,
+    *payloads: bytes,
+    generation: int = 1,
+    stream: StreamId = A,
+    at_ms: int = 5,
+    is_after_loss: bool = False,
+    window: ActivityWindow | None = None,
 ) -> object:
     """Append activity."""
     return store.append_activity(
-        stream,
-        version=Version(version),
-        generation=Generation(generation),
-        payloads=payloads,
-        at_ms=5,
+        NewActivity(
+            stream=stream,
+            version=Version(version),
+            generation=Generation(generation),
+            payloads=payloads,
+            at_ms=at_ms,
+            is_after_loss=is_after_loss,
+            window=window,
+        )
     )
 
 
@@ -281,6 +295,92 @@ def two_appends_to_one_stream_in_one_call_are_refused(make_store: MakeStore) -> 
     error = refused(RepeatedStream, lambda: store.append([an_append(A, 0), an_append(A, 1)]))
     assert error.session_id == "a"
     assert everything(store, A) == NOTHING
+
+
+# Groups
+
+
+def a_conflict_fails_only_its_own_batch_of_a_group(make_store: MakeStore) -> None:
+    store = make_store()
+    store.append([an_append(A, 0, 2), an_append(B, 0, 3)])
+    before = everything(store, B)
+    lost = [
+        an_append(C, 0),
+        an_append(B, 2, bodies=(stored_body(2, "x"),), index=(row("k", "v"),)),
+    ]
+    won = [an_append(A, 2, bodies=(stored_body(2, "y"),), index=(row("k", "w"),))]
+
+    assert store.append_each([won, lost, [an_append(D, 0, 2)], []]) == (
+        Appended(versions=(Version(3),)),
+        Conflict(stream=B, expected=Version(2), found=Version(3)),
+        Appended(versions=(Version(2),)),
+        Appended(versions=()),
+    )
+    assert everything(store, B) == before
+    assert everything(store, C) == NOTHING
+    assert everything(store, A)[0] == head_after(won[0])
+    assert everything(store, A)[2:4] == ({won[0].bodies[0].ref: won[0].bodies[0]}, won[0].index)
+    assert everything(store, D)[:2] == (head_after(an_append(D, 0, 2)), an_append(D, 0, 2).records)
+    assert store.append_each([]) == ()
+
+
+def batches_of_a_group_that_share_a_stream_take_turns(make_store: MakeStore) -> None:
+    store = make_store()
+    second = an_append(A, 1, 2, text="second", index=(row("k", "2"),))
+
+    assert store.append_each(
+        [
+            [an_append(A, 0, index=(row("k", "1"),))],
+            [an_append(A, 0, text="late"), an_append(B, 0)],
+            [second, an_append(B, 0, text="theirs")],
+            [an_append(A, 1, text="late")],
+        ]
+    ) == (
+        Appended(versions=(Version(1),)),
+        Conflict(stream=A, expected=Version(0), found=Version(1)),
+        Appended(versions=(Version(3), Version(1))),
+        Conflict(stream=A, expected=Version(1), found=Version(3)),
+    )
+    assert store.head(A) == head_after(second)
+    assert store.read(A, Position(0), 9) == an_append(A, 0).records + second.records
+    assert store.read(B, Position(0), 9) == an_append(B, 0, text="theirs").records
+    assert store.read_index_page(A, None, 9) == second.index
+
+
+def a_group_with_a_batch_that_cannot_be_writes_nothing(make_store: MakeStore) -> None:
+    store = make_store()
+    gap = StreamAppend(
+        stream=B,
+        expected_version=Version(0),
+        append_id=AppendId("append"),
+        records=(record(1),),
+        bodies=(),
+        index=(),
+        generation=Generation(1),
+        status="open",
+        at_ms=1,
+    )
+
+    refused(MalformedAppend, lambda: store.append_each([[an_append(A, 0)], [gap]]))
+    twice = [an_append(B, 0), an_append(B, 1)]
+    refused(RepeatedStream, lambda: store.append_each([[an_append(A, 0)], twice]))
+    assert everything(store, A) == everything(store, B) == NOTHING
+
+
+def what_was_done_is_counted(make_store: MakeStore) -> None:
+    store = make_store()
+    assert store.statistics().appends == store.statistics().bytes_written == 0
+    store.append([an_append(A, 0, 2), an_append(B, 0)])
+    store.append_each([[an_append(A, 2)], [an_append(B, 0)], [an_append(B, 1)]])
+    add_activity(store, 3, b"12345", b"67")
+    add_activity(store, 9, b"refused")
+    found = store.statistics()
+
+    assert (found.appends, found.conflicts, found.unknowns) == (3, 1, 0)
+    assert (found.facts, found.activities) == (5, 2)
+    assert found.commits == 3
+    records = [*an_append(A, 0, 3).records, *an_append(B, 0, 2).records]
+    assert found.bytes_written == sum(len(each.stored) for each in records) + 7
 
 
 # Bodies and index
@@ -578,6 +678,7 @@ def a_closed_store_says_so(make_store: MakeStore) -> None:
     key = IndexKey(IndexKind.TURN, "k")
     acts: tuple[Callable[[], object], ...] = (
         lambda: store.append([an_append(A, 1)]),
+        lambda: store.append_each([[an_append(A, 1)]]),
         lambda: store.head(A),
         lambda: store.heads("default", after="", heads_max=1),
         lambda: store.read(A, Position(0), 1),
@@ -604,6 +705,10 @@ CLAUSES: tuple[Clause, ...] = (
     appends_to_several_streams_are_all_or_nothing,
     a_gap_is_refused,
     two_appends_to_one_stream_in_one_call_are_refused,
+    a_conflict_fails_only_its_own_batch_of_a_group,
+    batches_of_a_group_that_share_a_stream_take_turns,
+    a_group_with_a_batch_that_cannot_be_writes_nothing,
+    what_was_done_is_counted,
     bodies_are_read_by_reference,
     a_later_index_row_replaces_an_earlier_one,
     the_index_is_read_in_pages_ordered_by_kind_and_key,

@@ -20,7 +20,7 @@ from lash_es.log.errors import StorageError
 from lash_es.log.loading import load
 from lash_es.log.port import Store
 from lash_es.log.stores.sqlite import SQLiteStore
-from tests.log.conformance import A, an_append
+from tests.log.conformance import A, B, an_append
 from tests.log.tapes import POLICY
 
 STREAM = StreamId("default", SessionId("shared"))
@@ -107,7 +107,8 @@ def append_with_a_small_file_limit(path: str) -> list[str]:
     _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     size = Path(f"{path}-wal").stat().st_size
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    failed = type(store.append([an_append(A, 1)])).__name__
+    results = store.append_each([[an_append(A, 1)], [an_append(B, 0)]])
+    failed = "+".join(type(result).__name__ for result in results)
     resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
     version = str(len(store.read(A, Position(0), 9)))
     again = type(store.append([an_append(A, 1)])).__name__

@@ -8,8 +8,9 @@ import pytest
 from lash_es.codec.records import Record
 from lash_es.codec.streams import StreamId
 from lash_es.core.bodies import BodyRef
-from lash_es.core.ids import Generation, Position, SessionId, Version
+from lash_es.core.ids import Position, SessionId, Version
 from lash_es.core.known import IndexKey
+from lash_es.log.activities import NewActivity
 from lash_es.log.appends import (
     Activity,
     ActivityResult,
@@ -22,6 +23,7 @@ from lash_es.log.appends import (
     StreamAppend,
 )
 from lash_es.log.port import Store, StreamHead
+from lash_es.log.statistics import StoreStatistics
 from lash_es.log.stores.memory import MemoryStore
 from tests.log import conformance as suite
 from tests.log.conformance import CLAUSES, Clause
@@ -71,6 +73,59 @@ class AppendsOneByOne(MemoryStore):
             if isinstance(result, Conflict):
                 return result
         return Appended(versions=tuple(each.version for each in appends))
+
+
+class FailsTogether(MemoryStore):
+    def append_each(
+        self,
+        batches: Sequence[Sequence[StreamAppend]],
+        *,
+        may_wait: bool = True,  # noqa: ARG002 - nothing waits here
+    ) -> tuple[AppendResult, ...]:
+        result = self._append([append for batch in batches for append in batch])
+        return (result,) * len(batches)
+
+
+class JudgesAllByWhatWasThere(MemoryStore):
+    """Judges the group before it writes any of it, and lets later batches overwrite earlier."""
+
+    def append_each(
+        self,
+        batches: Sequence[Sequence[StreamAppend]],
+        *,
+        may_wait: bool = True,  # noqa: ARG002 - nothing waits here
+    ) -> tuple[AppendResult, ...]:
+        found = {each.stream: self._version(each.stream) for batch in batches for each in batch}
+        return tuple(self._one(batch, found) for batch in batches)
+
+    def _one(
+        self, batch: Sequence[StreamAppend], found: Mapping[StreamId, Version]
+    ) -> AppendResult:
+        for each in batch:
+            if found[each.stream] != each.expected_version:
+                return Conflict(
+                    stream=each.stream,
+                    expected=each.expected_version,
+                    found=found[each.stream],
+                )
+        return super().append_each([batch])[0]
+
+
+class LooksAtEachInTurn(MemoryStore):
+    def append_each(
+        self,
+        batches: Sequence[Sequence[StreamAppend]],
+        *,
+        may_wait: bool = True,  # noqa: ARG002 - nothing waits here
+    ) -> tuple[AppendResult, ...]:
+        alone = super().append_each
+        return tuple(alone([batch])[0] for batch in batches)
+
+
+class CountsConflictsAsAppends(MemoryStore):
+    def statistics(self) -> StoreStatistics:
+        found = super().statistics()
+        return attrs.evolve(found, appends=found.appends + found.conflicts)
 
 
 class WritesNoBodies(MemoryStore):
@@ -133,41 +188,16 @@ class CountsActivityOn(MemoryStore):
 
 
 class ForgetsTheFence(MemoryStore):
-    def append_activity(
-        self,
-        stream: StreamId,
-        *,
-        version: Version,
-        generation: Generation,
-        payloads: Sequence[bytes],
-        at_ms: int,
-    ) -> ActivityResult:
-        head = self.head(stream)
-        return super().append_activity(
-            stream,
-            version=version,
-            generation=generation if head is None else head.generation,
-            payloads=payloads,
-            at_ms=at_ms,
-        )
+    def append_activity(self, new: NewActivity, *, may_wait: bool = True) -> ActivityResult:
+        head = self.head(new.stream)
+        generation = new.generation if head is None else head.generation
+        return super().append_activity(attrs.evolve(new, generation=generation), may_wait=may_wait)
 
 
 class CountsNothingAsOne(MemoryStore):
-    def append_activity(
-        self,
-        stream: StreamId,
-        *,
-        version: Version,
-        generation: Generation,
-        payloads: Sequence[bytes],
-        at_ms: int,
-    ) -> ActivityResult:
+    def append_activity(self, new: NewActivity, *, may_wait: bool = True) -> ActivityResult:
         return super().append_activity(
-            stream,
-            version=version,
-            generation=generation,
-            payloads=payloads or [b""],
-            at_ms=at_ms,
+            attrs.evolve(new, payloads=new.payloads or [b""]), may_wait=may_wait
         )
 
 
@@ -235,6 +265,10 @@ CAUGHT: tuple[tuple[type[MemoryStore], Clause], ...] = (
     (AppendsOneByOne, suite.appends_to_several_streams_are_all_or_nothing),
     (AcceptsAnyPositions, suite.a_gap_is_refused),
     (AcceptsAnyPositions, suite.two_appends_to_one_stream_in_one_call_are_refused),
+    (FailsTogether, suite.a_conflict_fails_only_its_own_batch_of_a_group),
+    (JudgesAllByWhatWasThere, suite.batches_of_a_group_that_share_a_stream_take_turns),
+    (LooksAtEachInTurn, suite.a_group_with_a_batch_that_cannot_be_writes_nothing),
+    (CountsConflictsAsAppends, suite.what_was_done_is_counted),
     (SharesBodies, suite.bodies_are_read_by_reference),
     (WritesNoBodies, suite.a_played_tape_is_read_back_as_it_was_encoded),
     (WritesNoIndex, suite.the_index_equals_the_fold_of_the_facts),

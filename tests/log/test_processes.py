@@ -194,7 +194,7 @@ def test_a_file_that_may_not_grow_leaves_the_outcome_unknown(
     path = str(tmp_path / "log.db")
     found = pool.submit(processes.append_with_a_small_file_limit, path).result()
 
-    assert found == ["Unknown", "1", "Appended"]
+    assert found == ["Unknown+Unknown", "1", "Appended"]
     store = SQLiteStore.open(path, create=False)
     assert len(store.read(A, Position(0), 9)) == 2
     store.close()

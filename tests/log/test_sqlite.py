@@ -10,7 +10,7 @@ import pytest
 from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteDatastore
 
 from lash_es.codec.records import RECORD_FORMAT
-from lash_es.core.ids import Generation, Position, Version
+from lash_es.core.ids import Position, Version
 from lash_es.log.appends import Appended, Conflict, Unknown
 from lash_es.log.errors import (
     StoreBusy,
@@ -487,9 +487,7 @@ def test_activity_is_fenced_and_numbered_in_one_transaction(store: SQLiteStore) 
     store.append([an_append(A, 0)])
     statements: list[str] = []
     store._connections._sqlite_writer.set_trace_callback(statements.append)
-    store.append_activity(
-        A, version=Version(1), generation=Generation(1), payloads=[b"x", b"y"], at_ms=1
-    )
+    add_activity(store, 1, b"x", b"y")
 
     verbs = [statement.split()[0] for statement in statements]
     assert verbs == ["BEGIN", "SELECT", "INSERT", "INSERT", "UPDATE", "COMMIT"]

@@ -1,13 +1,16 @@
 """What each operation costs on PostgreSQL, in round trips and transactions: small and flat."""
 
 import asyncio
+from collections.abc import Iterable
 
 import pytest
 from attrs import frozen
 
 from benchmarks.counts import filled, operations
+from lash_es.codec.streams import StreamId
 from lash_es.log.log import StoreLog
 from tests.postgres.postgres_server import Database, Relay
+from tests.session.stores import Shared
 
 NOW_MS = 1_800_000_000_000
 
@@ -20,12 +23,22 @@ class Cost:
     commits: int
 
 
+class _Silent(Shared):
+    """Sends no hints: how many there are is up to the time that passes."""
+
+    def announce(self, streams: Iterable[StreamId]) -> None:
+        pass
+
+    def close(self) -> None:
+        self.inner.close()
+
+
 def _costs(relay: Relay, database: Database, history: int) -> dict[str, Cost]:
     return asyncio.run(_counted(relay, database, history))
 
 
 async def _counted(relay: Relay, database: Database, history: int) -> dict[str, Cost]:
-    log = StoreLog(relay.database.store(), lambda: NOW_MS)
+    log = StoreLog(_Silent(relay.database.store()), lambda: NOW_MS)
     costs = {}
     try:
         owned = await filled(log, history)
@@ -68,13 +81,13 @@ def test_a_longer_history_costs_no_further_round_trip(
 
 def test_a_round_trip_too_many_is_counted(relay: Relay) -> None:
     async def twice() -> tuple[int, int]:
-        log = StoreLog(relay.database.store(), lambda: NOW_MS)
+        log = StoreLog(_Silent(relay.database.store()), lambda: NOW_MS)
         owned = await filled(log, 0)
         before = relay.round_trips
         await owned.enqueue(0)
         once = relay.round_trips - before
         await owned.enqueue(1)
-        owned.lane.catch_up()
+        await owned.lane.catch_up()
         both = relay.round_trips - before
         await log.aclose()
         return once, both

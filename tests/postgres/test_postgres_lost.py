@@ -110,7 +110,7 @@ def test_what_is_unknown_is_looked_up_and_neither_lost_nor_doubled(
             assert relay.cut_next is None
 
     asyncio.run(live())
-    state = lane.catch_up()
+    state = asyncio.run(lane.catch_up())
 
     assert isinstance(state, Open)
     assert state.version == 5

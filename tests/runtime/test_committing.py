@@ -6,6 +6,7 @@ newest state.
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -93,9 +94,10 @@ class Racing(Through):
 
 
 def at_once(coroutine: Coroutine[Any, Any, object]) -> None:
-    """Run to the end what never waits."""
-    with pytest.raises(StopIteration):
-        coroutine.send(None)
+    """Run to the end on a loop of its own, as another process would, while this one stands."""
+    thread = Thread(target=run, args=(coroutine,))
+    thread.start()
+    thread.join()
 
 
 def test_a_command_that_lost_races_is_decided_again_on_what_it_lost_to(place: Place) -> None:
@@ -475,7 +477,7 @@ def test_a_lane_folds_what_it_appends_and_what_others_did(place: Place) -> None:
         opened = await open_session(mine, core._policy)
         assert opened.version == 1
         assert theirs.state == NOT_OPENED
-        assert theirs.catch_up() == mine.state
+        assert await theirs.catch_up() == mine.state
         assert len(await theirs.execute(ParkSession(now_ms=log.now_ms()))) == 1
         # Parked already, which this lane finds out before it answers with nothing.
         assert await mine.execute(ParkSession(now_ms=log.now_ms())) == ()

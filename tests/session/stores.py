@@ -4,7 +4,7 @@ Places that several cores share, and stores that misbehave on purpose in front o
 A wrapper stands where a disk or a network would: what is under test is never replaced.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -13,8 +13,9 @@ from lash_es.codec.records import Record
 from lash_es.codec.streams import StreamId
 from lash_es.core.bodies import BodyRef
 from lash_es.core.events import Event
-from lash_es.core.ids import Generation, Position, SessionId, Version
+from lash_es.core.ids import Position, SessionId, Version
 from lash_es.core.known import IndexKey
+from lash_es.log.activities import ActivityWindow, NewActivity
 from lash_es.log.appends import (
     Activity,
     ActivityResult,
@@ -25,8 +26,13 @@ from lash_es.log.appends import (
     StreamAppend,
     Unknown,
 )
+from lash_es.log.blobs import Address, KeptBlob
+from lash_es.log.changes import Changes
 from lash_es.log.loading import load, read_facts
-from lash_es.log.port import Store, StreamHead
+from lash_es.log.pages import Offset, Page
+from lash_es.log.placing import WaitsFor
+from lash_es.log.port import Store, StoreClock, StreamHead
+from lash_es.log.statistics import StoreStatistics
 
 
 def stream(session_id: str = "s") -> StreamId:
@@ -43,8 +49,21 @@ class Through:
     def where(self) -> str:
         return self.inner.where
 
+    @property
+    def waits_for(self) -> WaitsFor:
+        return self.inner.waits_for
+
     def append(self, appends: Sequence[StreamAppend]) -> AppendResult:
         return self.inner.append(appends)
+
+    def append_each(
+        self,
+        batches: Sequence[Sequence[StreamAppend]],
+        *,
+        may_wait: bool = True,  # noqa: ARG002 - nobody else holds the lock in these tests
+    ) -> tuple[AppendResult, ...]:
+        """Take a group apart: who misbehaves misbehaves at each append."""
+        return tuple(self.append(batch) for batch in batches)
 
     def head(self, stream: StreamId) -> StreamHead | None:
         return self.inner.head(stream)
@@ -84,26 +103,55 @@ class Through:
     def write_snapshot(self, stream: StreamId, snapshot: StoredSnapshot) -> bool:
         return self.inner.write_snapshot(stream, snapshot)
 
-    def append_activity(
-        self,
-        stream: StreamId,
-        *,
-        version: Version,
-        generation: Generation,
-        payloads: Sequence[bytes],
-        at_ms: int,
-    ) -> ActivityResult:
-        return self.inner.append_activity(
-            stream, version=version, generation=generation, payloads=payloads, at_ms=at_ms
-        )
+    def append_activity(self, new: NewActivity, *, may_wait: bool = True) -> ActivityResult:
+        return self.inner.append_activity(new, may_wait=may_wait)
+
+    def trim_activity(self, stream: StreamId, window: ActivityWindow, at_ms: int) -> int:
+        return self.inner.trim_activity(stream, window, at_ms)
 
     def read_activity(
         self, stream: StreamId, *, after: tuple[Version, int], activities_max: int
     ) -> tuple[Activity, ...]:
         return self.inner.read_activity(stream, after=after, activities_max=activities_max)
 
+    def read_page(self, stream: StreamId, after: Offset, items_max: int) -> Page:
+        return self.inner.read_page(stream, after, items_max)
+
+    def changes(self) -> Changes:
+        return self.inner.changes()
+
+    def announce(self, streams: Iterable[StreamId]) -> None:
+        self.inner.announce(streams)
+
+    def read_blobs(self, addresses: Sequence[Address]) -> Mapping[Address, bytes]:
+        return self.inner.read_blobs(addresses)
+
+    def read_blob_page(self, after: Address, blobs_max: int) -> tuple[KeptBlob, ...]:
+        return self.inner.read_blob_page(after, blobs_max)
+
+    def read_blob_names(self, after: Address, names_max: int) -> tuple[Address, ...]:
+        return self.inner.read_blob_names(after, names_max)
+
+    def delete_blobs(self, kept: Sequence[KeptBlob]) -> int:
+        return self.inner.delete_blobs(kept)
+
+    def clock(self) -> StoreClock | None:
+        return self.inner.clock()
+
+    def statistics(self) -> StoreStatistics:
+        return self.inner.statistics()
+
     def close(self) -> None:
         pass
+
+
+class Shared(Through):
+    """One of several users of a store; groups stay groups."""
+
+    def append_each(
+        self, batches: Sequence[Sequence[StreamAppend]], *, may_wait: bool = True
+    ) -> tuple[AppendResult, ...]:
+        return self.inner.append_each(batches, may_wait=may_wait)
 
 
 class Place(Protocol):
@@ -125,7 +173,7 @@ class InMemory:
         self._kept = MemoryStore()
 
     def store(self) -> Store:
-        return Through(self._kept)
+        return Shared(self._kept)
 
     def another(self) -> "InMemory":
         return InMemory()
@@ -158,19 +206,9 @@ class Counting(Through):
         self.appends.extend(appends)
         return super().append(appends)
 
-    def append_activity(
-        self,
-        stream: StreamId,
-        *,
-        version: Version,
-        generation: Generation,
-        payloads: Sequence[bytes],
-        at_ms: int,
-    ) -> ActivityResult:
+    def append_activity(self, new: NewActivity, *, may_wait: bool = True) -> ActivityResult:
         self.activity_writes_count += 1
-        return super().append_activity(
-            stream, version=version, generation=generation, payloads=payloads, at_ms=at_ms
-        )
+        return super().append_activity(new, may_wait=may_wait)
 
 
 class Unsure(Through):
@@ -210,20 +248,10 @@ class Failing(Through):
             raise StoreFailed(where=self.where, reason="cannot be read, on purpose")
         return super().read(stream, first, records_max)
 
-    def append_activity(
-        self,
-        stream: StreamId,
-        *,
-        version: Version,
-        generation: Generation,
-        payloads: Sequence[bytes],
-        at_ms: int,
-    ) -> ActivityResult:
+    def append_activity(self, new: NewActivity, *, may_wait: bool = True) -> ActivityResult:
         if not self.can_show:
             raise StoreFailed(where=self.where, reason="no activity, on purpose")
-        return super().append_activity(
-            stream, version=version, generation=generation, payloads=payloads, at_ms=at_ms
-        )
+        return super().append_activity(new, may_wait=may_wait)
 
 
 class Killed(BaseException):
@@ -261,19 +289,9 @@ class Dying(Through):
         self._require_alive()
         return super().read(stream, first, records_max)
 
-    def append_activity(
-        self,
-        stream: StreamId,
-        *,
-        version: Version,
-        generation: Generation,
-        payloads: Sequence[bytes],
-        at_ms: int,
-    ) -> ActivityResult:
+    def append_activity(self, new: NewActivity, *, may_wait: bool = True) -> ActivityResult:
         self._require_alive()
-        return super().append_activity(
-            stream, version=version, generation=generation, payloads=payloads, at_ms=at_ms
-        )
+        return super().append_activity(new, may_wait=may_wait)
 
     def _require_alive(self) -> None:
         if self.is_dead:

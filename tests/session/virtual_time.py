@@ -28,7 +28,10 @@ class VirtualTime:
 
     def world(self) -> World:
         """Make a world that lives by this clock; ids and salts stay random."""
-        return World(monotonic_ms=self.now_ms, sleep_ms=self.sleep_ms)
+        return World(monotonic_ms=self.now_ms, monotonic_ns=self._now_ns, sleep_ms=self.sleep_ms)
+
+    def _now_ns(self) -> int:
+        return self._now_ms * 1_000_000
 
     async def sleep_ms(self, duration_ms: int) -> None:
         waker = asyncio.get_running_loop().create_future()

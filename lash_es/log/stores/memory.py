@@ -4,7 +4,8 @@ A store in memory: what the others do, without surviving the process.
 For tests, for notebooks, and for a builder that names no store.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 import attrs
@@ -17,6 +18,7 @@ from lash_es.codec.streams import StreamId
 from lash_es.core.bodies import BodyRef
 from lash_es.core.ids import Generation, Position, Version
 from lash_es.core.known import IndexKey
+from lash_es.log.activities import ActivityWindow, NewActivity
 from lash_es.log.appends import (
     Activity,
     ActivityAppended,
@@ -32,10 +34,16 @@ from lash_es.log.appends import (
     require_appendable,
     require_text,
 )
+from lash_es.log.blobs import BLOB, Address, KeptBlob
 from lash_es.log.errors import StoreClosed
+from lash_es.log.pages import Offset, Page, offset_of
+from lash_es.log.placing import WaitsFor
 from lash_es.log.port import StreamHead
+from lash_es.log.statistics import StoreStatistics, StoreTally
 from lash_es.log.stores import memory_snapshots as snapshots
 from lash_es.log.stores.facts import stored_events, stored_record
+from lash_es.log.stores.memory_blobs import MemoryBlobs
+from lash_es.log.stores.memory_changes import MemoryChanges
 
 _WHERE: Final = "memory"
 
@@ -67,6 +75,9 @@ class MemoryStore:
     def __init__(self) -> None:
         self._recorder = MemoryRecorder()
         self._streams: dict[str, _Stream] = {}
+        self._blobs = MemoryBlobs()
+        self._commits_count = 0
+        self._tally = StoreTally()
         self._is_closed = False
 
     @property
@@ -74,10 +85,31 @@ class MemoryStore:
         """Say that it is in memory."""
         return _WHERE
 
+    @property
+    def waits_for(self) -> WaitsFor:
+        """Say that nothing is waited for."""
+        return WaitsFor.NOTHING
+
     def append(self, appends: Sequence[StreamAppend]) -> AppendResult:
         """Check every append, then write every append: in between nothing can fail."""
+        (result,) = self.append_each((appends,))
+        return result
+
+    def append_each(
+        self,
+        batches: Sequence[Sequence[StreamAppend]],
+        *,
+        may_wait: bool = True,  # noqa: ARG002 - nothing waits here
+    ) -> tuple[AppendResult, ...]:
+        """Append each batch by itself, after all of them were looked at; nothing waits here."""
         self._require_open()
-        require_appendable(appends)
+        for batch in batches:
+            require_appendable(batch)
+        results = tuple(map(self._append, batches))
+        self._tally.appended(batches, results)
+        return results
+
+    def _append(self, appends: Sequence[StreamAppend]) -> AppendResult:
         for append in appends:
             found = self._version(append.stream)
             if found != append.expected_version:
@@ -94,10 +126,20 @@ class MemoryStore:
 
     def _write(self, append: StreamAppend) -> None:
         self._recorder.insert_events(stored_events(append))
+        before = self.head(append.stream)
         head = append_head(append)
+        if before is not None:
+            head = attrs.evolve(
+                head,
+                oldest=before.oldest,
+                trim_position=before.trim_position,
+                low_water=lost_offset(before) if append.is_after_loss else before.low_water,
+            )
+        self._commits_count += 1
         kept = self._streams.setdefault(append.stream.key, _Stream(head))
         kept.head = head
         kept.bodies.update((body.ref, body) for body in append.bodies)
+        self._blobs.write(append.blobs, append.at_ms)
         kept.index.update((row.key, row.value) for row in append.index)
         if append.snapshot is not None:
             kept.snapshots = snapshots.replaced(kept.snapshots, append.snapshot)
@@ -183,26 +225,40 @@ class MemoryStore:
 
     def append_activity(
         self,
-        stream: StreamId,
+        new: NewActivity,
         *,
-        version: Version,
-        generation: Generation,
-        payloads: Sequence[bytes],
-        at_ms: int,
+        may_wait: bool = True,  # noqa: ARG002 - nothing waits here
     ) -> ActivityResult:
         """Add activity after the fact at ``version - 1``."""
-        kept = self._kept(stream)
+        result = self._append_activity(new)
+        self._tally.streamed(new.payloads, result)
+        return result
+
+    def _append_activity(self, new: NewActivity) -> ActivityResult:
+        kept = self._kept(new.stream)
         if kept is None:
             return ActivityRefused(version=Version(0), generation=Generation(0))
         head = kept.head
-        if (head.version, head.generation) != (version, generation):
+        if (head.version, head.generation) != (new.version, new.generation):
             return ActivityRefused(version=head.version, generation=head.generation)
-        for seq, payload in enumerate(payloads, start=head.activity_seq + 1):
-            kept.activities.append(
-                Activity(version=version, seq=seq, at_ms=at_ms, payload=payload)
+        if new.window is not None:
+            _prune(kept, new.window, len(new.payloads), new.at_ms)
+        if new.is_after_loss:
+            kept.head = attrs.evolve(
+                kept.head, activity_seq=head.activity_seq + 1, low_water=lost_offset(head)
             )
-        kept.head = attrs.evolve(head, activity_seq=head.activity_seq + len(payloads))
-        return ActivityAppended(version=version, seq=kept.head.activity_seq)
+        for seq, payload in enumerate(new.payloads, start=kept.head.activity_seq + 1):
+            kept.activities.append(
+                Activity(version=new.version, seq=seq, at_ms=new.at_ms, payload=payload)
+            )
+            kept.head = attrs.evolve(kept.head, activity_seq=seq)
+        self._commits_count += 1
+        return ActivityAppended(version=new.version, seq=kept.head.activity_seq)
+
+    def trim_activity(self, stream: StreamId, window: ActivityWindow, at_ms: int) -> int:
+        """Prune activity by a window."""
+        kept = self._kept(stream)
+        return 0 if kept is None else _prune(kept, window, 0, at_ms)
 
     def read_activity(
         self, stream: StreamId, *, after: tuple[Version, int], activities_max: int
@@ -210,12 +266,67 @@ class MemoryStore:
         """Read activity after ``(version, seq)``."""
         kept = self._kept(stream)
         activities = [] if kept is None else kept.activities
-        later = [each for each in activities if (each.version, each.seq) > after]
-        return tuple(later[:activities_max])
+        first = bisect_right(activities, after, key=offset_of)
+        return tuple(activities[first : first + activities_max])
+
+    def read_page(self, stream: StreamId, after: Offset, items_max: int) -> Page:
+        """Read facts and activity after a place."""
+        head = self.head(stream)
+        if head is None:
+            return Page()
+        return Page(
+            end=(head.version, head.activity_seq),
+            oldest=head.oldest,
+            low_water=head.low_water,
+            records=self.read(stream, Position(after[0]), items_max),
+            activities=self.read_activity(stream, after=after, activities_max=items_max),
+        )
+
+    def changes(self) -> MemoryChanges:
+        """Compare how much was written."""
+        self._require_open()
+        return MemoryChanges(lambda: self._commits_count, self._ends)
+
+    def _ends(self, streams: Collection[StreamId]) -> Mapping[StreamId, Offset]:
+        heads = filter(None, map(self.head, streams))
+        return {head.stream: (head.version, head.activity_seq) for head in heads}
+
+    def announce(self, streams: Iterable[StreamId]) -> None:
+        """Do nothing: there is no other process."""
+
+    def clock(self) -> None:
+        """Have no clock: whoever made it brings one."""
+
+    def statistics(self) -> StoreStatistics:
+        """Say what was done; there are no statements."""
+        return self._tally.statistics(0)
+
+    def read_blobs(self, addresses: Sequence[Address]) -> Mapping[Address, bytes]:
+        """Read blobs."""
+        self._require_open()
+        return self._blobs.read(addresses)
+
+    def read_blob_page(self, after: Address, blobs_max: int) -> tuple[KeptBlob, ...]:
+        """List blobs, ordered by address."""
+        self._require_open()
+        return self._blobs.page(after, blobs_max)
+
+    def read_blob_names(self, after: Address, names_max: int) -> tuple[Address, ...]:
+        """List the addresses that bodies name."""
+        self._require_open()
+        bodies = (body for kept in self._streams.values() for body in kept.bodies.values())
+        named = {Address(body.content) for body in bodies if body.sealing.startswith(BLOB)}
+        return tuple(sorted(address for address in named if address > after)[:names_max])
+
+    def delete_blobs(self, kept: Sequence[KeptBlob]) -> int:
+        """Delete blobs whose token is unchanged."""
+        self._require_open()
+        return self._blobs.delete(kept)
 
     def close(self) -> None:
         """Forget everything."""
         self._is_closed = True
+        self._blobs = MemoryBlobs()
         self._streams.clear()
         self._recorder = MemoryRecorder()
 
@@ -226,6 +337,25 @@ class MemoryStore:
     def _require_open(self) -> None:
         if self._is_closed:
             raise StoreClosed(where=_WHERE)
+
+
+def lost_offset(head: StreamHead) -> Offset:
+    """Say where activity was lost that was to be written now."""
+    return (head.version, head.activity_seq + 1)
+
+
+def _prune(kept: _Stream, window: ActivityWindow, coming: int, at_ms: int) -> int:
+    """Drop what is too old or one too many, with everything in front of it."""
+    pruned_count = max(0, len(kept.activities) + coming - window.records_max)
+    pruned_count = min(pruned_count, len(kept.activities))
+    for number, activity in enumerate(kept.activities[pruned_count:], start=pruned_count + 1):
+        if activity.at_ms < at_ms - window.age_ms_max:
+            pruned_count = number
+    if pruned_count:
+        low_water = max(kept.head.low_water, offset_of(kept.activities[pruned_count - 1]))
+        kept.head = attrs.evolve(kept.head, low_water=low_water)
+        del kept.activities[:pruned_count]
+    return pruned_count
 
 
 def append_head(append: StreamAppend) -> StreamHead:

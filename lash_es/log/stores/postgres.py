@@ -10,7 +10,7 @@ An append is one statement and one round trip (``postgres_writes.py``, ``postgre
 what is known after a lost connection is said in ``postgres_connections.py``.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 from psycopg import Cursor
@@ -18,8 +18,9 @@ from psycopg import Cursor
 from lash_es.codec.records import Record
 from lash_es.codec.streams import StreamId
 from lash_es.core.bodies import BodyRef
-from lash_es.core.ids import Generation, Position, Version
+from lash_es.core.ids import Position, Version
 from lash_es.core.known import IndexKey
+from lash_es.log.activities import ActivityWindow, NewActivity
 from lash_es.log.appends import (
     Activity,
     ActivityResult,
@@ -32,19 +33,26 @@ from lash_es.log.appends import (
     require_appendable,
     require_text,
 )
-from lash_es.log.errors import StoreFailed
+from lash_es.log.blobs import Address, KeptBlob
+from lash_es.log.errors import StoreDisconnected, StoreFailed
+from lash_es.log.pages import Offset, Page
+from lash_es.log.placing import WaitsFor
 from lash_es.log.port import StreamHead
+from lash_es.log.statistics import StoreStatistics, StoreTally
+from lash_es.log.stores import postgres_activity as activity
+from lash_es.log.stores import postgres_blobs as blobs
 from lash_es.log.stores import postgres_groups as groups
 from lash_es.log.stores import postgres_hints as hints
 from lash_es.log.stores import postgres_reads as reads
 from lash_es.log.stores import postgres_snapshots as snapshots
 from lash_es.log.stores import postgres_writes as writes
+from lash_es.log.stores.postgres_changes import PostgresChanges, ends, read_page
 from lash_es.log.stores.postgres_clock import ServerClock
 from lash_es.log.stores.postgres_connections import Connections, connect
 from lash_es.log.stores.postgres_feed import FEED_START, FeedCursor, FeedFact, read_feed
 from lash_es.log.stores.postgres_hints import Listener
 from lash_es.log.stores.postgres_reads import Row
-from lash_es.log.stores.postgres_servers import StoreDisconnected, server_at
+from lash_es.log.stores.postgres_servers import server_at
 from lash_es.log.stores.postgres_sessions import connected
 
 LOCK_WAIT_MS: Final = 5_000
@@ -55,6 +63,7 @@ class PostgresStore:
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
+        self._tally = StoreTally()
 
     @classmethod
     def open(
@@ -83,12 +92,24 @@ class PostgresStore:
         """Say which server, database and schema; never a password."""
         return self._connections.server.where
 
+    @property
+    def waits_for(self) -> WaitsFor:
+        """Say that every call is a round trip."""
+        return WaitsFor.NETWORK
+
     def append(self, appends: Sequence[StreamAppend]) -> AppendResult:
         """Compare every head row and write everything, in one statement."""
         require_appendable(appends)
-        return self._connections.write(lambda cursor: writes.append(cursor, appends))
+        result = self._connections.write(lambda cursor: writes.append(cursor, appends))
+        self._tally.appended((appends,), (result,))
+        return result
 
-    def append_each(self, batches: Sequence[Sequence[StreamAppend]]) -> tuple[AppendResult, ...]:
+    def append_each(
+        self,
+        batches: Sequence[Sequence[StreamAppend]],
+        *,
+        may_wait: bool = True,  # noqa: ARG002 - who may not wait does not ask over a network
+    ) -> tuple[AppendResult, ...]:
         """
         Append many batches as ``append`` does each, in one statement: group commit.
 
@@ -100,8 +121,10 @@ class PostgresStore:
         """
         for batch in batches:
             require_appendable(batch)
-        results = self._connections.write(lambda cursor: groups.append_each(cursor, batches))
-        return (results,) * len(batches) if isinstance(results, Unknown) else results
+        written = self._connections.write(lambda cursor: groups.append_each(cursor, batches))
+        results = (written,) * len(batches) if isinstance(written, Unknown) else written
+        self._tally.appended(batches, results)
+        return results
 
     def head(self, stream: StreamId) -> StreamHead | None:
         """Read the head row."""
@@ -169,20 +192,24 @@ class PostgresStore:
 
     def append_activity(
         self,
-        stream: StreamId,
+        new: NewActivity,
         *,
-        version: Version,
-        generation: Generation,
-        payloads: Sequence[bytes],
-        at_ms: int,
+        may_wait: bool = True,  # noqa: ARG002 - who may not wait does not ask over a network
     ) -> ActivityResult:
         """Add activity, in one statement with the head row that numbers it."""
-        new = writes.NewActivity(
-            stream=stream, version=version, generation=generation, payloads=payloads, at_ms=at_ms
-        )
-        result = self._connections.write(lambda cursor: writes.append_activity(cursor, new))
+        result = self._connections.write(lambda cursor: activity.append_activity(cursor, new))
         if isinstance(result, Unknown):
             # Activity may be lost: whoever streams goes on, and a reader finds a gap at worst.
+            raise StoreFailed(where=self.where, reason=result.reason)
+        self._tally.streamed(new.payloads, result)
+        return result
+
+    def trim_activity(self, stream: StreamId, window: ActivityWindow, at_ms: int) -> int:
+        """Prune activity by a window, in one statement."""
+        result = self._connections.write(
+            lambda cursor: activity.trim_activity(cursor, stream, window, at_ms)
+        )
+        if isinstance(result, Unknown):
             raise StoreFailed(where=self.where, reason=result.reason)
         return result
 
@@ -194,6 +221,29 @@ class PostgresStore:
             lambda cursor: reads.activity(cursor, stream, after, activities_max)
         )
 
+    def read_blobs(self, addresses: Sequence[Address]) -> Mapping[Address, bytes]:
+        """Read blobs, all in one statement."""
+        return self._connections.read(lambda cursor: blobs.read(cursor, addresses))
+
+    def read_blob_page(self, after: Address, blobs_max: int) -> tuple[KeptBlob, ...]:
+        """List blobs, ordered by address."""
+        return self._connections.read(lambda cursor: blobs.page(cursor, after, blobs_max))
+
+    def read_blob_names(self, after: Address, names_max: int) -> tuple[Address, ...]:
+        """List the addresses that bodies name, from an index of them."""
+        return self._connections.read(lambda cursor: blobs.names(cursor, after, names_max))
+
+    def delete_blobs(self, kept: Sequence[KeptBlob]) -> int:
+        """Delete blobs whose token is unchanged, and that nobody is writing."""
+        result = self._connections.write(lambda cursor: blobs.delete(cursor, kept))
+        if isinstance(result, Unknown):
+            raise StoreFailed(where=self.where, reason=result.reason)
+        return result
+
+    def read_page(self, stream: StreamId, after: Offset, items_max: int) -> Page:
+        """Read facts and activity after an offset, in one statement."""
+        return self._connections.read(lambda cursor: read_page(cursor, stream, after, items_max))
+
     def read_feed(self, after: FeedCursor, facts_max: int) -> tuple[FeedFact, ...]:
         """Read facts of all streams, in an order that follows commits and has no holes."""
         return self._connections.read(lambda cursor: read_feed(cursor, after, facts_max))
@@ -201,6 +251,17 @@ class PostgresStore:
     def clock(self) -> ServerClock:
         """Make a clock that goes by the server's; it asks on the reading connection."""
         return ServerClock(lambda: self._connections.read(reads.now_us))
+
+    def changes(self) -> PostgresChanges:
+        """Open a connection that hears hints; where streams end is asked on the reading one."""
+        return PostgresChanges(self.listen, self._ends)
+
+    def _ends(self, streams: Collection[StreamId]) -> Mapping[StreamId, Offset]:
+        return self._connections.read(lambda cursor: ends(cursor, streams))
+
+    def announce(self, streams: Iterable[StreamId]) -> None:
+        """Hint that these streams have grown."""
+        self.notify(streams)
 
     def notify(self, streams: Iterable[StreamId]) -> None:
         """Hint to other processes that these streams have grown: once, after many commits."""
@@ -212,6 +273,10 @@ class PostgresStore:
         self._connections.require_open()
         server = self._connections.server
         return Listener(server, connected(server))
+
+    def statistics(self) -> StoreStatistics:
+        """Say what was done since it was opened."""
+        return self._tally.statistics(self._connections.statements_count)
 
     def close(self) -> None:
         """Close both connections; a listener is closed by whoever opened it."""

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Final
 
 from lash_es.log.errors import StorageError
+from lash_es.log.port import ClockReading
 
 MEASURED_EVERY_MS: Final = 30_000
 _MEASUREMENTS: Final = 3
@@ -39,37 +40,60 @@ class ServerClock:
         self._server_us = server_us
         self._monotonic_ns = monotonic_ns
         self._measured_every_us = measured_every_ms * 1_000
+        reading = self.ask()
+        self._measured_us = reading.measured_us
+        self._offset_us = reading.offset_us
         self._ahead_us = 0
-        self.uncertainty_us = 0
-        self._measured_us, self._offset_us = self._measurement()
+        self.uncertainty_us = reading.uncertainty_us
 
     def now_ms(self) -> int:
         """Tell the time; now and then this asks the server, and goes on without its answer."""
-        now_us = self._monotonic_ns() // 1_000
-        if now_us - self._measured_us >= self._measured_every_us:
-            self._measure_again(now_us)
-        return self._told_us(self._monotonic_ns() // 1_000) // 1_000
+        if self.is_due:
+            try:
+                reading = self.ask()
+            except StorageError:
+                reading = None
+            self.take(reading)
+        return self.told_ms()
+
+    def told_ms(self) -> int:
+        """Tell the time without asking."""
+        return self._told_us(self._now_us()) // 1_000
+
+    @property
+    def is_due(self) -> bool:
+        """Tell whether the server should be asked again."""
+        return self._now_us() - self._measured_us >= self._measured_every_us
+
+    def ask(self) -> ClockReading:
+        """
+        Ask the server, and change nothing: it may be asked on another thread.
+
+        Raises:
+            StorageError: it cannot be asked.
+        """
+        trips = [self._round_trip() for _ in range(_MEASUREMENTS)]
+        length_us, measured_us, offset_us = min(trips)
+        return ClockReading(
+            measured_us=measured_us, offset_us=offset_us, uncertainty_us=length_us // 2
+        )
+
+    def take(self, reading: ClockReading | None) -> None:
+        """Go by a new reading; without one the last difference holds until it is due again."""
+        now_us = self._now_us()
+        told_us = self._told_us(now_us)
+        self._measured_us = now_us
+        if reading is not None:
+            self._offset_us = reading.offset_us
+            self.uncertainty_us = reading.uncertainty_us
+        self._ahead_us = max(0, told_us - (now_us + self._offset_us))
+
+    def _now_us(self) -> int:
+        return self._monotonic_ns() // 1_000
 
     def _told_us(self, now_us: int) -> int:
         ahead_us = self._ahead_us - (now_us - self._measured_us) // 2
         return now_us + self._offset_us + max(0, ahead_us)
-
-    def _measure_again(self, now_us: int) -> None:
-        try:
-            measured_us, offset_us = self._measurement()
-        except StorageError:
-            # The last difference still holds; it is asked again when it is due again.
-            measured_us, offset_us = now_us, self._offset_us
-        told_us = self._told_us(measured_us)
-        self._measured_us, self._offset_us = measured_us, offset_us
-        self._ahead_us = max(0, told_us - (measured_us + offset_us))
-
-    def _measurement(self) -> tuple[int, int]:
-        """Return when it was measured and the difference, of the shortest of some round trips."""
-        trips = [self._round_trip() for _ in range(_MEASUREMENTS)]
-        length_us, measured_us, offset_us = min(trips)
-        self.uncertainty_us = length_us // 2
-        return measured_us, offset_us
 
     def _round_trip(self) -> tuple[int, int, int]:
         """Ask once. It was answered on the way, so the middle is at most half a trip wrong."""

@@ -20,10 +20,10 @@ import psycopg
 from psycopg import Cursor
 
 from lash_es.log.appends import Unknown
-from lash_es.log.errors import StoreClosed, StoreUnavailable
+from lash_es.log.errors import StoreClosed, StoreDisconnected, StoreUnavailable
 from lash_es.log.stores.postgres_reads import Row
 from lash_es.log.stores.postgres_schema import prepare
-from lash_es.log.stores.postgres_servers import Server, StoreDisconnected, typed_errors
+from lash_es.log.stores.postgres_servers import Server, typed_errors
 from lash_es.log.stores.postgres_sessions import Pinned, Session
 
 _R = TypeVar("_R")
@@ -74,15 +74,26 @@ class Connections:
             cursor: Cursor[Row] | None = None
             try:
                 cursor = pinned.cursor()
-                if self._unsettled is not None:
-                    self._unsettled.end(cursor, self.server)
-                    self._unsettled = None
+                self._settle(cursor)
                 yield cursor
             except psycopg.Error as cause:
                 if cursor is not None and not cursor.connection.closed:
                     raise
                 reason = self.server.redacted(cause)
                 raise StoreDisconnected(where=self.server.where, reason=reason) from cause
+
+    def _settle(self, cursor: Cursor[Row]) -> None:
+        """End the session whose outcome is unknown; two threads may do so, and end it once."""
+        unsettled = self._unsettled
+        if unsettled is not None:
+            unsettled.end(cursor, self.server)
+            if self._unsettled is unsettled:
+                self._unsettled = None
+
+    @property
+    def statements_count(self) -> int:
+        """How often one of both was used, each time for one statement as a rule."""
+        return self._writer.uses_count + self._reader.uses_count
 
     def close(self) -> None:
         """Close both; twice is once."""

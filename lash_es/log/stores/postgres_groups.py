@@ -26,6 +26,7 @@ from lash_es.log.appends import (
     Unknown,
 )
 from lash_es.log.stores.postgres_arrays import Blobs, Integers, Texts
+from lash_es.log.stores.postgres_blobs import WRITE_BLOBS, blob_parameters
 from lash_es.log.stores.postgres_reads import Row, ask
 from lash_es.log.stores.postgres_snapshots import WITH_FACTS
 
@@ -33,10 +34,10 @@ Batch: TypeAlias = Sequence[StreamAppend]
 
 _HEADS_CONSTRAINT: Final = "lash_es_heads_stream"
 
-_GROUP: Final = """
+_GROUP_BEGINNING: Final = """
     WITH wanted AS MATERIALIZED (
-        SELECT * FROM unnest(%b, %b, %b, %b, %b, %b, %b, %b) WITH ORDINALITY
-            AS wanted (stream, batch, expected, version, digest, generation, status, at_ms, no)),
+        SELECT * FROM unnest(%b, %b, %b, %b, %b, %b, %b, %b, %b) WITH ORDINALITY AS wanted
+            (stream, batch, expected, version, digest, generation, status, at_ms, loss, no)),
     found AS MATERIALIZED (
         SELECT stream_no, stream, version FROM lash_es_heads
          WHERE stream = ANY(%b) ORDER BY stream FOR NO KEY UPDATE),
@@ -48,7 +49,9 @@ _GROUP: Final = """
     moved AS (
         UPDATE lash_es_heads AS h
            SET version = j.version, digest = j.digest, generation = j.generation,
-               status = j.status, at_ms = j.at_ms, activity_seq = 0
+               status = j.status, at_ms = j.at_ms, activity_seq = 0,
+               low_version = CASE j.loss WHEN 1 THEN h.version ELSE h.low_version END,
+               low_seq = CASE j.loss WHEN 1 THEN h.activity_seq + 1 ELSE h.low_seq END
           FROM judged AS j WHERE j.wins AND h.stream_no = j.stream_no
         RETURNING j.no, h.stream_no, h.stream),
     created AS (
@@ -67,29 +70,27 @@ _GROUP: Final = """
           FROM written JOIN unnest(%b, %b, %b, %b) AS new (no, position, topic, state) USING (no)
          ORDER BY no, position),
     bodies AS (
-        INSERT INTO lash_es_bodies (stream_no, position, ordinal, media_type, salt, content)
-        SELECT stream_no, position, ordinal, media_type, salt, content
-          FROM written JOIN unnest(%b, %b, %b, %b, %b, %b)
-               AS new (no, position, ordinal, media_type, salt, content) USING (no)),
+        INSERT INTO lash_es_bodies
+               (stream_no, position, ordinal, media_type, salt, content, sealing)
+        SELECT stream_no, position, ordinal, media_type, salt, content, sealing
+          FROM written JOIN unnest(%b, %b, %b, %b, %b, %b, %b)
+               AS new (no, position, ordinal, media_type, salt, content, sealing) USING (no)),
     index AS (
         INSERT INTO lash_es_index (stream_no, kind, key, value)
         SELECT stream_no, kind, key, value
           FROM written JOIN unnest(%b, %b, %b, %b) AS new (no, kind, key, value) USING (no)
         ON CONFLICT (stream_no, kind, key) DO UPDATE SET value = excluded.value)
-    {snapshots}
+"""
+_GROUP_END: Final = """
     SELECT no, found, wins, written.no IS NOT NULL
       FROM judged LEFT JOIN written USING (no)
 """
-
-
 _SNAPSHOTS: Final = """
     , snapshot AS (
         SELECT stream_no, version, fingerprint, digest, content
           FROM written JOIN unnest(%b, %b, %b, %b, %b)
                AS new (no, version, fingerprint, digest, content) USING (no))
 """
-_PLAIN: Final = _GROUP.format(snapshots="")
-_WITH_SNAPSHOTS: Final = _GROUP.format(snapshots=_SNAPSHOTS + WITH_FACTS)
 
 
 def append_each(cursor: Cursor[Row], batches: Sequence[Batch]) -> tuple[AppendResult, ...]:
@@ -129,9 +130,15 @@ def append_group(cursor: Cursor[Row], batches: Sequence[Batch]) -> list[AppendRe
     appends = [(number, each) for number, batch in enumerate(batches) for each in batch]
     numbered = list(enumerate((each for _, each in appends), start=1))
     parameters = [*_heads(appends), *_facts(numbered), *_bodies(numbered), *_index(numbered)]
+    statement = _GROUP_BEGINNING
+    if any(each.blobs for _, each in appends):
+        statement += f", {WRITE_BLOBS}"
+        parameters += blob_parameters(numbered)
     taken = [(no, each.snapshot) for no, each in numbered if each.snapshot is not None]
-    parameters += _snapshots(taken) if taken else ()
-    statement = _WITH_SNAPSHOTS if taken else _PLAIN
+    if taken:
+        statement += _SNAPSHOTS + WITH_FACTS
+        parameters += _snapshots(taken)
+    statement += _GROUP_END
     rows = iter(sorted(_run(cursor, statement, parameters, reruns_max=len(appends))))
     return [_result(batch, [next(rows) for _ in batch]) for batch in batches]
 
@@ -171,6 +178,7 @@ def _heads(appends: Sequence[tuple[int, StreamAppend]]) -> Iterator[object]:
     yield Integers([append.generation for append in each])
     yield Texts([append.status for append in each])
     yield Integers([append.at_ms for append in each])
+    yield Integers([append.is_after_loss for append in each])
     yield streams
 
 
@@ -190,6 +198,7 @@ def _bodies(appends: Sequence[tuple[int, StreamAppend]]) -> Iterator[object]:
     yield Texts([body.media_type for _, body in bodies])
     yield Blobs([body.salt for _, body in bodies])
     yield Blobs([body.content for _, body in bodies])
+    yield Texts([body.sealing for _, body in bodies])
 
 
 def _index(appends: Sequence[tuple[int, StreamAppend]]) -> Iterator[object]:

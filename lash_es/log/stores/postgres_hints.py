@@ -15,8 +15,9 @@ from psycopg import Connection, Cursor
 from psycopg.sql import SQL, Identifier
 
 from lash_es.codec.streams import StreamId
+from lash_es.log.errors import StoreDisconnected
 from lash_es.log.stores.postgres_reads import Row, ask
-from lash_es.log.stores.postgres_servers import Server, StoreDisconnected
+from lash_es.log.stores.postgres_servers import Server
 
 Hint: TypeAlias = str
 

@@ -7,11 +7,11 @@ is not asked here: see ``postgres_connections.py``.
 
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
-from typing import ClassVar, Final, TypeAlias
+from typing import Final, TypeAlias
 from urllib.parse import quote
 
 import psycopg
-from attrs import define, field, frozen
+from attrs import field, frozen
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from lash_es.log.errors import (
@@ -37,18 +37,6 @@ _ASKED: Final[Mapping[str, _Word]] = {
     "application_name": "lash_es",
 }
 """What we ask of a connection unless the URL says otherwise."""
-
-
-@define(kw_only=True)
-class StoreDisconnected(StorageError):
-    """The server could not be reached just now, and nothing was sent to it; it may come back."""
-
-    where: str
-    reason: str
-    retryable_by_kind: ClassVar[bool] = True
-
-    def _summary(self) -> str:
-        return f"no connection to the log at {self.where}: {self.reason}"
 
 
 @frozen(kw_only=True)

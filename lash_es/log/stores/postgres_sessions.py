@@ -12,10 +12,10 @@ from attrs import frozen
 from psycopg import Connection, Cursor
 from psycopg.pq import TransactionStatus
 
-from lash_es.log.errors import StoreBusy
+from lash_es.log.errors import StoreBusy, StoreDisconnected
 from lash_es.log.stores.postgres_arrays import register
 from lash_es.log.stores.postgres_reads import Row
-from lash_es.log.stores.postgres_servers import Server, StoreDisconnected
+from lash_es.log.stores.postgres_servers import Server
 
 _STATEMENT_MS_MAX: Final = 30_000
 
@@ -99,9 +99,11 @@ class Pinned:
         self._server = server
         self._cursor: Cursor[Row] | None = None
         self.session = Session(0, "")
+        self.uses_count = 0
 
     def cursor(self) -> Cursor[Row]:
         """Return the connection's cursor if that is alive, otherwise a new one's."""
+        self.uses_count += 1
         if self._cursor is None or not _is_usable(self._cursor.connection):
             self.close()
             self.session = Session(0, "")

@@ -10,23 +10,12 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final
 
-from attrs import frozen
 from psycopg import Cursor
 from psycopg.types.numeric import Int8
 
-from lash_es.codec.streams import StreamId
-from lash_es.core.ids import Generation, Version
 from lash_es.core.known import IndexKey
-from lash_es.log.appends import (
-    ActivityAppended,
-    ActivityRefused,
-    ActivityResult,
-    Appended,
-    AppendResult,
-    StreamAppend,
-)
+from lash_es.log.appends import Appended, AppendResult, StreamAppend
 from lash_es.log.stores import postgres_snapshots as snapshots
-from lash_es.log.stores.postgres_arrays import Blobs
 from lash_es.log.stores.postgres_groups import append_group
 from lash_es.log.stores.postgres_reads import Row, ask
 
@@ -35,7 +24,7 @@ PARAMETERS_MAX: Final = 50
 
 _HEAD_PARAMETERS: Final = 7
 _SNAPSHOT_PARAMETERS: Final = 4
-_FACT, _BODY, _ROW = "(%b, %b, %b)", "(%b, %b, %b, %b, %b)", "(%b, %b, %b)"
+_FACT, _BODY, _ROW = "(%b, %b, %b)", "(%b, %b, %b, %b, %b, %b)", "(%b, %b, %b)"
 
 _NEW_HEAD: Final = """
     INSERT INTO lash_es_heads (version, digest, generation, status, at_ms, stream, activity_seq)
@@ -53,7 +42,8 @@ _FACTS: Final = """
 """
 _BODIES: Final = """
     , bodies AS (
-        INSERT INTO lash_es_bodies (stream_no, position, ordinal, media_type, salt, content)
+        INSERT INTO lash_es_bodies
+               (stream_no, position, ordinal, media_type, salt, content, sealing)
         SELECT head.stream_no, new.* FROM head, (VALUES {rows}) AS new)
 """
 _INDEX: Final = """
@@ -67,55 +57,26 @@ _SNAPSHOT: Final = """
         SELECT head.stream_no, new.*
           FROM head, (VALUES (%b, %b, %b, %b)) AS new (version, fingerprint, digest, content))
 """
-# The row lock comes first and shows the newest version: what is refused is refused for a reason
-# that was true, and activity is numbered on from what is there.
-_ACTIVITY: Final = """
-    WITH head AS MATERIALIZED (
-        SELECT stream_no, version, generation, activity_seq FROM lash_es_heads
-         WHERE stream = %b FOR NO KEY UPDATE),
-    new AS MATERIALIZED (
-        SELECT stream_no, activity_seq + ordinality AS seq, payload
-          FROM head, unnest(%b) WITH ORDINALITY AS new (payload)
-         WHERE head.version = %b AND head.generation = %b),
-    activity AS (
-        INSERT INTO lash_es_activity (stream_no, version, seq, at_ms, payload)
-        SELECT stream_no, %b, seq, %b, payload FROM new),
-    numbered AS (
-        UPDATE lash_es_heads AS h SET activity_seq = last.seq
-          FROM (SELECT stream_no, max(seq) AS seq FROM new GROUP BY stream_no) AS last
-         WHERE h.stream_no = last.stream_no)
-    SELECT version, generation, activity_seq FROM head
-"""
-
-
-@frozen(kw_only=True)
-class NewActivity:
-    """Activity on its way in."""
-
-    stream: StreamId
-    version: Version
-    generation: Generation
-    payloads: Sequence[bytes]
-    at_ms: int
 
 
 def append(cursor: Cursor[Row], appends: Sequence[StreamAppend]) -> AppendResult:
     """Append in one statement; a second one only tells which version a loser lost to."""
     if not appends:
         return Appended(versions=())
-    if len(appends) == 1 and _append_one(cursor, appends[0]):
+    if len(appends) == 1 and not appends[0].is_after_loss and _append_one(cursor, appends[0]):
         return Appended(versions=(appends[0].version,))
     (result,) = append_group(cursor, [appends])
     return result
 
 
 def _append_one(cursor: Cursor[Row], append: StreamAppend) -> bool:
-    """Append to one stream if that takes few parameters; tell whether it was written."""
+    """Append to one stream if few parameters say all; tell whether it was written."""
     index = {row.key: row.value for row in append.index}
     facts, bodies = len(append.records), len(append.bodies)
     has_snapshot = append.snapshot is not None
-    beside = _HEAD_PARAMETERS + _SNAPSHOT_PARAMETERS * has_snapshot
-    if beside + 3 * facts + 5 * bodies + 3 * len(index) > PARAMETERS_MAX:
+    parameters = _HEAD_PARAMETERS + 3 * facts + 6 * bodies + 3 * len(index)
+    parameters += _SNAPSHOT_PARAMETERS * has_snapshot
+    if append.blobs or parameters > PARAMETERS_MAX:
         return False
     is_new = append.expected_version == 0
     statement = _statement(is_new, facts, bodies, len(index), has_snapshot)
@@ -154,26 +115,9 @@ def _parameters(append: StreamAppend, index: dict[IndexKey, bytes]) -> list[obje
         parameters += (Int8(record.position), record.name, record.stored)
     for body in append.bodies:
         place = (Int8(body.ref.position), Int8(body.ref.ordinal))
-        parameters += (*place, body.media_type, body.salt, body.content)
+        parameters += (*place, body.media_type, body.salt, body.content, body.sealing)
     for key, value in index.items():
         parameters += (key.kind.value, key.key.encode(), value)
     if append.snapshot is not None:
         parameters += snapshots.parameters_of(append.snapshot)
     return parameters
-
-
-def append_activity(cursor: Cursor[Row], new: NewActivity) -> ActivityResult:
-    """Number activity on from the head row and insert it; refuse it if the head has moved on."""
-    parameters = (
-        new.stream.key,
-        Blobs(new.payloads),
-        Int8(new.version),
-        Int8(new.generation),
-        Int8(new.version),
-        Int8(new.at_ms),
-    )
-    row = ask(cursor, _ACTIVITY, parameters).fetchone()
-    version, generation, seq = row or (0, 0, 0)
-    if (version, generation) != (new.version, new.generation) or row is None:
-        return ActivityRefused(version=Version(version), generation=Generation(generation))
-    return ActivityAppended(version=new.version, seq=seq + len(new.payloads))

@@ -7,7 +7,7 @@ the versions it compares cannot move under it.
 """
 
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Final
@@ -15,8 +15,9 @@ from typing import Final
 from lash_es.codec.records import Record
 from lash_es.codec.streams import StreamId
 from lash_es.core.bodies import BodyRef
-from lash_es.core.ids import Generation, Position, Version
+from lash_es.core.ids import Position, Version
 from lash_es.core.known import IndexKey
+from lash_es.log.activities import ActivityWindow, NewActivity
 from lash_es.log.appends import (
     Activity,
     ActivityResult,
@@ -29,13 +30,19 @@ from lash_es.log.appends import (
     require_appendable,
     require_text,
 )
+from lash_es.log.blobs import Address, KeptBlob
 from lash_es.log.errors import StoreFailed
+from lash_es.log.pages import Offset, Page
+from lash_es.log.placing import WaitsFor
 from lash_es.log.port import StreamHead
+from lash_es.log.statistics import StoreStatistics, StoreTally
+from lash_es.log.stores import sqlite_blobs as blobs
 from lash_es.log.stores import sqlite_reads as reads
 from lash_es.log.stores import sqlite_reindexing as reindexing
 from lash_es.log.stores import sqlite_snapshots as snapshots
 from lash_es.log.stores import sqlite_writes as writes
 from lash_es.log.stores.filesystems import require_local
+from lash_es.log.stores.sqlite_changes import SQLiteChanges, read_page
 from lash_es.log.stores.sqlite_connections import Connections, Durability, Place, connect
 from lash_es.log.stores.sqlite_writes import FactRecorder
 
@@ -48,6 +55,8 @@ class SQLiteStore:
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
         self._recorder = FactRecorder(connections)
+        self._tally = StoreTally()
+        self._records_reads_count = 0
 
     @classmethod
     def open(
@@ -85,12 +94,29 @@ class SQLiteStore:
         """Say which file."""
         return self._connections.place.where
 
+    @property
+    def waits_for(self) -> WaitsFor:
+        """Say that a commit waits for the disk."""
+        return WaitsFor.DISK
+
     def append(self, appends: Sequence[StreamAppend]) -> AppendResult:
         """Compare every head row, then write everything, in one transaction."""
-        require_appendable(appends)
-        return self._connections.write(
-            lambda connection: writes.append(connection, self._recorder, appends)
+        (result,) = self.append_each((appends,))
+        return result
+
+    def append_each(
+        self, batches: Sequence[Sequence[StreamAppend]], *, may_wait: bool = True
+    ) -> tuple[AppendResult, ...]:
+        """Append many batches in one transaction, in a few statements for all of them."""
+        for batch in batches:
+            require_appendable(batch)
+        written = self._connections.write(
+            lambda connection: writes.append_each(connection, self._recorder, batches),
+            may_wait=may_wait,
         )
+        results = (written,) * len(batches) if isinstance(written, Unknown) else written
+        self._tally.appended(batches, results)
+        return results
 
     def head(self, stream: StreamId) -> StreamHead | None:
         """Read the head row."""
@@ -104,6 +130,7 @@ class SQLiteStore:
 
     def read(self, stream: StreamId, first: Position, records_max: int) -> tuple[Record, ...]:
         """Read records from position ``first`` on, from the library's own table."""
+        self._records_reads_count += 1
         return self._connections.read(
             lambda connection: reads.records(connection, stream, first, records_max)
         )
@@ -111,7 +138,7 @@ class SQLiteStore:
     def read_bodies(
         self, stream: StreamId, refs: Sequence[BodyRef]
     ) -> Mapping[BodyRef, StoredBody]:
-        """Read bodies, by a statement each: in SQLite that is cheaper than a clever one."""
+        """Read bodies, in one statement for many."""
         return self._connections.read(lambda connection: reads.bodies(connection, stream, refs))
 
     def read_index(self, stream: StreamId, keys: Sequence[IndexKey]) -> Mapping[IndexKey, bytes]:
@@ -158,24 +185,23 @@ class SQLiteStore:
             raise StoreFailed(where=self.where, reason=result.reason)
         return result
 
-    def append_activity(
-        self,
-        stream: StreamId,
-        *,
-        version: Version,
-        generation: Generation,
-        payloads: Sequence[bytes],
-        at_ms: int,
-    ) -> ActivityResult:
+    def append_activity(self, new: NewActivity, *, may_wait: bool = True) -> ActivityResult:
         """Add activity, in one transaction with the head row that numbers it."""
-        new = writes.NewActivity(
-            stream=stream, version=version, generation=generation, payloads=payloads, at_ms=at_ms
-        )
         result = self._connections.write(
-            lambda connection: writes.append_activity(connection, new)
+            lambda connection: writes.append_activity(connection, new), may_wait=may_wait
         )
         if isinstance(result, Unknown):
             # Activity may be lost: whoever streams goes on, and a reader finds a gap at worst.
+            raise StoreFailed(where=self.where, reason=result.reason)
+        self._tally.streamed(new.payloads, result)
+        return result
+
+    def trim_activity(self, stream: StreamId, window: ActivityWindow, at_ms: int) -> int:
+        """Prune activity by a window, in one transaction."""
+        result = self._connections.write(
+            lambda connection: writes.trim_activity(connection, stream, window, at_ms)
+        )
+        if isinstance(result, Unknown):
             raise StoreFailed(where=self.where, reason=result.reason)
         return result
 
@@ -186,6 +212,47 @@ class SQLiteStore:
         return self._connections.read(
             lambda connection: reads.activity(connection, stream, after, activities_max)
         )
+
+    def read_page(self, stream: StreamId, after: Offset, items_max: int) -> Page:
+        """Read facts and activity after a place, in one statement."""
+        return self._connections.read(
+            lambda connection: read_page(connection, stream, after, items_max)
+        )
+
+    def changes(self) -> SQLiteChanges:
+        """Open one more connection, which sees the commits of all others."""
+        place = self._connections.place
+        return self._connections.read(lambda _: SQLiteChanges(place))
+
+    def announce(self, streams: Iterable[StreamId]) -> None:
+        """Do nothing: the file tells."""
+
+    def clock(self) -> None:
+        """Have no clock: a file knows no time."""
+
+    def read_blobs(self, addresses: Sequence[Address]) -> Mapping[Address, bytes]:
+        """Read blobs, by a statement each."""
+        return self._connections.read(lambda connection: blobs.read(connection, addresses))
+
+    def read_blob_page(self, after: Address, blobs_max: int) -> tuple[KeptBlob, ...]:
+        """List blobs, ordered by address."""
+        return self._connections.read(lambda connection: blobs.page(connection, after, blobs_max))
+
+    def read_blob_names(self, after: Address, names_max: int) -> tuple[Address, ...]:
+        """List the addresses that bodies name, from an index of them."""
+        return self._connections.read(lambda connection: blobs.names(connection, after, names_max))
+
+    def delete_blobs(self, kept: Sequence[KeptBlob]) -> int:
+        """Delete blobs whose token is unchanged."""
+        result = self._connections.write(lambda connection: blobs.delete(connection, kept))
+        if isinstance(result, Unknown):
+            raise StoreFailed(where=self.where, reason=result.reason)
+        return result
+
+    def statistics(self) -> StoreStatistics:
+        """Say what was done since it was opened."""
+        reads_count = self._records_reads_count
+        return self._tally.statistics(self._connections.statements_count + reads_count)
 
     def close(self) -> None:
         """Close both connections."""

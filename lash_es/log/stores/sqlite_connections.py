@@ -27,9 +27,13 @@ from lash_es.log.errors import (
     StoreReadOnly,
     StoreUnavailable,
 )
+from lash_es.log.stores.sqlite_counting import CountingConnection
 from lash_es.log.stores.sqlite_schema import prepare
 
 _R = TypeVar("_R")
+
+_BEGIN: Final = "BEGIN IMMEDIATE"
+_NO_WAITING: Final = "PRAGMA busy_timeout = 0"
 
 
 class Durability(Enum):
@@ -59,7 +63,7 @@ class Connections(SQLiteDatastore):
     """The library's datastore, with the two connections in place of its pool."""
 
     def __init__(
-        self, place: Place, writer: sqlite3.Connection, reader: sqlite3.Connection
+        self, place: Place, writer: CountingConnection, reader: CountingConnection
     ) -> None:
         super().__init__(place.where, originator_id_type="text")
         self.place = place
@@ -76,9 +80,11 @@ class Connections(SQLiteDatastore):
         with self._library_lock:
             yield self._writer if commit else self._reader
 
-    def write(self, work: Callable[[sqlite3.Connection], _R]) -> _R | Unknown:
+    def write(
+        self, work: Callable[[sqlite3.Connection], _R], *, may_wait: bool = True
+    ) -> _R | Unknown:
         """
-        Run ``work`` in one transaction.
+        Run ``work`` in one transaction; ``may_wait`` says whether to wait for the write lock.
 
         Returns:
             What ``work`` returned; or ``Unknown`` if the disk failed in the middle of the commit:
@@ -87,11 +93,29 @@ class Connections(SQLiteDatastore):
         """
         with self._errors():
             try:
-                self._sqlite_writer.execute("BEGIN IMMEDIATE")
+                self._begin(may_wait=may_wait)
                 result = work(self._sqlite_writer)
                 return self._commit(result)
             finally:
                 self._sqlite_writer.rollback()
+
+    def _begin(self, *, may_wait: bool) -> None:
+        try:
+            self._sqlite_writer.execute(_BEGIN)
+        except sqlite3.OperationalError as cause:
+            if _primary_code(cause) != sqlite3.SQLITE_BUSY:
+                raise
+            if not may_wait:
+                raise StoreBusy(where=self.place.where, waited_ms=0) from cause
+            self._begin_patiently()
+
+    def _begin_patiently(self) -> None:
+        """Wait for the lock; otherwise the writer never does, since it may be the loop's."""
+        self._sqlite_writer.execute(f"PRAGMA busy_timeout = {self.place.busy_wait_ms}")
+        try:
+            self._sqlite_writer.execute(_BEGIN)
+        finally:
+            self._sqlite_writer.execute(_NO_WAITING)
 
     def _commit(self, result: _R) -> _R | Unknown:
         try:
@@ -106,6 +130,11 @@ class Connections(SQLiteDatastore):
         """Run ``work``, one statement of which sees one state of the database."""
         with self._errors():
             return work(self._sqlite_reader)
+
+    @property
+    def statements_count(self) -> int:
+        """How many statements were run on both."""
+        return self._sqlite_writer.statements_count + self._sqlite_reader.statements_count
 
     def close(self) -> None:
         """Close both; twice is once."""
@@ -138,6 +167,7 @@ def connect(place: Place, *, create: bool) -> Connections:
         try:
             prepare(writer, place.where, create=create, busy_wait_ms=place.busy_wait_ms)
             writer.execute(f"PRAGMA synchronous = {place.durability.value}")
+            writer.execute(_NO_WAITING)
             reader = _connection(place, "rw")
             reader.execute("PRAGMA query_only = ON")
         except BaseException:
@@ -155,13 +185,14 @@ def _why_not(path: Path, *, create: bool) -> str | None:
     return None if create or path.exists() else "there is no such file"
 
 
-def _connection(place: Place, mode: str) -> sqlite3.Connection:
+def _connection(place: Place, mode: str) -> CountingConnection:
     connection = sqlite3.connect(
         f"{place.path.absolute().as_uri()}?mode={mode}",
         uri=True,
         isolation_level=None,
         check_same_thread=False,
         timeout=place.busy_wait_ms / 1_000,
+        factory=CountingConnection,
     )
     connection.row_factory = sqlite3.Row
     return connection
