@@ -23,7 +23,7 @@ from tests.crash.in_postgres import InPostgres
 from tests.crash.scripts import ALL
 from tests.crash.sites import Fate
 from tests.crash.sweeping import InFile, Sweep, emptied, sweep, sweep_answers, warm
-from tests.crash.torn import Run, make_run, wrong_after_cut, wrong_after_flip
+from tests.crash.torn import make_run, wrong_at
 from tests.postgres.postgres_server import new_database, server_url
 
 RESULTS: Final = Path(__file__).parent / "results"
@@ -48,22 +48,12 @@ def on_postgres() -> Iterator[tuple[str, Sweep]]:
         yield f"postgres {name}", sweep(ground, script, Fate())
 
 
-def torn(folder: Path, run: Run, places: range) -> list[str]:
-    """Cut the log off at each of these bytes, and change each of them."""
-    with TemporaryDirectory(dir=folder) as scratch:
-        tries = (
-            (wrong_after_cut(Path(scratch), run, each), wrong_after_flip(Path(scratch), run, each))
-            for each in places
-        )
-        return list(chain.from_iterable(chain.from_iterable(tries)))
-
-
 def at_every_byte(folder: Path, pool: Executor) -> tuple[int, list[str]]:
     """Tear the last two appends' frames at every byte."""
     run = make_run(folder)
     places = run.last_frames
     chunks = [places[start : start + CHUNK] for start in range(0, len(places), CHUNK)]
-    return len(places), list(chain.from_iterable(pool.map(partial(torn, folder, run), chunks)))
+    return len(places), list(chain.from_iterable(pool.map(partial(wrong_at, folder, run), chunks)))
 
 
 def main() -> int:

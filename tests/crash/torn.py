@@ -9,6 +9,7 @@ wholly before the damage, or a later one.
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from attrs import frozen
 
@@ -68,6 +69,20 @@ def wrong_after_flip(folder: Path, run: Run, place: int, bits: int = 0x01) -> li
     damaged = bytearray(run.log)
     damaged[place] ^= bits
     return _wrong(folder, run, bytes(damaged), place)
+
+
+def wrong_at(folder: Path, run: Run, places: range) -> list[str]:
+    """Cut the log off at each of these bytes, and change each of them."""
+    with TemporaryDirectory(dir=folder) as name:
+        scratch = Path(name)
+        return [
+            problem
+            for place in places
+            for problem in (
+                *wrong_after_cut(scratch, run, place),
+                *wrong_after_flip(scratch, run, place),
+            )
+        ]
 
 
 def _wrong(folder: Path, run: Run, log: bytes, intact: int) -> list[str]:
