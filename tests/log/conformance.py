@@ -400,6 +400,17 @@ def bodies_are_read_by_reference(make_store: MakeStore) -> None:
     assert dict(store.read_bodies(A, [])) == {}
 
 
+def many_bodies_are_read_at_once(make_store: MakeStore) -> None:
+    store = make_store()
+    bodies = tuple(stored_body(0, f"body {ordinal}", ordinal) for ordinal in range(300))
+    store.append([an_append(A, 0, bodies=bodies)])
+    wanted = [body.ref for body in bodies]
+    nowhere = stored_body(1, "").ref
+
+    found = store.read_bodies(A, [nowhere, *wanted, wanted[0]])
+    assert dict(found) == {body.ref: body for body in bodies}
+
+
 def a_later_index_row_replaces_an_earlier_one(make_store: MakeStore) -> None:
     store = make_store()
     store.append([an_append(A, 0, index=(row("k", "1"), row("l", "1")))])
@@ -710,6 +721,7 @@ CLAUSES: tuple[Clause, ...] = (
     a_group_with_a_batch_that_cannot_be_writes_nothing,
     what_was_done_is_counted,
     bodies_are_read_by_reference,
+    many_bodies_are_read_at_once,
     a_later_index_row_replaces_an_earlier_one,
     the_index_is_read_in_pages_ordered_by_kind_and_key,
     a_key_that_is_no_text_is_refused,

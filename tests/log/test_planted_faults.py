@@ -146,6 +146,13 @@ class SharesBodies(MemoryStore):
         return {**super().read_bodies(suite.A, refs), **own, **super().read_bodies(suite.B, refs)}
 
 
+class ReadsOnePageOfBodies(MemoryStore):
+    def read_bodies(
+        self, stream: StreamId, refs: Sequence[BodyRef]
+    ) -> Mapping[BodyRef, StoredBody]:
+        return super().read_bodies(stream, refs[:256])
+
+
 class KeepsTheFirstIndexRow(MemoryStore):
     def _write(self, append: StreamAppend) -> None:
         kept = self._streams.get(append.stream.key)
@@ -270,6 +277,7 @@ CAUGHT: tuple[tuple[type[MemoryStore], Clause], ...] = (
     (LooksAtEachInTurn, suite.a_group_with_a_batch_that_cannot_be_writes_nothing),
     (CountsConflictsAsAppends, suite.what_was_done_is_counted),
     (SharesBodies, suite.bodies_are_read_by_reference),
+    (ReadsOnePageOfBodies, suite.many_bodies_are_read_at_once),
     (WritesNoBodies, suite.a_played_tape_is_read_back_as_it_was_encoded),
     (WritesNoIndex, suite.the_index_equals_the_fold_of_the_facts),
     (KeepsTheFirstIndexRow, suite.a_later_index_row_replaces_an_earlier_one),

@@ -62,6 +62,15 @@ def test_a_request_is_made_of_policy_transcript_and_tools() -> None:
     )
 
 
+def test_a_history_that_is_safe_stands_in_front_as_it_is() -> None:
+    policy = SessionPolicy(provider_id="offline", model=ModelSpec(model_id="m1"))
+    history = (user(HELLO), assistant(call("c1")))
+
+    request = model_request(policy, [user(HELLO), assistant(call("c2"))], [], history=history)
+
+    assert request.messages == (*history, user(HELLO))
+
+
 def test_a_model_without_settings_has_none() -> None:
     assert settings(SessionPolicy(provider_id="p", model=ModelSpec(model_id="m"))) == {}
 
@@ -144,6 +153,14 @@ def test_after_it_every_call_has_its_result_next_and_nothing_else_is_lost() -> N
 
     assert sorted(happened.keys()) == ["a call dropped", "a call kept", "a message dropped"]
     assert all(happened.values())
+
+
+@effort(examples_max=60)
+@given(st.lists(transcripts(), max_size=4))
+def test_turns_are_made_safe_one_by_one_or_all_at_once(turns: list[list[Message]]) -> None:
+    together = [message for turn in turns for message in turn]
+
+    assert resume_safe(together) == tuple(m for turn in turns for m in resume_safe(turn))
 
 
 def parts_of(messages: tuple[Message, ...] | list[Message]) -> list[Part]:
