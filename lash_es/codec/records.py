@@ -1,5 +1,5 @@
 """
-Record format 1: a fact as it is stored (ADR 0003).
+Record formats 1 and 2: a fact as it is stored (ADRs 0003, 0023).
 
 1. A *header* is canonical JSON: who, where, when, why, the control payload, and for each body a
    commitment.
@@ -8,6 +8,7 @@ Record format 1: a fact as it is stored (ADR 0003).
 3. On load the stored bytes are hashed, never re-encoded.
 4. ``state`` of a stored event is digest + header, so that a changed byte is found at its own
    position.
+5. Format 2 is format 1 with one event more, ``history.trimmed``.
 """
 
 import hashlib
@@ -27,7 +28,12 @@ from lash_es.core.bodies import Commitment
 from lash_es.core.events import Event
 from lash_es.core.ids import AppendId, Generation, Position
 
-RECORD_FORMAT: Final = 1
+RECORD_FORMAT: Final = 2
+"""The newest that is known here. What a database is written in, it says itself."""
+
+FORMAT_OF_TRIMS: Final = 2
+"""The first in which a session may be trimmed."""
+
 DIGEST_BYTES: Final = 32
 GENESIS: Final = bytes(DIGEST_BYTES)
 _CHAIN: Final = b"lash-es/1"

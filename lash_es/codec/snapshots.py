@@ -59,7 +59,7 @@ def encode_snapshot(state: SnapshotState, digest: bytes) -> bytes:
     Raises:
         UnencodableValue: a sum in it has outgrown what is stored exactly. The state is sound.
     """
-    encoded = canonical_bytes(_converter().unstructure(state, _STATE), _WHAT)
+    encoded = state_bytes(state, _WHAT)
     return _seal(encoded, digest) + encoded
 
 
@@ -73,11 +73,21 @@ def decode_snapshot(content: bytes, digest: bytes) -> SnapshotState:
     seal, encoded = content[:DIGEST_BYTES], content[DIGEST_BYTES:]
     if seal != _seal(encoded, digest):
         raise UndecodableValue(what=_WHAT, reason="its seal is not that of its bytes")
+    return state_of_plain(plain_values(encoded, _WHAT), _WHAT)
+
+
+def state_bytes(state: SnapshotState, what: str) -> bytes:
+    """Encode a state as canonical JSON; ``what`` names it in the error."""
+    return canonical_bytes(_converter().unstructure(state, _STATE), what)
+
+
+def state_of_plain(plain: Mapping[str, object], what: str) -> SnapshotState:
+    """Turn plain values into the state that they promise to be."""
     try:
-        return _converter().structure(plain_values(encoded, _WHAT), _STATE)
+        return _converter().structure(plain, _STATE)
     except Exception as cause:
         reason = f"{type(cause).__name__}: {cause}"[:300]
-        raise UndecodableValue(what=_WHAT, reason=reason) from cause
+        raise UndecodableValue(what=what, reason=reason) from cause
 
 
 def _seal(encoded: bytes, digest: bytes) -> bytes:

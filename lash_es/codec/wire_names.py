@@ -19,6 +19,7 @@ from lash_es.core import (
     owners,
     state,
     transcripts,
+    trims,
     turns,
 )
 
@@ -27,6 +28,7 @@ EVENT_NAMES: Final[Mapping[type[events.Event], tuple[str, int]]] = {
     events.SessionConfigured: ("session.configured", 1),
     events.SessionParked: ("session.parked", 1),
     events.SessionTombstoned: ("session.tombstoned", 1),
+    events.HistoryTrimmed: ("history.trimmed", 1),
     events.LeaseAcquired: ("lease.acquired", 1),
     events.LeaseRenewed: ("lease.renewed", 1),
     events.LeaseReleased: ("lease.released", 1),
@@ -51,6 +53,10 @@ BODY_TYPES: Final[Mapping[type[object], tuple[str, int]]] = {
     messages.ModelReply: ("lash/model-reply", 1),
     messages.ToolOutput: ("lash/tool-output", 1),
     messages.EffectFailure: ("lash/failure", 1),
+    trims.KeptState: ("lash/kept-state", 1),
+    trims.IndexPage: ("lash/kept-index", 1),
+    trims.CommitPage: ("lash/kept-commits", 1),
+    trims.BodyPage: ("lash/kept-bodies", 1),
 }
 
 UNION_TAGS: Final[Mapping[type[object], str]] = {

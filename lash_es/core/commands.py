@@ -11,11 +11,12 @@ from attrs import frozen
 
 from lash_es.core.bodies import NewBody
 from lash_es.core.effects import EffectRequest
-from lash_es.core.ids import ClaimId, EffectId, InputId, SessionId, TurnId
+from lash_es.core.ids import ClaimId, EffectId, InputId, SessionId, TurnId, Version
 from lash_es.core.ingress import TurnInputIngress
 from lash_es.core.outcomes import EffectOutcome, TurnOutcome
 from lash_es.core.owners import Fence, LeaseOwner
 from lash_es.core.policy import SessionPolicy
+from lash_es.core.retention import Pin
 
 
 @frozen(kw_only=True)
@@ -47,6 +48,22 @@ class DeleteSession:
     """End the session and use up its id."""
 
     now_ms: int
+
+
+@frozen(kw_only=True)
+class TrimHistory:
+    """
+    Let go of the facts in front of version ``below``.
+
+    Whoever asks has read them: ``digest`` is that of the last one, in lowercase hexadecimal, and
+    ``bodies`` hold what is still needed, the state first. ``pins`` are those of the stream.
+    """
+
+    now_ms: int
+    below: Version
+    digest: str
+    bodies: tuple[NewBody, ...]
+    pins: tuple[Pin, ...] = ()
 
 
 @frozen(kw_only=True)
@@ -216,6 +233,7 @@ Command: TypeAlias = (
     | ConfigureSession
     | ParkSession
     | DeleteSession
+    | TrimHistory
     | AcquireLease
     | ReleaseLease
     | EnqueueTurnInput
@@ -236,5 +254,7 @@ def new_bodies(command: Command) -> tuple[NewBody, ...]:
             return (command.source.body,) if isinstance(command.source, WithInput) else ()
         case SettleEffect():
             return () if command.body is None else (command.body,)
+        case TrimHistory():
+            return command.bodies
         case _:
             return ()

@@ -30,11 +30,12 @@ from lash_es.core.commands import (
     RequestEffect,
     SettleEffect,
     StartTurn,
+    TrimHistory,
 )
 from lash_es.core.errors import SessionDeleted, SessionNotOpen
 from lash_es.core.events import Event, SessionParked, SessionTombstoned
 from lash_es.core.known import NOTHING_KNOWN, Known
-from lash_es.core.rules import effects, inputs, leases, sessions, turns
+from lash_es.core.rules import effects, inputs, leases, retention, sessions, turns
 from lash_es.core.state import Deleted, NotOpened, Open, State
 
 
@@ -61,9 +62,16 @@ def decide(state: State, command: Command, known: Known = NOTHING_KNOWN) -> tupl
                 raise SessionNotOpen(command=type(command).__name__)
             return sessions.create(command, known.limits)
         case Deleted():
-            raise SessionDeleted(session_id=state.session_id)
+            return _decide_deleted(state, command, known)
         case _:
             assert_never(state)
+
+
+def _decide_deleted(session: Deleted, command: Command, known: Known) -> tuple[Event, ...]:
+    """Nothing more is asked of a deleted session but to forget it."""
+    if not isinstance(command, TrimHistory):
+        raise SessionDeleted(session_id=session.session_id)
+    return retention.trim(session, command, max(command.now_ms, session.at_ms), known.limits)
 
 
 def _decide_open(session: Open, command: Command, known: Known) -> tuple[Event, ...]:
@@ -107,6 +115,8 @@ def _decide_open(session: Open, command: Command, known: Known) -> tuple[Event, 
             return () if session.is_parked else (SessionParked(at_ms=now_ms),)
         case DeleteSession():
             return (SessionTombstoned(at_ms=now_ms),)
+        case TrimHistory():
+            return retention.trim(session, command, now_ms, known.limits)
         case OpenSession():
             return sessions.reopen(session, command, now_ms, known.limits)
         case _:

@@ -21,7 +21,10 @@ What can go wrong, in one closed hierarchy.
     │   ├── EffectsUnsettled         the turn still waits for effects
     │   ├── QueueFull                too many inputs wait
     │   ├── LimitExceeded            something is larger than its named limit
-    │   └── BlankValue               a name is blank
+    │   ├── BlankValue               a name is blank
+    │   ├── TrimOutOfRange           the version is not between the oldest kept and the newest
+    │   └── TrimHeldBack             open work or a pin needs the facts that would go
+    ├── HistoryTrimmedBelow          facts were asked for that are gone for good
     ├── ImpossibleEvent              a fact that no rule would have written here
     ├── StoredDataError              what is stored is damaged (``lash_es.codec.errors``)
     └── StorageError                 the store could not do it (``lash_es.log.errors``)
@@ -35,7 +38,7 @@ from typing import ClassVar
 import attrs
 from attrs import define
 
-from lash_es.core.ids import EffectId, Generation, InputId, TurnId
+from lash_es.core.ids import EffectId, Generation, InputId, Position, TurnId, Version
 
 
 class LashError(Exception):
@@ -290,6 +293,54 @@ class BlankValue(CommandRejected):
 
     def _summary(self) -> str:
         return f"{self.field} is blank, expected at least one character"
+
+
+@define(kw_only=True)
+class TrimOutOfRange(CommandRejected):
+    """A trim goes from the oldest version that is kept up to the newest."""
+
+    session_id: str
+    below: Version
+    oldest: Version
+    version: Version
+
+    def _summary(self) -> str:
+        return (
+            f"cannot trim session {self.session_id!r} below version {self.below}: expected one "
+            f"from {self.oldest} to {self.version}"
+        )
+
+
+@define(kw_only=True)
+class TrimHeldBack(CommandRejected):
+    """Facts that would go are needed."""
+
+    session_id: str
+    below: Version
+    allowed: Version
+    held_back_by: str
+
+    def _summary(self) -> str:
+        return (
+            f"cannot trim session {self.session_id!r} below version {self.below}: "
+            f"{self.held_back_by} holds it back to {self.allowed}"
+        )
+
+
+@define(kw_only=True)
+class HistoryTrimmedBelow(LashError):
+    """Facts were asked for that a trim has let go of."""
+
+    session_id: str
+    asked: Position
+    oldest: Position
+    terminal_by_kind: ClassVar[bool] = True
+
+    def _summary(self) -> str:
+        return (
+            f"session {self.session_id!r} keeps its facts from position {self.oldest} on, "
+            f"asked for position {self.asked}"
+        )
 
 
 @define(kw_only=True)

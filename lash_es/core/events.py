@@ -22,6 +22,7 @@ from lash_es.core.ids import (
     Revision,
     SessionId,
     TurnId,
+    Version,
 )
 from lash_es.core.ingress import TurnInputIngress
 from lash_es.core.makers import maker
@@ -63,6 +64,22 @@ class SessionTombstoned:
     """The session ended for ever, and its id with it."""
 
     at_ms: int
+
+
+@frozen(kw_only=True)
+class HistoryTrimmed:
+    """
+    Facts in front of version ``below`` may go; what is still needed of them is in the bodies.
+
+    ``digest`` is that of the last record in front of ``below``, in lowercase hexadecimal, or of
+    the genesis: the chain is checked from there on. The first body is the state after ``below``
+    facts, the others are pages (``trims.py``); their media types say of what.
+    """
+
+    at_ms: int
+    below: Version
+    digest: str
+    bodies: tuple[Commitment, ...]
 
 
 # The session lease
@@ -265,6 +282,7 @@ OpenEvent: TypeAlias = (
     | SessionConfigured
     | SessionParked
     | SessionTombstoned
+    | HistoryTrimmed
 )
 """
 What can happen to an open session; the most frequent first, since a match tries them in turn.
@@ -289,7 +307,7 @@ OwnerEvent: TypeAlias = (
 
 def commitments(event: Event) -> tuple[Commitment, ...]:
     """Return what the event says of its bodies, in order."""
-    if isinstance(event, TurnInputEnqueued | TurnStarted | EffectSettled):
+    if isinstance(event, TurnInputEnqueued | TurnStarted | EffectSettled | HistoryTrimmed):
         return event.bodies
     return ()
 

@@ -14,7 +14,7 @@ many.
 from collections.abc import Iterable
 from typing import assert_never
 
-from lash_es.core import heads, inputs, leases, turns
+from lash_es.core import heads, inputs, leases, retention, turns
 from lash_es.core.bodies import BodyRef
 from lash_es.core.errors import impossible
 from lash_es.core.events import (
@@ -22,6 +22,7 @@ from lash_es.core.events import (
     EffectRequested,
     EffectSettled,
     Event,
+    HistoryTrimmed,
     LeaseAcquired,
     LeaseReleased,
     LeaseRenewed,
@@ -46,6 +47,7 @@ from lash_es.core.inputs import Inputs
 from lash_es.core.leases import Lease
 from lash_es.core.makers import maker
 from lash_es.core.policy import SessionPolicy
+from lash_es.core.retention import Trim
 from lash_es.core.state import NOT_OPENED, Deleted, NotOpened, Open, State
 from lash_es.core.turns import NO_TURN, OpenTurn, Turn
 
@@ -71,7 +73,9 @@ def evolve(state: State, event: Event) -> State:
                 raise impossible(event, found="NotOpened", expected="SessionOpened")
             return _opened(event)
         case Deleted():
-            raise impossible(event, found="Deleted", expected="nothing more")
+            if not isinstance(event, HistoryTrimmed):
+                raise impossible(event, found="Deleted", expected="nothing more")
+            return _trimmed_away(state, event)
         case _:
             assert_never(state)
 
@@ -114,6 +118,9 @@ def _evolve_open(session: Open, event: OpenEvent) -> State:
             return _next(session, event.at_ms, is_parked=True)
         case SessionTombstoned():
             return _deleted(session, event)
+        case HistoryTrimmed():
+            trim = retention.trimmed(session.trim, event, here)
+            return _next(session, event.at_ms, is_parked=session.is_parked, trim=trim)
         case _:
             assert_never(event)
 
@@ -140,6 +147,17 @@ def _deleted(session: Open, event: SessionTombstoned) -> Deleted:
         at_ms=event.at_ms,
         session_id=session.session_id,
         generation=session.lease.generation,
+        trim=session.trim,
+    )
+
+
+def _trimmed_away(session: Deleted, event: HistoryTrimmed) -> Deleted:
+    return Deleted(
+        version=Version(session.version + 1),
+        at_ms=event.at_ms,
+        session_id=session.session_id,
+        generation=session.generation,
+        trim=retention.trimmed(session.trim, event, Position(session.version)),
     )
 
 
@@ -222,6 +240,7 @@ def _next(
     turn: Turn | None = None,
     head: Head | None = None,
     ledger: Ledger | None = None,
+    trim: Trim | None = None,
 ) -> Open:
     return _open(
         version=Version(session.version + 1),
@@ -235,4 +254,5 @@ def _next(
         turn=session.turn if turn is None else turn,
         head=session.head if head is None else head,
         ledger=session.ledger if ledger is None else ledger,
+        trim=session.trim if trim is None else trim,
     )

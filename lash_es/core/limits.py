@@ -29,6 +29,7 @@ class Limits:
     tool_calls_per_reply_max: int = 64
     tool_name_chars_max: int = 256
     ledger_rows_max: int = 256
+    trim_bodies_max: int = 4_096
 
 
 DEFAULT_LIMITS = Limits()

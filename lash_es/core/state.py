@@ -14,6 +14,7 @@ from lash_es.core.ids import Generation, SessionId, Version
 from lash_es.core.inputs import Inputs
 from lash_es.core.leases import Lease
 from lash_es.core.policy import SessionPolicy
+from lash_es.core.retention import Trim
 from lash_es.core.turns import Turn
 
 
@@ -41,6 +42,7 @@ class Open:
     turn: Turn
     head: Head
     ledger: Ledger
+    trim: Trim | None = None
 
 
 @frozen(kw_only=True)
@@ -51,6 +53,7 @@ class Deleted:
     at_ms: int
     session_id: SessionId
     generation: Generation
+    trim: Trim | None = None
 
 
 State: TypeAlias = NotOpened | Open | Deleted

@@ -21,6 +21,7 @@ from lash_es.core.events import (
     EffectRequested,
     EffectSettled,
     Event,
+    HistoryTrimmed,
     LeaseAcquired,
     LeaseReleased,
     LeaseRenewed,
@@ -135,7 +136,13 @@ class Narrator:
                 return _waiting(event)
             case LeaseAcquired() | LeaseRenewed() | LeaseReleased():
                 return _lease(event)
-            case SessionOpened() | SessionConfigured() | SessionParked() | SessionTombstoned():
+            case (
+                SessionOpened()
+                | SessionConfigured()
+                | SessionParked()
+                | SessionTombstoned()
+                | HistoryTrimmed()
+            ):
                 return _session(event)
             case _:
                 assert_never(event)
@@ -304,7 +311,7 @@ def _lease(event: LeaseAcquired | LeaseRenewed | LeaseReleased) -> str:
 
 
 def _session(
-    event: SessionOpened | SessionConfigured | SessionParked | SessionTombstoned,
+    event: SessionOpened | SessionConfigured | SessionParked | SessionTombstoned | HistoryTrimmed,
 ) -> str:
     match event:
         case SessionOpened():
@@ -315,6 +322,8 @@ def _session(
             return "parked"
         case SessionTombstoned():
             return "deleted for ever"
+        case HistoryTrimmed():
+            return f"facts in front of version {event.below} may go"
 
 
 def _policy(policy: SessionPolicy) -> str:

@@ -32,11 +32,21 @@ from lash_es.core.commands import (
     RequestEffect,
     SettleEffect,
     StartTurn,
+    TrimHistory,
     WithClaim,
     WithInput,
 )
 from lash_es.core.effects import ModelCall, ToolCall
-from lash_es.core.ids import CallId, ClaimId, EffectId, Generation, InputId, SessionId, TurnId
+from lash_es.core.ids import (
+    CallId,
+    ClaimId,
+    EffectId,
+    Generation,
+    InputId,
+    SessionId,
+    TurnId,
+    Version,
+)
 from lash_es.core.ingress import ActiveTurn, NextTurn
 from lash_es.core.messages import FinishReason, TokenUsage
 from lash_es.core.outcomes import (
@@ -148,7 +158,15 @@ def configure(m: Moment) -> Command:
 
 def park(m: Moment) -> Command:
     is_late = m.step > 20
+    if not is_late and m.one_of(True, False):
+        return trim(m)
     return (DeleteSession if is_late and m.one_of(True, False) else ParkSession)(now_ms=m.now_ms)
+
+
+def trim(m: Moment) -> Command:
+    """Let go of facts, some of which may be needed."""
+    below = Version(max(0, m.state.version - m.one_of(0, 1, 1, 9, 9, 30)))
+    return TrimHistory(now_ms=m.now_ms, below=below, digest="", bodies=m.one_of((), BODIES))
 
 
 # For the queue

@@ -73,6 +73,7 @@ class NaiveTurn:
         self.requests = 0
         self.open: dict[str, NaiveEffect] = {}
         self.messages: list[Message] = []
+        self.at = -1
         self.tokens = 0
 
 
@@ -94,6 +95,8 @@ class NaiveSession:
         self.committed: list[str] = []
         self.ledger: dict[str, int] = {}
         self.last_tokens = 0
+        self.oldest = 0
+        self.lease_at = 0
 
     # The session itself
 
@@ -134,6 +137,26 @@ class NaiveSession:
         self.phase = "deleted"
         return self._recorded("SessionTombstoned", now)
 
+    def trimmed(self, now: int, below: int, pinned: int | None) -> str:
+        if self.phase == "absent":
+            return "!SessionNotOpen"
+        if not self.oldest <= below <= self.facts:
+            return "!TrimOutOfRange"
+        if below == self.oldest:
+            return NOTHING
+        needed = [] if pinned is None else [pinned]
+        if self.phase == "open":
+            needed += [entry.at for entry in self.waiting().values()]
+            needed += [turn.at for turn in self.turns.values() if turn.status == "open"]
+            needed += [self.lease_at] if self.holder else []
+        if any(below > at for at in needed):
+            return "!TrimHeldBack"
+        self.oldest = below
+        was_parked = self.parked
+        fact = self._recorded("HistoryTrimmed", now)
+        self.parked = was_parked
+        return fact
+
     # The lease
 
     def acquired(self, now: int, owner: str, token: str, ttl_ms: int) -> str:
@@ -145,6 +168,7 @@ class NaiveSession:
             self.holder = (owner, token)
             self.ttl_ms = ttl_ms
             self.expires_ms = now + ttl_ms
+            self.lease_at = self.facts
             return self._recorded("LeaseAcquired", now)
         if self.holder is None or self.holder[0] != owner:
             return NOTHING
@@ -157,6 +181,7 @@ class NaiveSession:
     def _longer(self, now: int, ttl_ms: int) -> str:
         self.ttl_ms = ttl_ms
         self.expires_ms = max(self.expires_ms, now + ttl_ms)
+        self.lease_at = self.facts
         return self._recorded("LeaseRenewed", now)
 
     def released(self, now: int, fence: Fence) -> str:
@@ -245,6 +270,7 @@ class NaiveSession:
             took = list(held)
         turn = NaiveTurn(text, took, self.generation, self._turn_limit())
         turn.model = str(self.policy["model"])
+        turn.at = self.facts
         positions = [self.inputs[n].at for n in took] or [self.facts]
         turn.messages.append(("user", *positions))
         self.turns[name] = turn

@@ -14,6 +14,7 @@ from lash_es.core.effects import ToolCall
 from lash_es.core.errors import EffectRequestRefused, SessionExecutionLeaseExpired
 from lash_es.core.events import (
     Event,
+    HistoryTrimmed,
     LeaseAcquired,
     SessionTombstoned,
     TurnCommitted,
@@ -128,6 +129,11 @@ RARE: Final[dict[str, Sometimes]] = {
     "an input that failed too often": lambda h: bool(
         (event := h.fact(TurnEnded)) and event.failed_input_ids
     ),
+    "a trim after a trim": lambda h: (
+        h.before.trim is not None and h.fact(HistoryTrimmed) is not None
+    ),
+    "a trim that open work holds back": lambda h: h.answer == "!TrimHeldBack",
+    "a trim out of range": lambda h: h.answer == "!TrimOutOfRange",
     "a session deleted in mid-turn": lambda h: (
         h.turn is not None and h.fact(SessionTombstoned) is not None
     ),

@@ -24,6 +24,7 @@ from lash_es.core.commands import (
     ParkSession,
     SettleEffect,
     StartTurn,
+    TrimHistory,
     WithClaim,
     WithInput,
     new_bodies,
@@ -32,10 +33,12 @@ from lash_es.core.errors import CommandRejected
 from lash_es.core.events import (
     EffectSettled,
     Event,
+    HistoryTrimmed,
     TurnInputEnqueued,
     TurnStarted,
     commitments,
 )
+from lash_es.core.ids import Version
 from lash_es.core.ingress import NextTurn
 from lash_es.core.limits import DEFAULT_LIMITS, Limits
 from lash_es.core.messages import (
@@ -122,9 +125,20 @@ def test_an_erased_body_holds_anything() -> None:
         (started(), (HELLO.commitment,)),
         (settled(E1, ANSWERED), (REPLY.commitment,)),
         (settled(E1, EffectCancelled(), None), ()),
+        (
+            HistoryTrimmed(at_ms=1, below=Version(1), digest="", bodies=(HELLO.commitment,)),
+            (HELLO.commitment,),
+        ),
         (COMMITTED[-1], ()),
     ],
-    ids=["an input", "a turn", "an outcome", "an outcome without words", "anything else"],
+    ids=[
+        "an input",
+        "a turn",
+        "an outcome",
+        "an outcome without words",
+        "a trim",
+        "anything else",
+    ],
 )
 def test_a_fact_says_what_it_commits_to(event: Event, expected: tuple[Commitment, ...]) -> None:
     assert commitments(event) == expected
@@ -138,9 +152,21 @@ def test_a_fact_says_what_it_commits_to(event: Event, expected: tuple[Commitment
         (DRAIN, ()),
         (SETTLE, (SECRET,)),
         (STOP, ()),
+        (
+            TrimHistory(now_ms=1, below=Version(1), digest="", bodies=(SECRET, HELLO)),
+            (SECRET, HELLO),
+        ),
         (ParkSession(now_ms=1), ()),
     ],
-    ids=["an input", "a turn", "a drained turn", "an outcome", "a stop", "anything else"],
+    ids=[
+        "an input",
+        "a turn",
+        "a drained turn",
+        "an outcome",
+        "a stop",
+        "a trim",
+        "anything else",
+    ],
 )
 def test_a_command_says_what_it_brings(command: Command, expected: tuple[NewBody, ...]) -> None:
     assert new_bodies(command) == expected

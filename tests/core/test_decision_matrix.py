@@ -34,12 +34,13 @@ from lash_es.core.commands import (
     RequestEffect,
     SettleEffect,
     StartTurn,
+    TrimHistory,
     WithClaim,
     WithInput,
 )
 from lash_es.core.errors import CommandRejected, SessionExecutionLeaseExpired
 from lash_es.core.events import Event, SessionParked, SessionTombstoned
-from lash_es.core.ids import EffectId, TurnId
+from lash_es.core.ids import EffectId, TurnId, Version
 from lash_es.core.ingress import NextTurn
 from lash_es.core.outcomes import EffectOutcome, Finished, Stopped, StopReason
 from lash_es.core.policy import ModelSpec, SessionPolicy
@@ -139,6 +140,9 @@ ROWS: dict[str, Callable[[Scene], Command]] = {
     "ConfigureSession": lambda s: ConfigureSession(now_ms=s.now_ms, policy=OTHER),
     "ParkSession": lambda s: ParkSession(now_ms=s.now_ms),
     "DeleteSession": lambda s: DeleteSession(now_ms=s.now_ms),
+    "TrimHistory": lambda s: TrimHistory(
+        now_ms=s.now_ms, below=Version(len(s.history)), digest="", bodies=()
+    ),
     "AcquireLease": lambda s: AcquireLease(
         now_ms=s.now_ms, owner=ALICE, token="token", ttl_ms=TTL_MS
     ),
@@ -198,6 +202,7 @@ OpenSession, new model | SessionOpened   | SessionConfigured | SessionConfigured
 ConfigureSession       | !SessionNotOpen | SessionConfigured | SessionConfigured | !SessionDeleted
 ParkSession            | !SessionNotOpen | SessionParked     | -                 | !SessionDeleted
 DeleteSession          | !SessionNotOpen | SessionTombstoned | SessionTombstoned | !SessionDeleted
+TrimHistory            | !SessionNotOpen | HistoryTrimmed    | HistoryTrimmed    | HistoryTrimmed
 AcquireLease           | !SessionNotOpen | LeaseAcquired     | LeaseAcquired     | !SessionDeleted
 RenewLease             | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
 ReleaseLease           | !SessionNotOpen | -                 | -                 | !SessionDeleted
@@ -221,6 +226,7 @@ OpenSession, new model | SessionConfigured         | SessionConfigured
 ConfigureSession       | SessionConfigured         | SessionConfigured
 ParkSession            | SessionParked             | SessionParked
 DeleteSession          | SessionTombstoned         | SessionTombstoned
+TrimHistory            | !TrimHeldBack             | !TrimHeldBack
 AcquireLease           | LeaseRenewed              | LeaseRenewed
 RenewLease             | LeaseRenewed              | LeaseRenewed
 ReleaseLease           | LeaseReleased             | LeaseReleased
@@ -244,6 +250,7 @@ OpenSession, new model | SessionConfigured       | SessionConfigured
 ConfigureSession       | SessionConfigured       | SessionConfigured
 ParkSession            | SessionParked           | SessionParked
 DeleteSession          | SessionTombstoned       | SessionTombstoned
+TrimHistory            | !TrimHeldBack           | !TrimHeldBack
 AcquireLease           | LeaseRenewed            | LeaseRenewed
 RenewLease             | LeaseRenewed            | LeaseRenewed
 ReleaseLease           | LeaseReleased           | LeaseReleased
@@ -267,6 +274,7 @@ OpenSession, new model | SessionConfigured     | SessionConfigured     | Session
 ConfigureSession       | SessionConfigured     | SessionConfigured     | SessionConfigured
 ParkSession            | SessionParked         | SessionParked         | SessionParked
 DeleteSession          | SessionTombstoned     | SessionTombstoned     | SessionTombstoned
+TrimHistory            | !TrimHeldBack         | !TrimHeldBack         | !TrimHeldBack
 AcquireLease           | LeaseRenewed          | LeaseRenewed          | LeaseRenewed
 RenewLease             | LeaseRenewed          | LeaseRenewed          | LeaseRenewed
 ReleaseLease           | LeaseReleased         | LeaseReleased         | LeaseReleased
@@ -290,6 +298,7 @@ OpenSession, new model | SessionConfigured     | SessionConfigured     | Session
 ConfigureSession       | SessionConfigured     | SessionConfigured     | SessionConfigured
 ParkSession            | SessionParked         | SessionParked         | SessionParked
 DeleteSession          | SessionTombstoned     | SessionTombstoned     | SessionTombstoned
+TrimHistory            | !TrimHeldBack         | !TrimHeldBack         | !TrimHeldBack
 AcquireLease           | LeaseRenewed          | LeaseRenewed          | LeaseRenewed
 RenewLease             | LeaseRenewed          | LeaseRenewed          | LeaseRenewed
 ReleaseLease           | LeaseReleased         | LeaseReleased         | LeaseReleased
@@ -313,6 +322,7 @@ OpenSession, new model | SessionConfigured     | SessionConfigured       | Sessi
 ConfigureSession       | SessionConfigured     | SessionConfigured       | SessionConfigured
 ParkSession            | SessionParked         | SessionParked           | SessionParked
 DeleteSession          | SessionTombstoned     | SessionTombstoned       | SessionTombstoned
+TrimHistory            | !TrimHeldBack         | !TrimHeldBack           | !TrimHeldBack
 AcquireLease           | LeaseRenewed          | LeaseAcquired           | -
 RenewLease             | LeaseRenewed          | !fence: expired         | !fence: superseded
 ReleaseLease           | LeaseReleased         | LeaseReleased           | -

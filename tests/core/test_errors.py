@@ -18,6 +18,7 @@ from lash_es.core.errors import (
     EffectOutcomeMismatch,
     EffectRequestRefused,
     EffectsUnsettled,
+    HistoryTrimmedBelow,
     ImpossibleEvent,
     InputIdConflict,
     LashError,
@@ -28,13 +29,15 @@ from lash_es.core.errors import (
     SessionNotOpen,
     SourceKeyConflict,
     StoreSessionMismatch,
+    TrimHeldBack,
+    TrimOutOfRange,
     TurnIdConflict,
     TurnInProgress,
     TurnInputClaimSuperseded,
     TurnNotOpen,
     impossible,
 )
-from lash_es.core.ids import Generation
+from lash_es.core.ids import Generation, Position, Version
 from lash_es.verify.spec import is_same_error
 from tests.core.examples import E1, E2, I1, TURN
 
@@ -141,6 +144,29 @@ SAYS: list[tuple[LashError, str]] = [
         "session_id is blank, expected at least one character [field='session_id']",
     ),
     (
+        TrimOutOfRange(session_id="s1", below=Version(9), oldest=Version(2), version=Version(5)),
+        (
+            "cannot trim session 's1' below version 9: expected one from 2 to 5 "
+            "[session_id='s1', below=9, oldest=2, version=5]"
+        ),
+    ),
+    (
+        TrimHeldBack(
+            session_id="s1", below=Version(9), allowed=Version(4), held_back_by="the lease"
+        ),
+        (
+            "cannot trim session 's1' below version 9: the lease holds it back to 4 "
+            "[session_id='s1', below=9, allowed=4, held_back_by='the lease']"
+        ),
+    ),
+    (
+        HistoryTrimmedBelow(session_id="s1", asked=Position(3), oldest=Position(7)),
+        (
+            "session 's1' keeps its facts from position 7 on, asked for position 3 "
+            "[session_id='s1', asked=3, oldest=7]"
+        ),
+    ),
+    (
         ImpossibleEvent(event="TurnStarted", found="t1", expected="no open turn"),
         (
             "TurnStarted cannot follow: found t1, expected no open turn "
@@ -199,6 +225,7 @@ def test_a_family_of_errors_has_a_name_and_no_fields(kind: type[LashError]) -> N
 def test_only_what_the_caller_did_is_a_refusal() -> None:
     assert {kind for kind in KINDS if not issubclass(kind, CommandRejected)} == {
         LashError,
+        HistoryTrimmedBelow,
         ImpossibleEvent,
     }
 
@@ -210,6 +237,7 @@ def test_nothing_can_be_retried_and_what_is_final_is_said_to_be() -> None:
     assert {type(error) for error in samples if error.is_terminal} == {
         SessionDeleted,
         StoreSessionMismatch,
+        HistoryTrimmedBelow,
     }
 
 

@@ -30,6 +30,7 @@ from lash_es.core.commands import (
     ParkSession,
     ReleaseLease,
     StartTurn,
+    TrimHistory,
 )
 from lash_es.core.decide import decide
 from lash_es.core.errors import CommandRejected
@@ -63,6 +64,7 @@ REPEATABLE = (
     AbandonTurnInputClaim,
     CancelTurnInput,
     StartTurn,
+    TrimHistory,
 )
 """What asks for a state of affairs: asked again at once, it is fulfilled."""
 

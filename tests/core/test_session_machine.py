@@ -43,6 +43,7 @@ from lash_es.core.commands import (
     RequestEffect,
     SettleEffect,
     StartTurn,
+    TrimHistory,
     WithClaim,
     WithInput,
 )
@@ -60,6 +61,7 @@ from lash_es.core.ids import (
     Position,
     SessionId,
     TurnId,
+    Version,
 )
 from lash_es.core.ingress import ActiveTurn, NextTurn
 from lash_es.core.known import InputEntry, TurnEntry
@@ -78,6 +80,7 @@ from lash_es.core.outcomes import (
 )
 from lash_es.core.owners import Fence, LeaseOwner
 from lash_es.core.policy import ModelSpec, SessionPolicy
+from lash_es.core.retention import Pin, oldest
 from lash_es.core.state import Deleted, NotOpened, Open
 from lash_es.core.transcripts import (
     FromInputs,
@@ -214,6 +217,21 @@ class SessionMachine(RuleBasedStateMachine):
     @rule()
     def delete(self) -> None:
         self.ask(DeleteSession(now_ms=self.now_ms), self.naive.deleted(self.now_ms))
+
+    @rule(back=st.sampled_from([-1, 0, 1, 2, 5, 20]), pinned=st.sampled_from([None, None, 0, 3]))
+    def trim(self, back: int, pinned: int | None) -> None:
+        below = max(0, self.naive.facts - back)
+        pins = () if pinned is None else (Pin(name="pin", version=Version(pinned)),)
+        command = TrimHistory(
+            now_ms=self.now_ms, below=Version(below), digest="", bodies=(), pins=pins
+        )
+        self.ask(command, self.naive.trimmed(self.now_ms, below, pinned))
+
+    @invariant()
+    def both_may_have_let_go_of_the_same(self) -> None:
+        state = self.before.state
+        if not isinstance(state, NotOpened):
+            assert oldest(state.trim) == self.naive.oldest
 
     @rule(by_ms=st.sampled_from([-5_000, -1, 1, 500, 999, 1_000, 1_100]))
     def the_clock_jumps(self, by_ms: int) -> None:

@@ -34,6 +34,7 @@ from lash_es.core.ids import (
     Revision,
     SessionId,
     TurnId,
+    Version,
 )
 from lash_es.core.messages import Role, TokenUsage
 from lash_es.core.outcomes import EffectCancelled, Finished, Stopped, StopReason
@@ -96,6 +97,10 @@ WORDLESS: list[tuple[events.Event, str]] = [
     (events.SessionConfigured(**AT, policy=POLICY), "from now on model p:m"),
     (events.SessionParked(**AT), "parked"),
     (events.SessionTombstoned(**AT), "deleted for ever"),
+    (
+        events.HistoryTrimmed(**AT, below=Version(7), digest="", bodies=()),
+        "facts in front of version 7 may go",
+    ),
     (
         events.LeaseAcquired(**AT, generation=GENERATION, owner=OWNER, token="x", ttl_ms=9),
         "me takes the lease, 9 ms",
