@@ -7,6 +7,7 @@ one log and starts at nothing with it.
 
 from collections import deque
 from collections.abc import Iterable, Sequence
+from typing import assert_never
 
 from attrs import define, field, frozen
 
@@ -70,6 +71,8 @@ class StoreTally:
                     self.conflicts += 1
                 case Unknown():
                     self.unknowns += 1
+                case _:
+                    assert_never(result)
         self.commits += self.appends > before
 
     def _written(self, batch: Iterable[StreamAppend]) -> None:
