@@ -5,34 +5,29 @@ transcript.
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import islice
-from typing import Final, TypeVar
-
-from attrs import frozen
+from typing import Final, TypeAlias, TypeVar
 
 from lash_es.codec.contents import Content, decode_content
 from lash_es.codec.errors import CorruptBody, CorruptHistory, UndecodableValue
 from lash_es.codec.records import Header, Record, decode_event, decode_header
 from lash_es.codec.streams import StreamId
-from lash_es.core.bodies import BodyRef
+from lash_es.core.bodies import BodyRef, RecordedBody
+from lash_es.core.errors import HistoryTrimmedBelow, LashError
 from lash_es.core.events import Event, TurnCommitted
 from lash_es.core.heads import Leaf
 from lash_es.core.ids import Position
 from lash_es.core.transcripts import Node
+from lash_es.core.trims import KeptCommit
 from lash_es.log.appends import StoredBody
-from lash_es.log.loading import RECORDS_PER_PAGE, require_body
+from lash_es.log.loading import RECORDS_PER_PAGE, require_recorded
 from lash_es.log.port import Store
+from lash_es.log.trims import KeptHistory, from_kept
 
 _C = TypeVar("_C", bound=Content)
 _BODIES_PER_PAGE: Final = 256
 
-
-@frozen(kw_only=True)
-class Commit:
-    """A turn of the active path: its messages as nodes, and where the turn before it committed."""
-
-    position: Position
-    parent: Position | None
-    nodes: tuple[Node, ...]
+Commit: TypeAlias = KeptCommit
+"""A turn of the active path; a trim keeps it as it was."""
 
 
 def read_header(store: Store, stream: StreamId, position: Position) -> Header:
@@ -41,11 +36,12 @@ def read_header(store: Store, stream: StreamId, position: Position) -> Header:
 
     Raises:
         CorruptHistory: there is none.
+        HistoryTrimmedBelow: there was one.
     """
     for record in store.read(stream, position, 1):
         if record.position == position:
             return decode_header(stream, record)
-    raise _missing(stream, position)
+    raise _missing(store, stream, position)
 
 
 def read_content(store: Store, stream: StreamId, ref: BodyRef, kind: type[_C]) -> _C:
@@ -54,9 +50,11 @@ def read_content(store: Store, stream: StreamId, ref: BodyRef, kind: type[_C]) -
 
     Raises:
         CorruptBody: it is missing, altered, or of another kind.
+        HistoryTrimmedBelow: its fact is gone, and it is not on the active path.
     """
     stored = store.read_bodies(stream, (ref,)).get(ref)
-    return _decoded(read_header(store, stream, ref.position), ref, stored, kind)
+    (recorded,) = _recorded(store, stream, (ref,)).values()
+    return _decoded(stream, recorded, stored, kind)
 
 
 def read_contents(
@@ -66,28 +64,53 @@ def read_contents(
     Read bodies, each expected to be of its kind.
 
     Cost: one query per 256 bodies, and one per 256 facts from the first that has one to the last,
-    or one for each of them where they lie far apart.
+    or one for each of them where they lie far apart; what was trimmed, one per page that was kept.
     """
-    headers = _headers(store, stream, {ref.position for ref in kinds})
+    recorded = _recorded(store, stream, kinds)
     found: dict[BodyRef, Content] = {}
     wanted = iter(kinds)
     while refs := tuple(islice(wanted, _BODIES_PER_PAGE)):
         stored = store.read_bodies(stream, refs)
         for ref in refs:
-            found[ref] = _decoded(headers[ref.position], ref, stored.get(ref), kinds[ref])
+            found[ref] = _decoded(stream, recorded[ref], stored.get(ref), kinds[ref])
     return found
+
+
+def _recorded(
+    store: Store, stream: StreamId, refs: Collection[BodyRef]
+) -> dict[BodyRef, RecordedBody]:
+    """Find what was committed to, by the facts or, where those are gone, by the trim."""
+    headers = _headers(store, stream, {ref.position for ref in refs})
+    is_whole = all(ref.position in headers for ref in refs)
+    kept = None if is_whole else from_kept(store, stream, KeptHistory.bodies)
+    found: dict[BodyRef, RecordedBody] = {}
+    for ref in refs:
+        if ref.position in headers:
+            found[ref] = _committed_to(headers[ref.position], ref)
+        elif kept is not None and ref in kept:
+            found[ref] = kept[ref]
+        else:
+            raise _missing(store, stream, ref.position)
+    return found
+
+
+def _committed_to(header: Header, ref: BodyRef) -> RecordedBody:
+    if ref.ordinal >= len(header.bodies):
+        raise _corrupt(header.stream, ref, "its fact commits to no such body")
+    return RecordedBody(ref=ref, commitment=header.bodies[ref.ordinal])
 
 
 def _headers(
     store: Store, stream: StreamId, positions: Collection[Position]
 ) -> dict[Position, Header]:
-    """Read headers in pages, each from the first that is still missing on."""
+    """Read headers in pages, each from the first that was not read yet on; some may be missing."""
     headers: dict[Position, Header] = {}
     page: dict[Position, Record] = {}
     for position in sorted(positions):
         if position not in page:
             page = _page(store, stream, position, Position(max(positions)))
-        headers[position] = _decoded_header(stream, page, position)
+        if position in page:
+            headers[position] = decode_header(stream, page[position])
     return headers
 
 
@@ -99,31 +122,19 @@ def _page(
     return {record.position: record for record in records}
 
 
-def _decoded_header(
-    stream: StreamId, page: Mapping[Position, Record], position: Position
-) -> Header:
-    record = page.get(position)
-    if record is None:
-        raise _missing(stream, position)
-    return decode_header(stream, record)
-
-
-def _decoded(header: Header, ref: BodyRef, stored: StoredBody | None, kind: type[_C]) -> _C:
-    if ref.ordinal >= len(header.bodies):
-        raise _corrupt(header, ref, "its fact commits to no such body")
-    body = require_body(header, ref.ordinal, stored)
+def _decoded(
+    stream: StreamId, recorded: RecordedBody, stored: StoredBody | None, kind: type[_C]
+) -> _C:
+    body = require_recorded(stream, recorded, stored)
     try:
-        return decode_content(body.content, header.bodies[ref.ordinal].media_type, kind)
+        return decode_content(body.content, recorded.commitment.media_type, kind)
     except UndecodableValue as cause:
-        raise _corrupt(header, ref, cause.summary()) from cause
+        raise _corrupt(stream, recorded.ref, cause.summary()) from cause
 
 
-def _corrupt(header: Header, ref: BodyRef, reason: str) -> CorruptBody:
+def _corrupt(stream: StreamId, ref: BodyRef, reason: str) -> CorruptBody:
     return CorruptBody(
-        session_id=header.stream.session_id,
-        position=ref.position,
-        ordinal=ref.ordinal,
-        reason=reason,
+        session_id=stream.session_id, position=ref.position, ordinal=ref.ordinal, reason=reason
     )
 
 
@@ -133,46 +144,73 @@ def read_nodes(store: Store, stream: StreamId, leaf: Leaf | None) -> tuple[Node,
     return tuple(node for commit in reversed(commits) for node in commit.nodes)
 
 
-def read_commits(store: Store, stream: StreamId, last: Position | None) -> Iterator[Commit]:
+def read_commits(store: Store, stream: StreamId, last: Position | None) -> Iterator[KeptCommit]:
     """
     Read the turns of the path that ends with the commit at ``last``, newest first, as far as they
-    are asked for.
+    are asked for; those whose facts were trimmed, from what was kept of them.
 
     Raises:
         CorruptHistory: a fact of the path is missing, or is no commit.
 
     Cost: one query for the newest; then one per 256 facts, but no more than one per turn.
     """
+    kept: Mapping[Position, KeptCommit] | None = None
     page: dict[Position, Record] = {}
     reach = 0  # Who follows a session needs the newest, and nothing in front of it.
     while last is not None:
         if last not in page:
             page = _page(store, stream, Position(max(0, last - reach)), last)
             reach = RECORDS_PER_PAGE - 1
-        event = decode_event(_decoded_header(stream, page, last))
-        if not isinstance(event, TurnCommitted):
-            raise CorruptHistory(
-                session_id=stream.session_id, position=last, reason="expected a commit"
-            )
-        yield Commit(position=last, parent=event.parent, nodes=event.nodes)
-        last = event.parent
+        if last in page:
+            commit = _commit(decode_header(stream, page[last]))
+        else:
+            kept = from_kept(store, stream, KeptHistory.commits) if kept is None else kept
+            if kept is None or last not in kept:
+                raise _missing(store, stream, last)
+            commit = kept[last]
+        yield commit
+        last = commit.parent
+
+
+def _commit(header: Header) -> KeptCommit:
+    event = decode_event(header)
+    if not isinstance(event, TurnCommitted):
+        raise CorruptHistory(
+            session_id=header.stream.session_id,
+            position=header.position,
+            reason="expected a commit",
+        )
+    return KeptCommit(position=header.position, parent=event.parent, nodes=event.nodes)
 
 
 def read_events(
     store: Store, stream: StreamId, first: Position, last: Position
 ) -> Iterable[tuple[Position, Event]]:
-    """Read the facts from ``first`` to ``last``, both included. Cost: one query per 256."""
+    """
+    Read the facts from ``first`` to ``last``, both included.
+
+    Raises:
+        CorruptHistory: one is missing.
+        HistoryTrimmedBelow: one was trimmed.
+
+    Cost: one query per 256.
+    """
     position = first
     while position <= last:
         page = store.read(stream, position, min(RECORDS_PER_PAGE, last - position + 1))
         if not page:
-            raise _missing(stream, position)
+            raise _missing(store, stream, position)
         for record in page:
             if record.position != position:
-                raise _missing(stream, position)
+                raise _missing(store, stream, position)
             yield position, decode_event(decode_header(stream, record))
             position = Position(position + 1)
 
 
-def _missing(stream: StreamId, position: Position) -> CorruptHistory:
+def _missing(store: Store, stream: StreamId, position: Position) -> LashError:
+    head = store.head(stream)
+    if head is not None and position < head.oldest:
+        return HistoryTrimmedBelow(
+            session_id=stream.session_id, asked=position, oldest=head.oldest
+        )
     return CorruptHistory(session_id=stream.session_id, position=position, reason="missing")

@@ -4,6 +4,9 @@ Reading a stream: every record is hashed, checked and folded, in pages; nothing 
 Opening begins at the newest snapshot that fits the facts after it, and folds all of them if there
 is none. An altered, removed, inserted or reordered fact is ``CorruptHistory`` at its position; a
 tail that was cut off disagrees with the head row, and so does one that was added.
+
+Where facts were trimmed, the first that can be folded follows the state that the trim committed
+to, and is chained to the digest that it tells (ADR 0022).
 """
 
 from collections import deque
@@ -14,7 +17,12 @@ from typing import Final
 
 from attrs import frozen
 
-from lash_es.codec.errors import CorruptBody, CorruptHistory, UndecodableValue
+from lash_es.codec.errors import (
+    CorruptBody,
+    CorruptHistory,
+    StoredDataError,
+    UndecodableValue,
+)
 from lash_es.codec.records import (
     GENESIS,
     Header,
@@ -24,13 +32,15 @@ from lash_es.codec.records import (
     read_event,
 )
 from lash_es.codec.streams import StreamId
-from lash_es.core.bodies import BodyRef, salted_digest
-from lash_es.core.errors import ImpossibleEvent
-from lash_es.core.events import Event
+from lash_es.codec.trims import decode_trim_content
+from lash_es.core.bodies import BodyRef, RecordedBody, salted_digest
+from lash_es.core.errors import HistoryTrimmedBelow, ImpossibleEvent
+from lash_es.core.events import Event, HistoryTrimmed, body_ref
 from lash_es.core.evolve import evolve
 from lash_es.core.ids import Position, Version
 from lash_es.core.makers import maker
 from lash_es.core.state import State
+from lash_es.core.trims import KeptState
 from lash_es.log.appends import StoredBody
 from lash_es.log.encoding import Folded, nothing_folded
 from lash_es.log.port import Store, StreamHead
@@ -183,12 +193,87 @@ def open_stream(store: Store, stream: StreamId) -> Loaded:
 
 def refold(store: Store, stream: StreamId) -> Folded:
     """
-    Fold a stream from its first fact on, whatever its snapshots say.
+    Fold a stream from its first fact on, or from its trim, whatever its snapshots say.
 
     Raises:
         CorruptHistory: as ``load``.
     """
     return _folded_on(store, nothing_folded(stream))
+
+
+@frozen(kw_only=True)
+class Begun:
+    """Where folding begins, and the trim that said so; none where nothing was trimmed."""
+
+    folded: Folded
+    trim: Fact | None = None
+
+
+def begin(store: Store, stream: StreamId) -> Begun:
+    """
+    Say where a stream can be folded from: its first fact, or the state at its last trim.
+
+    Raises:
+        CorruptHistory: the head row points at no trim.
+        CorruptBody: the state is not the one that was committed to.
+        WrittenByNewerVersion: the trim is of a kind that this version does not know.
+
+    Cost: the head row; where facts were trimmed, a record and a body more.
+    """
+    while True:
+        head = store.head(stream)
+        if head is None or head.trim_position is None or head.oldest == 0:
+            return Begun(folded=nothing_folded(stream))
+        try:
+            trim = read_trim(store, head, head.trim_position)
+            return Begun(folded=_folded_at(store, trim), trim=trim)
+        except StoredDataError:
+            if not was_trimmed_since(store, head):
+                raise
+
+
+def was_trimmed_since(store: Store, head: StreamHead) -> bool:
+    """Tell whether facts went since a head row was read: what is missing may be among them."""
+    later = store.head(head.stream)
+    return later is not None and later.oldest > head.oldest
+
+
+def read_trim(store: Store, head: StreamHead, position: Position) -> Fact:
+    """
+    Read a trim that reading may begin at; its place in the chain is checked when it is met.
+
+    Raises:
+        CorruptHistory: there is none.
+    """
+    records = store.read(head.stream, position, 1)
+    if not 0 <= position < head.version or not records or records[0].position != position:
+        raise _corrupt(head.stream, position, "the head row points at a trim that is not there")
+    event = read_event(head.stream, records[0])
+    if not isinstance(event, HistoryTrimmed) or not head.oldest <= event.below <= position:
+        raise _corrupt(head.stream, position, "the head row points at something else than a trim")
+    return _fact(stream=head.stream, record=records[0], event=event)
+
+
+def trim_event(fact: Fact) -> HistoryTrimmed:
+    """Return the event of a fact that ``read_trim`` has read."""
+    assert isinstance(fact.event, HistoryTrimmed)
+    return fact.event
+
+
+def _folded_at(store: Store, trim: Fact) -> Folded:
+    """Read the state that a trim has committed to."""
+    stream, event, ref = trim.stream, trim_event(trim), body_ref(trim.position)
+    if not event.bodies:
+        raise _corrupt(stream, trim.position, "the trim has no state")
+    body = require_body(trim.header, 0, store.read_bodies(stream, (ref,)).get(ref))
+    try:
+        kept = decode_trim_content(body.content, body.media_type)
+        digest = bytes.fromhex(event.digest)
+    except (UndecodableValue, ValueError) as cause:
+        raise _corrupt_body(stream, ref, f"it holds no state: {cause}") from cause
+    if not isinstance(kept, KeptState) or kept.state.version != event.below:
+        raise _corrupt_body(stream, ref, f"it holds no state of version {event.below}")
+    return _folded(stream=stream, state=kept.state, digest=digest)
 
 
 def _loaded(folded: Folded, start: Version, ignored: Sequence[Ignored]) -> Loaded:
@@ -200,41 +285,63 @@ def _loaded(folded: Folded, start: Version, ignored: Sequence[Ignored]) -> Loade
 
 
 def _folded_on(store: Store, folded: Folded) -> Folded:
-    for record, _, state in deque(_steps(store, folded), maxlen=1):  # the last step, if any
-        folded = _folded(stream=folded.stream, state=state, digest=record.digest)
-    return folded
+    trim: Fact | None = None
+    while True:
+        try:
+            steps = deque(_steps(store, folded, trim), maxlen=1)  # the last step, if any
+        except HistoryTrimmedBelow:
+            begun = begin(store, folded.stream)
+            folded, trim = begun.folded, begun.trim
+            continue
+        for record, _, state in steps:
+            folded = _folded(stream=folded.stream, state=state, digest=record.digest)
+        return folded
 
 
-def load_facts(store: Store, folded: Folded) -> Iterator[tuple[Fact, Folded]]:
+def load_facts(
+    store: Store, folded: Folded, trim: Fact | None = None
+) -> Iterator[tuple[Fact, Folded]]:
     """
     Read on from where a stream was folded: each fact with the fold up to it, all checked as by
-    ``load``.
+    ``load``. ``trim`` is the fact that folding began at, if it began at one.
+
+    Raises:
+        HistoryTrimmedBelow: what comes next is gone; ``begin`` says where to begin instead.
+        As ``load``.
     """
     stream = folded.stream
-    for record, event, state in _steps(store, folded):
+    for record, event, state in _steps(store, folded, trim):
         fact = _fact(stream=stream, record=record, event=event)
         yield fact, _folded(stream=stream, state=state, digest=record.digest)
 
 
-def _steps(store: Store, folded: Folded) -> Iterator[tuple[Record, Event, State]]:
+def _steps(
+    store: Store, folded: Folded, trim: Fact | None = None
+) -> Iterator[tuple[Record, Event, State]]:
     """
     Fold on, fact by fact, up to the head row.
 
     Other processes may append meanwhile: the facts that a head row counts are there when it is
     read, so it is read first; a record past its end is an insertion unless the head has moved on.
+    They may trim, too: what was removed since the head row was read is not missing, but gone.
     """
     stream, state, digest = folded.stream, folded.state, folded.digest
     while True:
         head = store.head(stream)
-        _require_known_trim(store, folded, head)
+        require_kept(folded, head)
         version = _counted(head)
         facts = _checked(store, stream, Position(folded.version), digest)
-        for record, event in islice(facts, max(0, version - folded.version)):
-            state = _evolved(state, stream, record, event)
-            digest = record.digest
-            yield record, event, state
-        folded = _folded(stream=stream, state=state, digest=digest)
-        require_head(folded, head)
+        try:
+            for record, event in islice(facts, max(0, version - folded.version)):
+                state = _evolved(state, stream, record, event)
+                digest = record.digest
+                _require_same(trim, stream, record)
+                yield record, event, state
+            folded = _folded(stream=stream, state=state, digest=digest)
+            require_head(folded, head)
+        except CorruptHistory:
+            require_kept(folded, store.head(stream))
+            raise
         if not store.read(stream, Position(version), 1):
             return
         later = store.head(stream)
@@ -242,12 +349,20 @@ def _steps(store: Store, folded: Folded) -> Iterator[tuple[Record, Event, State]
             raise _corrupt(stream, Position(version), f"the head row counts only {version} facts")
 
 
-def _require_known_trim(store: Store, folded: Folded, head: StreamHead | None) -> None:
-    """Where facts were removed that come next, go by the fact that tells why: it is no damage."""
-    if head is None or head.trim_position is None or folded.version >= head.oldest:
-        return
-    for record in store.read(folded.stream, head.trim_position, 1):
-        read_event(folded.stream, record)
+def require_kept(folded: Folded, head: StreamHead | None) -> None:
+    """Refuse to read on where what comes next was trimmed."""
+    if head is not None and head.trim_position is not None and folded.version < head.oldest:
+        raise HistoryTrimmedBelow(
+            session_id=folded.stream.session_id,
+            asked=Position(folded.version),
+            oldest=head.oldest,
+        )
+
+
+def _require_same(trim: Fact | None, stream: StreamId, record: Record) -> None:
+    """Refuse a record at the place of the trim that folding began at, but of another digest."""
+    if trim is not None and record.position == trim.position and record.digest != trim.digest:
+        raise _corrupt(stream, record.position, "it is not the trim that reading began at")
 
 
 def step(state: State, fact: Fact) -> State:
@@ -296,14 +411,23 @@ def require_body(fact: Header, ordinal: int, stored: StoredBody | None) -> Store
         CorruptBody: it is missing, or another one.
         BodySealed: its key is not there, so nobody can say.
     """
-    commitment = fact.bodies[ordinal]
+    ref = BodyRef(position=fact.position, ordinal=ordinal)
+    recorded = RecordedBody(ref=ref, commitment=fact.bodies[ordinal])
+    return require_recorded(fact.stream, recorded, stored)
+
+
+def require_recorded(
+    stream: StreamId, body: RecordedBody, stored: StoredBody | None
+) -> StoredBody:
+    """Refuse, as ``require_body``, what is not as a fact or a trim committed to."""
     if stored is None:
-        raise _corrupt_body(fact, ordinal, "it is missing")
-    require_unsealed(fact.stream, stored)
-    if salted_digest(stored.salt, stored.content) != commitment.digest:
-        raise _corrupt_body(fact, ordinal, "its bytes are not those that were committed to")
-    if stored.media_type != commitment.media_type:
-        raise _corrupt_body(fact, ordinal, "its media type is not the one that was committed to")
+        raise _corrupt_body(stream, body.ref, "it is missing")
+    require_unsealed(stream, stored)
+    if salted_digest(stored.salt, stored.content) != body.commitment.digest:
+        raise _corrupt_body(stream, body.ref, "its bytes are not those that were committed to")
+    if stored.media_type != body.commitment.media_type:
+        reason = "its media type is not the one that was committed to"
+        raise _corrupt_body(stream, body.ref, reason)
     return stored
 
 
@@ -330,7 +454,7 @@ def _corrupt(stream: StreamId, position: Position, reason: str) -> CorruptHistor
     return CorruptHistory(session_id=stream.session_id, position=position, reason=reason)
 
 
-def _corrupt_body(fact: Header, ordinal: int, reason: str) -> CorruptBody:
+def _corrupt_body(stream: StreamId, ref: BodyRef, reason: str) -> CorruptBody:
     return CorruptBody(
-        session_id=fact.stream.session_id, position=fact.position, ordinal=ordinal, reason=reason
+        session_id=stream.session_id, position=ref.position, ordinal=ref.ordinal, reason=reason
     )

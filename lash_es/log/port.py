@@ -30,6 +30,7 @@ from lash_es.log.blobs import Address, KeptBlob
 from lash_es.log.changes import Changes
 from lash_es.log.pages import Offset, Page
 from lash_es.log.placing import WaitsFor
+from lash_es.log.retaining import Retaining
 from lash_es.log.statistics import LogStatistics, LogTally, StoreStatistics
 
 _R = TypeVar("_R")
@@ -98,7 +99,7 @@ class StoreClock(Protocol):
         ...
 
 
-class Store(Protocol):
+class Store(Retaining, Protocol):
     """
     One place where streams are kept; synchronous, one transaction a call, safe to use from one
     thread at a time.
@@ -112,6 +113,18 @@ class Store(Protocol):
     @property
     def waits_for(self) -> WaitsFor:
         """Say what a call waits for, and hence on which thread it may be made."""
+        ...
+
+    @property
+    def as_stored(self) -> "Store":
+        """
+        The same store without what seals its bodies: they are given and taken as they lie. Not
+        to be closed.
+        """
+        ...
+
+    def read_named_blobs(self, addresses: Sequence[Address]) -> Mapping[Address, bytes]:
+        """Read blobs, unchecked, from wherever bodies that name them look for them."""
         ...
 
     def append(self, appends: Sequence[StreamAppend]) -> AppendResult:

@@ -7,7 +7,7 @@ only at the version up to which the facts were folded.
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
 from attrs import frozen
@@ -15,12 +15,13 @@ from attrs import frozen
 from lash_es.codec.streams import StreamId
 from lash_es.core.ids import Version
 from lash_es.core.index import index_rows
-from lash_es.core.known import IndexKey
+from lash_es.core.known import IndexEntry, IndexKey
 from lash_es.log.appends import IndexRow
 from lash_es.log.encoding import Folded, encode_index_row, nothing_folded
 from lash_es.log.errors import StreamBusy
-from lash_es.log.loading import Fact, load_facts
+from lash_es.log.loading import Fact, begin, load_facts
 from lash_es.log.port import Store
+from lash_es.log.trims import KeptHistory
 
 INDEX_ROWS_PER_PAGE: Final = 256
 """How many rows are read at once, and rewritten in one transaction."""
@@ -56,6 +57,8 @@ class IndexFold:
         self.store = store
         self.stream = stream
         self.folded = nothing_folded(stream)
+        self.trim: Fact | None = None
+        """Where the fold began, if facts were trimmed."""
         self.due: dict[IndexKey, bytes] = {}
         self.fresh: set[IndexRow] = set()
         """What was folded since this was last cleared: a row of it may have been read before."""
@@ -67,14 +70,29 @@ class IndexFold:
 
         Raises:
             CorruptHistory, WrittenByNewerVersion: the stream cannot be read.
+            HistoryTrimmedBelow: it was trimmed meanwhile; a new fold begins at the trim.
         """
-        for fact, folded in load_facts(self.store, self.folded):
-            for key, entry in index_rows(self.folded.state, fact.event):
-                row = encode_index_row(key, entry)
-                self.due[key] = row.value
-                self.fresh.add(row)
+        if not self.folded.version:
+            self.begin()
+        for fact, folded in load_facts(self.store, self.folded, self.trim):
+            self._take(index_rows(self.folded.state, fact.event))
             self.folded = folded
             yield fact, folded
+
+    def begin(self) -> Folded:
+        """Go to where folding begins; there the index is what a trim has kept of it."""
+        begun = begin(self.store, self.stream)
+        self.folded, self.trim = begun.folded, begun.trim
+        if begun.trim is not None:
+            kept = KeptHistory(store=self.store, fact=begun.trim)
+            self._take(kept.entries().items())
+        return begun.folded
+
+    def _take(self, entries: Iterable[tuple[IndexKey, IndexEntry]]) -> None:
+        for key, entry in entries:
+            row = encode_index_row(key, entry)
+            self.due[key] = row.value
+            self.fresh.add(row)
 
     def catch_up(self) -> None:
         """Fold what was not folded yet."""

@@ -32,6 +32,7 @@ from lash_es.log.changes import Changes
 from lash_es.log.pages import Offset, Page
 from lash_es.log.placing import WaitsFor
 from lash_es.log.port import Store, StoreClock, StreamHead
+from lash_es.log.retaining_passed_on import PassedOnRetention
 from lash_es.log.sealed_bodies import (
     blob_named,
     open_activity,
@@ -61,7 +62,7 @@ class BlobFolder(Protocol):
         ...
 
 
-class SealedStore:
+class SealedStore(PassedOnRetention):
     """A ``Store`` in front of another one, which it owns and closes, as it does the folder."""
 
     def __init__(self, inner: Store, at_rest: AtRest, folder: BlobFolder | None = None) -> None:
@@ -73,6 +74,15 @@ class SealedStore:
     def inner(self) -> Store:
         """The store behind: what it gives is sealed, and what it gets must be."""
         return self._inner
+
+    @property
+    def as_stored(self) -> Store:
+        """The store behind."""
+        return self._inner
+
+    def read_named_blobs(self, addresses: Sequence[Address]) -> Mapping[Address, bytes]:
+        """Read blobs from the folder and from the store behind."""
+        return self._read_blobs(addresses)
 
     @property
     def where(self) -> str:

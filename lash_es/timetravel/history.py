@@ -13,13 +13,13 @@ from attrs import field, frozen
 
 from lash_es.codec.records import Header
 from lash_es.codec.streams import StreamId
+from lash_es.core.errors import HistoryTrimmedBelow
 from lash_es.core.events import Event
 from lash_es.core.evolve import fold
 from lash_es.core.ids import Position, SessionId, Version
-from lash_es.core.state import State
-from lash_es.log.encoding import nothing_folded
+from lash_es.core.state import NOT_OPENED, NotOpened, State
 from lash_es.log.errors import VersionOutOfRange
-from lash_es.log.loading import load_facts
+from lash_es.log.loading import begin, load_facts
 from lash_es.log.port import Store
 from lash_es.log.stores.sqlite import SQLiteStore
 
@@ -38,15 +38,26 @@ class Entry:
 
 @frozen(kw_only=True)
 class History:
-    """A prefix of a stream, or one that might have been."""
+    """
+    A prefix of a stream, or one that might have been.
+
+    ``start`` is the state that the first entry follows: of a trimmed session, the one at the trim.
+    """
 
     stream: StreamId
     entries: tuple[Entry, ...] = ()
+    start: State = NOT_OPENED
+
+    @property
+    def oldest(self) -> Position:
+        """Where its first entry is, or would be."""
+        start = self.start
+        return Position(0 if isinstance(start, NotOpened) else start.version)
 
     @property
     def version(self) -> Version:
-        """How many facts it holds."""
-        return Version(len(self.entries))
+        """How many facts there were, with those that were trimmed."""
+        return Version(self.oldest + len(self.entries))
 
     @property
     def events(self) -> tuple[Event, ...]:
@@ -56,11 +67,13 @@ class History:
     @property
     def state(self) -> State:
         """Fold it. Cost: one step per fact."""
-        return fold(self.events)
+        return fold(self.events, self.start)
 
     def positions(self) -> Iterator[tuple[Position, Entry]]:
         """Go through it with each entry's position."""
-        return ((Position(position), entry) for position, entry in enumerate(self.entries))
+        return (
+            (Position(position), entry) for position, entry in enumerate(self.entries, self.oldest)
+        )
 
     def as_of(self, version: int) -> "History":
         """
@@ -68,41 +81,54 @@ class History:
 
         Raises:
             VersionOutOfRange: it never did, or not yet.
+            HistoryTrimmedBelow: it did, and that was trimmed.
         """
-        return History(stream=self.stream, entries=self.entries[: self._checked(version)])
+        entries = self.entries[: self._count(version)]
+        return History(stream=self.stream, entries=entries, start=self.start)
 
     def since(self, version: int) -> tuple[Event, ...]:
         """
         Return the events after the first ``version``.
 
         Raises:
-            VersionOutOfRange: as for ``as_of``.
+            VersionOutOfRange, HistoryTrimmedBelow: as for ``as_of``.
         """
-        return self.events[self._checked(version) :]
+        return self.events[self._count(version) :]
 
     def with_(self, *events: Event) -> "History":
         """Return the history that would be if these had happened next."""
         supposed = tuple(Entry(event=event) for event in events)
-        return History(stream=self.stream, entries=self.entries + supposed)
+        return History(stream=self.stream, entries=self.entries + supposed, start=self.start)
 
-    def _checked(self, version: int) -> int:
+    def _count(self, version: int) -> int:
+        """Count the entries in front of a version."""
         if not 0 <= version <= self.version:
             raise VersionOutOfRange(
                 session_id=self.stream.session_id, requested=version, version=self.version
             )
-        return version
+        if version < self.oldest:
+            raise HistoryTrimmedBelow(
+                session_id=self.stream.session_id, asked=Position(version), oldest=self.oldest
+            )
+        return version - self.oldest
 
 
 def read_history(store: Store, stream: StreamId) -> History:
     """
-    Read a session's whole history, every record checked; an unknown session has an empty one.
+    Read a session's whole history, every record checked, or what a trim has left of it; an unknown
+    session has an empty one.
 
     Raises:
         CorruptHistory, WrittenByNewerVersion: the stream cannot be read.
     """
-    facts = load_facts(store, nothing_folded(stream))
-    entries = tuple(Entry(event=fact.event, header=fact.header) for fact, _ in facts)
-    return History(stream=stream, entries=entries)
+    while True:
+        begun = begin(store, stream)
+        try:
+            facts = load_facts(store, begun.folded, begun.trim)
+            entries = tuple(Entry(event=fact.event, header=fact.header) for fact, _ in facts)
+        except HistoryTrimmedBelow:
+            continue  # It was trimmed meanwhile, and can be read from there on.
+        return History(stream=stream, entries=entries, start=begun.folded.state)
 
 
 def open_history(

@@ -7,14 +7,17 @@ from attrs import frozen
 
 from lash_es.codec.errors import CorruptBody, StoredDataError, UndecodableValue
 from lash_es.codec.streams import StreamId
+from lash_es.core.bodies import RecordedBody
+from lash_es.core.errors import HistoryTrimmedBelow
 from lash_es.core.ids import Position, Version
 from lash_es.log.appends import StoredSnapshot
 from lash_es.log.encoding import Folded, generation, status
-from lash_es.log.loading import Fact, body_refs, require_body
+from lash_es.log.loading import FIRST, Fact, body_refs, require_recorded
 from lash_es.log.port import Store, StreamHead
 from lash_es.log.reindexing import IndexFold, compared
 from lash_es.log.sealing_errors import BodySealed
 from lash_es.log.snapshots import snapshot_of
+from lash_es.log.trims import KeptHistory
 
 
 @frozen(kw_only=True)
@@ -35,7 +38,8 @@ class Verdict:
     """
     What was checked, and what was found. ``digest`` is the last record's, in hexadecimal.
 
-    ``bodies_sealed_count`` bodies could not be checked, since their keys are not there.
+    ``bodies_sealed_count`` bodies could not be checked, since their keys are not there; nor the
+    facts in front of ``oldest``, which were trimmed.
     """
 
     session_id: str
@@ -46,6 +50,7 @@ class Verdict:
     bodies_sealed_count: int
     index_rows_count: int
     problems: tuple[Problem, ...]
+    oldest: Position = FIRST
 
     @property
     def is_sound(self) -> bool:
@@ -61,9 +66,19 @@ def verify_session(store: Store, stream: StreamId) -> Verdict:
     snapshots and index rows are all listed. Others may append meanwhile: a row of the index is
     right if it was at any time since it was read.
 
+    What was trimmed cannot be checked, and ``oldest`` says from where on it was; that what was
+    kept of it is what the trim committed to, can.
+
     Cost: reads every record, body, snapshot and index row once.
     """
-    check = _Check(store, stream)
+    while True:
+        try:
+            return _checked(_Check(store, stream))
+        except HistoryTrimmedBelow:
+            continue  # It was trimmed meanwhile, and can be read from there on.
+
+
+def _checked(check: "_Check") -> Verdict:
     try:
         check.snapshots()
         check.facts()
@@ -86,6 +101,7 @@ class _Check:
         self._store = store
         self._stream = stream
         self._index = IndexFold(store, stream)
+        self._oldest = FIRST
         self._snapshots: dict[Version, StoredSnapshot] = {}
         self._bodies_count = 0
         self._bodies_bytes = 0
@@ -102,6 +118,8 @@ class _Check:
     def facts(self) -> None:
         """Check what was not folded yet."""
         head = self._store.head(self._stream)
+        if not self._index.folded.version:
+            self._begin()
         for fact, folded in self._index.facts():
             self._bodies(fact)
             self._snapshot(folded)
@@ -110,6 +128,19 @@ class _Check:
         for version in self._snapshots:
             self.add("snapshots", None, f"the snapshot of version {version} is of no fact")
         self._snapshots.clear()
+
+    def _begin(self) -> None:
+        """Go to where the facts begin, and check what was kept of those in front."""
+        folded = self._index.begin()
+        if self._index.trim is None:
+            return
+        self._oldest = Position(folded.version)
+        for version in [each for each in self._snapshots if each < folded.version]:
+            del self._snapshots[version]
+        self._snapshot(folded)
+        kept = KeptHistory(store=self._store, fact=self._index.trim)
+        for recorded in kept.bodies().values():
+            self._body(recorded)
 
     def _snapshot(self, folded: Folded) -> None:
         """Compare a snapshot with the fold; of a foreign one only the digest can be compared."""
@@ -133,17 +164,21 @@ class _Check:
             self.add("head", last.position, reason)
 
     def _bodies(self, fact: Fact) -> None:
-        for ref in body_refs(fact.header):
-            try:
-                stored = self._store.read_bodies(self._stream, (ref,)).get(ref)
-                body = require_body(fact.header, ref.ordinal, stored)
-            except CorruptBody as damage:
-                self.add("bodies", fact.position, damage.reason)
-            except BodySealed:
-                self._bodies_sealed_count += 1
-            else:
-                self._bodies_count += 1
-                self._bodies_bytes += len(body.content)
+        for ref, commitment in zip(body_refs(fact.header), fact.header.bodies, strict=True):
+            self._body(RecordedBody(ref=ref, commitment=commitment))
+
+    def _body(self, recorded: RecordedBody) -> None:
+        ref = recorded.ref
+        try:
+            stored = self._store.read_bodies(self._stream, (ref,)).get(ref)
+            body = require_recorded(self._stream, recorded, stored)
+        except CorruptBody as damage:
+            self.add("bodies", ref.position, damage.reason)
+        except BodySealed:
+            self._bodies_sealed_count += 1
+        else:
+            self._bodies_count += 1
+            self._bodies_bytes += len(body.content)
 
     def index(self) -> None:
         """Compare the index with the facts, and with those that came while it was read."""
@@ -171,5 +206,6 @@ class _Check:
             bodies_bytes=self._bodies_bytes,
             bodies_sealed_count=self._bodies_sealed_count,
             index_rows_count=self._index_rows_count,
+            oldest=self._oldest,
             problems=tuple(self._problems),
         )

@@ -268,7 +268,7 @@ def test_what_a_newer_version_removed_is_not_called_corrupt(oldest: int) -> None
 
 
 def test_what_was_removed_without_a_fact_that_tells_of_it_is_corrupt() -> None:
-    with pytest.raises(CorruptHistory, match="missing"):
+    with pytest.raises(CorruptHistory, match="a trim that is not there"):
         load(_trimmed(oldest=1, trim_position=7), STREAM)
 
 

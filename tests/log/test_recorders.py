@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from eventsourcing.persistence import StoredEvent
 
-from lash_es.log.stores.memory import MemoryRecorder
+from lash_es.log.stores.memory_trims import MemoryRecorder
 from lash_es.log.stores.sqlite import SQLiteStore
 
 

@@ -20,6 +20,7 @@ from lash_es.log.errors import (
     StoreReadOnly,
     StoreUnavailable,
 )
+from lash_es.log.retaining import RecordFormats
 from lash_es.log.stores.sqlite import Durability, SQLiteStore
 from lash_es.log.stores.sqlite_schema import APPLICATION_ID
 from lash_es.log.stores.sqlite_steps import STEPS, TABLES_STEP
@@ -214,6 +215,13 @@ def test_old_tables_are_brought_forward_with_all_that_is_in_them(
 
     with contextlib.closing(SQLiteStore.open(old, create=create)) as store:
         assert everything(store, STREAM) == (*before, ())
+        # What is written is raised by an upgrade only, since old processes may be about.
+        assert store.record_formats() == RecordFormats(reads_from=1, writes=1)
+    connection = sqlite3.connect(old, isolation_level=None)
+    connection.execute(
+        "UPDATE lash_es_format SET reads_from = ?, writes = ?", (RECORD_FORMAT, RECORD_FORMAT)
+    )
+    connection.close()
     assert _layout(old) == _layout(path)
 
 

@@ -32,6 +32,7 @@ from lash_es.log.loading import load, read_facts
 from lash_es.log.pages import Offset, Page
 from lash_es.log.placing import WaitsFor
 from lash_es.log.port import Store, StoreClock, StreamHead
+from lash_es.log.retaining_passed_on import PassedOnRetention
 from lash_es.log.statistics import StoreStatistics
 
 
@@ -39,11 +40,22 @@ def stream(session_id: str = "s") -> StreamId:
     return StreamId("default", SessionId(session_id))
 
 
-class Through:
+class Through(PassedOnRetention):
     """A ``Store`` that passes everything on. It does not close what it does not own."""
 
     def __init__(self, inner: Store) -> None:
-        self.inner = inner
+        self._inner = inner
+
+    @property
+    def inner(self) -> Store:
+        return self._inner
+
+    @property
+    def as_stored(self) -> Store:
+        return self.inner.as_stored
+
+    def read_named_blobs(self, addresses: Sequence[Address]) -> Mapping[Address, bytes]:
+        return self.inner.read_named_blobs(addresses)
 
     @property
     def where(self) -> str:

@@ -10,14 +10,13 @@ from typing import Final
 
 import attrs
 from attrs import Factory, define
-from eventsourcing.persistence import StoredEvent
-from eventsourcing.popo import POPOApplicationRecorder
 
 from lash_es.codec.records import Record
 from lash_es.codec.streams import StreamId
 from lash_es.core.bodies import BodyRef
 from lash_es.core.ids import Generation, Position, Version
 from lash_es.core.known import IndexKey
+from lash_es.core.retention import Pin
 from lash_es.log.activities import ActivityWindow, NewActivity
 from lash_es.log.appends import (
     Activity,
@@ -44,18 +43,9 @@ from lash_es.log.stores import memory_snapshots as snapshots
 from lash_es.log.stores.facts import stored_events, stored_record
 from lash_es.log.stores.memory_blobs import MemoryBlobs
 from lash_es.log.stores.memory_changes import MemoryChanges
+from lash_es.log.stores.memory_trims import MemoryRecorder, MemoryRetention
 
 _WHERE: Final = "memory"
-
-
-class MemoryRecorder(POPOApplicationRecorder):
-    """The library's recorder; a page of a dense stream is read by position, not by scanning."""
-
-    def select_page(self, key: str, first: int, events_max: int) -> Iterable[StoredEvent]:
-        """Select up to ``events_max`` events from position ``first`` on."""
-        places = self._stored_events_index.get(key, {})
-        for position in range(first, min(first + events_max, len(places))):
-            yield self._stored_events[places[position]]
 
 
 @define
@@ -67,9 +57,10 @@ class _Stream:
     index: dict[IndexKey, bytes] = Factory(dict[IndexKey, bytes])
     activities: list[Activity] = Factory(list[Activity])
     snapshots: tuple[StoredSnapshot, ...] = ()
+    pins: dict[str, Pin] = Factory(dict[str, Pin])
 
 
-class MemoryStore:
+class MemoryStore(MemoryRetention):
     """A ``Store`` in this process's memory."""
 
     def __init__(self) -> None:
@@ -89,6 +80,15 @@ class MemoryStore:
     def waits_for(self) -> WaitsFor:
         """Say that nothing is waited for."""
         return WaitsFor.NOTHING
+
+    @property
+    def as_stored(self) -> "MemoryStore":
+        """Be that store: nothing is sealed here."""
+        return self
+
+    def read_named_blobs(self, addresses: Sequence[Address]) -> Mapping[Address, bytes]:
+        """Read blobs from the table, the only place there is."""
+        return self.read_blobs(addresses)
 
     def append(self, appends: Sequence[StreamAppend]) -> AppendResult:
         """Check every append, then write every append: in between nothing can fail."""
@@ -333,6 +333,10 @@ class MemoryStore:
     def _kept(self, stream: StreamId) -> _Stream | None:
         self._require_open()
         return self._streams.get(stream.key)
+
+    def _keep(self, head: StreamHead) -> None:
+        self._commits_count += 1
+        self._streams[head.stream.key] = _Stream(head)
 
     def _require_open(self) -> None:
         if self._is_closed:

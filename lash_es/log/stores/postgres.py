@@ -54,11 +54,12 @@ from lash_es.log.stores.postgres_hints import Listener
 from lash_es.log.stores.postgres_reads import Row
 from lash_es.log.stores.postgres_servers import server_at
 from lash_es.log.stores.postgres_sessions import connected
+from lash_es.log.stores.postgres_trims import PostgresRetention
 
 LOCK_WAIT_MS: Final = 5_000
 
 
-class PostgresStore:
+class PostgresStore(PostgresRetention):
     """A ``Store`` in a schema of a PostgreSQL database; made by ``open``."""
 
     def __init__(self, connections: Connections) -> None:
@@ -96,6 +97,15 @@ class PostgresStore:
     def waits_for(self) -> WaitsFor:
         """Say that every call is a round trip."""
         return WaitsFor.NETWORK
+
+    @property
+    def as_stored(self) -> "PostgresStore":
+        """Be that store: nothing is sealed here."""
+        return self
+
+    def read_named_blobs(self, addresses: Sequence[Address]) -> Mapping[Address, bytes]:
+        """Read blobs from the table, the only place there is."""
+        return self.read_blobs(addresses)
 
     def append(self, appends: Sequence[StreamAppend]) -> AppendResult:
         """Compare every head row and write everything, in one statement."""

@@ -44,12 +44,13 @@ from lash_es.log.stores import sqlite_writes as writes
 from lash_es.log.stores.filesystems import require_local
 from lash_es.log.stores.sqlite_changes import SQLiteChanges, read_page
 from lash_es.log.stores.sqlite_connections import Connections, Durability, Place, connect
+from lash_es.log.stores.sqlite_trims import SQLiteRetention
 from lash_es.log.stores.sqlite_writes import FactRecorder
 
 BUSY_WAIT_MS: Final = 5_000
 
 
-class SQLiteStore:
+class SQLiteStore(SQLiteRetention):
     """A ``Store`` in a SQLite file; made by ``open``."""
 
     def __init__(self, connections: Connections) -> None:
@@ -98,6 +99,15 @@ class SQLiteStore:
     def waits_for(self) -> WaitsFor:
         """Say that a commit waits for the disk."""
         return WaitsFor.DISK
+
+    @property
+    def as_stored(self) -> "SQLiteStore":
+        """Be that store: nothing is sealed here."""
+        return self
+
+    def read_named_blobs(self, addresses: Sequence[Address]) -> Mapping[Address, bytes]:
+        """Read blobs from the table, the only place there is."""
+        return self.read_blobs(addresses)
 
     def append(self, appends: Sequence[StreamAppend]) -> AppendResult:
         """Compare every head row, then write everything, in one transaction."""

@@ -1,0 +1,75 @@
+"""
+The golden file of record format 2, written by ``python -m tests.codec.golden_2``.
+
+As ``golden.py``: written once. It holds a life in which a session is trimmed, goes on, is trimmed
+again, is deleted and is trimmed once more; and what the trims have kept.
+"""
+
+import base64
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from lash_es.codec.records import Record, decode_header
+from lash_es.core.commands import CancelTurnInput, DeleteSession
+from lash_es.core.ids import Version
+from lash_es.log.appends import StoredBody
+from lash_es.log.loading import FIRST, body_refs, load
+from lash_es.log.port import Store
+from lash_es.log.stores.memory import MemoryStore
+from tests.log.tapes import I3, STREAM
+from tests.log.trims import lived, trimming
+
+FILE = Path(__file__).parents[1] / "golden" / "records-2.jsonl"
+
+
+def life() -> Iterator[tuple[Record, tuple[StoredBody, ...]]]:
+    """Play it, and yield every fact; with the bodies of those that are trims."""
+    store = MemoryStore()
+    player = lived(store)
+    for append in player.appends:
+        yield from ((record, ()) for record in append.records)
+    yield _trimmed(store, 3)
+    for command in (
+        CancelTurnInput(now_ms=3_001, input_id=I3),
+        DeleteSession(now_ms=3_002),
+    ):
+        player.folded = load(store, STREAM)
+        yield from ((record, ()) for record in player.send(command).records)
+        yield _trimmed(store, None)
+
+
+def _trimmed(store: Store, below: int | None) -> tuple[Record, tuple[StoredBody, ...]]:
+    trimming(store, page_bytes_max=400).trim(STREAM, None if below is None else Version(below))
+    record = store.read(STREAM, FIRST, 999)[-1]
+    refs = body_refs(decode_header(STREAM, record))
+    found = store.read_bodies(STREAM, refs)
+    return record, tuple(found[ref] for ref in refs)
+
+
+def _lines() -> Iterator[dict[str, object]]:
+    for record, bodies in life():
+        yield {
+            "record": record.name,
+            "position": record.position,
+            "namespace": STREAM.namespace,
+            "session": STREAM.session_id,
+            "stored": base64.b64encode(record.stored).decode(),
+        }
+        for body in bodies:
+            yield {
+                "body": body.media_type,
+                "position": body.ref.position,
+                "ordinal": body.ref.ordinal,
+                "salt": base64.b64encode(body.salt).decode(),
+                "stored": base64.b64encode(body.content).decode(),
+            }
+
+
+def lines() -> list[dict[str, str | int]]:
+    """Read the golden file."""
+    return [json.loads(line) for line in FILE.read_text("ascii").splitlines()]
+
+
+if __name__ == "__main__":
+    FILE.write_text("".join(json.dumps(line) + "\n" for line in _lines()), "ascii")
