@@ -199,7 +199,8 @@ def recorded() -> tuple[Reading, list[Leaf]]:
     run(scene())
     state = load(store, stream()).state
     assert isinstance(state, Open)
-    commits = list(read_commits(store, stream(), state.head.leaf and state.head.leaf.commit))
+    leaf = state.head.leaf
+    commits = list(read_commits(store, stream(), None if leaf is None else leaf.commit))
     store.bodies.clear()
     store.records.clear()
     return store, [
