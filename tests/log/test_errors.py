@@ -10,11 +10,13 @@ from lash_es.log.errors import (
     StorageError,
     StoreBusy,
     StoreClosed,
+    StoreDisconnected,
     StoreFailed,
     StoreFormatNewer,
     StoreFull,
     StoreReadOnly,
     StoreUnavailable,
+    TooManyAppendsWaiting,
 )
 
 ERRORS = (
@@ -24,6 +26,8 @@ ERRORS = (
     (StoreBusy(where="a.db", waited_ms=7), "a.db was locked for more than 7 ms"),
     (StoreFailed(where="a.db", reason="odd"), "the log at a.db failed: odd"),
     (StoreClosed(where="a.db"), "the log at a.db is closed"),
+    (StoreDisconnected(where="there", reason="gone"), "no connection to the log at there: gone"),
+    (TooManyAppendsWaiting(where="a.db", appends_waiting_max=9), "9 appends wait for the log"),
     (MalformedAppend(session_id="s", expected_version=2, positions=(3,)), "from 2 on"),
     (RepeatedStream(session_id="s"), "more than once to session 's'"),
     (StoreFormatNewer(where="a.db", found=(2, 1), known=(1, 1)), "in record format 2, tables 1"),
@@ -37,5 +41,6 @@ def test_an_error_says_what_is_wrong(error: StorageError, words: str) -> None:
     assert (type(again), again.fields) == (type(error), error.fields)
 
 
-def test_only_a_lock_is_worth_another_try() -> None:
-    assert [type(error) for error, _ in ERRORS if error.is_retryable] == [StoreBusy]
+def test_only_what_passes_is_worth_another_try() -> None:
+    passing = [type(error) for error, _ in ERRORS if error.is_retryable]
+    assert passing == [StoreBusy, StoreDisconnected, TooManyAppendsWaiting]

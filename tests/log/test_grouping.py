@@ -24,6 +24,7 @@ from lash_es.log.errors import (
     StoreBusy,
     StoreClosed,
     StoreFull,
+    StoreReadOnly,
     TooManyAppendsWaiting,
 )
 from lash_es.log.grouping import Bounds
@@ -492,6 +493,26 @@ def test_closing_commits_what_waits_and_refuses_what_comes(waits_for: WaitsFor) 
             store.head(A)
 
     run(scene())
+
+
+def test_closing_commits_also_what_is_too_much_for_one_group() -> None:
+    async def scene() -> None:
+        store = Grouped()
+        log = log_on(store, Bounds(appends_per_group_max=1))
+        tasks = [appending(log, number) for number in range(5)]
+        await asyncio.sleep(0)
+        await log.aclose()
+        assert {type(result) for result in await asyncio.gather(*tasks)} == {Appended}
+        assert store.groups == [1] * 5
+
+    run(scene())
+
+
+def test_what_is_not_a_lock_is_not_waited_for(path: Path) -> None:
+    with closing(SQLiteStore.open(path, create=True)) as store:
+        store._connections._sqlite_writer.execute("PRAGMA query_only = ON")
+        with pytest.raises(StoreReadOnly):
+            store.append([an_append(A, 0)])
 
 
 @pytest.mark.parametrize("waits_for", list(WaitsFor))
