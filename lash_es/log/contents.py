@@ -19,7 +19,7 @@ from lash_es.core.ids import Position
 from lash_es.core.transcripts import Node
 from lash_es.core.trims import KeptCommit
 from lash_es.log.appends import StoredBody
-from lash_es.log.loading import RECORDS_PER_PAGE, require_recorded
+from lash_es.log.loading import FIRST, RECORDS_PER_PAGE, require_recorded
 from lash_es.log.port import Store
 from lash_es.log.trims import KeptHistory, from_kept
 
@@ -106,9 +106,12 @@ def _headers(
     """Read headers in pages, each from the first that was not read yet on; some may be missing."""
     headers: dict[Position, Header] = {}
     page: dict[Position, Record] = {}
+    last = max(positions, default=FIRST)
+    read_to = Position(-1)
     for position in sorted(positions):
-        if position not in page:
-            page = _page(store, stream, position, Position(max(positions)))
+        if position > read_to:
+            page = _page(store, stream, position, last)
+            read_to = max(page, default=last)
         if position in page:
             headers[position] = decode_header(stream, page[position])
     return headers
@@ -158,7 +161,8 @@ def read_commits(store: Store, stream: StreamId, last: Position | None) -> Itera
     page: dict[Position, Record] = {}
     reach = 0  # Who follows a session needs the newest, and nothing in front of it.
     while last is not None:
-        if last not in page:
+        # Nothing comes in front of what was trimmed but what was trimmed as well.
+        if last not in page and kept is None:
             page = _page(store, stream, Position(max(0, last - reach)), last)
             reach = RECORDS_PER_PAGE - 1
         if last in page:

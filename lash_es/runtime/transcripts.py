@@ -13,7 +13,7 @@ Opening, committing and parking read no message.
 import sys
 from bisect import bisect_left
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from types import MappingProxyType
 from typing import Final, TypeAlias
@@ -40,10 +40,10 @@ TRANSCRIPTS_BYTES_MAX: Final = 64 * 2**20
 
 @frozen(kw_only=True)
 class CommittedTurn:
-    """A turn as later prompts show it; ``bytes_count`` is of it and of all turns before it."""
+    """Where a turn was committed; the counts are of its messages and of all before them."""
 
     position: Position
-    messages: tuple[Message, ...]
+    messages_count: int
     bytes_count: int
 
 
@@ -52,15 +52,29 @@ Path: TypeAlias = tuple[CommittedTurn, ...]
 
 @frozen(kw_only=True)
 class Kept:
-    """What is kept of a session: turns, oldest first, and the contents of one not among them."""
+    """
+    What is kept of a session: its turns and their messages as later prompts show them, oldest
+    first; and the contents of a turn that is not among them.
+    """
 
     path: Path = ()
+    history: tuple[Message, ...] = ()
     contents: Contents = MappingProxyType({})
 
     @property
     def bytes_count(self) -> int:
         """How much memory it takes, in bytes: without what Python adds for each object."""
-        return _bytes_before(self.path) + size_bytes(tuple(self.contents.values()))
+        return _bytes_count(self.path) + size_bytes(tuple(self.contents.values()))
+
+    def as_far_as(self, position: Position | None) -> "Kept | None":
+        """Cut it behind a commit, if that is on its path; nothing comes before the first."""
+        if position is None:
+            return Kept(contents=self.contents)
+        place = bisect_left(self.path, position, key=lambda turn: turn.position)
+        path = self.path[: place + 1]
+        if not path or path[-1].position != position:
+            return None
+        return with_changes(self, path=path, history=self.history[: path[-1].messages_count])
 
 
 class Transcripts:
@@ -109,7 +123,7 @@ class Transcript:
         self._transcripts = transcripts
         self._kept = transcripts.kept(stream)
 
-    async def messages(self, turn: OpenTurn) -> tuple[Iterable[Message], list[Message]]:
+    async def messages(self, turn: OpenTurn) -> tuple[Sequence[Message], list[Message]]:
         """
         Make the messages of the history, oldest first and safe to resume; and those of the turn.
 
@@ -122,8 +136,7 @@ class Transcript:
         before, stream, leaf = self._kept, self._stream, self._leaf
         kept = await self._log.read(lambda store: read_on(store, stream, before, leaf, turn.nodes))
         self._keep(kept)
-        history = chain.from_iterable(committed.messages for committed in kept.path)
-        return history, [message(node, kept.contents) for node in turn.nodes]
+        return kept.history, [message(node, kept.contents) for node in turn.nodes]
 
     async def reply(self, ref: BodyRef) -> ModelReply:
         """Read a reply of this turn, whose calls are to be made; raises as ``messages``."""
@@ -144,55 +157,44 @@ def read_on(
     store: Store, stream: StreamId, before: Kept, leaf: Leaf | None, nodes: Iterable[Node]
 ) -> Kept:
     """Read what is missing of the path to a leaf, and of the nodes of a turn that follows it."""
-    path, commits = _way_to(store, stream, before.path, None if leaf is None else leaf.commit)
+    known, commits = _way_to(store, stream, before, None if leaf is None else leaf.commit)
     own = tuple(nodes)
     wanted = _kinds(chain(own, *(commit.nodes for commit in commits)))
     missing = {ref: kind for ref, kind in wanted.items() if ref not in before.contents}
     contents = {**before.contents, **(read_contents(store, stream, missing) if missing else {})}
-    return Kept(
-        path=(*path, *_committed(commits, contents, _bytes_before(path))),
-        contents={ref: contents[ref] for ref in _kinds(own)},
-    )
+    path, history = list(known.path), list(known.history)
+    for commit in commits:
+        # A call and its result are of one turn: each is made safe by itself, and once.
+        messages = resume_safe([message(node, contents) for node in commit.nodes])
+        history.extend(messages)
+        committed = CommittedTurn(
+            position=commit.position,
+            messages_count=len(history),
+            bytes_count=_bytes_count(path) + size_bytes(messages),
+        )
+        path.append(committed)
+    kept = {ref: contents[ref] for ref in _kinds(own)}
+    return Kept(path=tuple(path), history=tuple(history), contents=kept)
 
 
 def _way_to(
-    store: Store, stream: StreamId, path: Path, last: Position | None
-) -> tuple[Path, tuple[Commit, ...]]:
-    """Find how much of a path leads to a commit, and the commits that lead on, oldest first."""
+    store: Store, stream: StreamId, before: Kept, last: Position | None
+) -> tuple[Kept, tuple[Commit, ...]]:
+    """Find how much of what is kept leads to a commit, and what leads on, oldest first."""
     commits: list[Commit] = []
     way_back = read_commits(store, stream, last)
-    while (known := _as_far_as(path, last)) is None:
+    while (known := before.as_far_as(last)) is None:
         commit = next(way_back)
         commits.append(commit)
         last = commit.parent
     return known, tuple(reversed(commits))
 
 
-def _as_far_as(path: Path, position: Position | None) -> Path | None:
-    """Cut a path behind a commit, if it is on it; nothing comes before the first."""
-    if position is None:
-        return ()
-    place = bisect_left(path, position, key=lambda turn: turn.position)
-    if place == len(path) or path[place].position != position:
-        return None
-    return path if place == len(path) - 1 else path[: place + 1]
-
-
 def _kinds(nodes: Iterable[Node]) -> Mapping[BodyRef, type[Content]]:
     return {ref: kind for node in nodes for ref, kind in content_kinds(node).items()}
 
 
-def _committed(
-    commits: Iterable[Commit], contents: Contents, bytes_before: int
-) -> Iterator[CommittedTurn]:
-    for commit in commits:
-        # A call and its result are of one turn: each is made safe by itself, and once.
-        messages = resume_safe([message(node, contents) for node in commit.nodes])
-        bytes_before += size_bytes(messages)
-        yield CommittedTurn(position=commit.position, messages=messages, bytes_count=bytes_before)
-
-
-def _bytes_before(path: Path) -> int:
+def _bytes_count(path: Sequence[CommittedTurn]) -> int:
     return path[-1].bytes_count if path else 0
 
 

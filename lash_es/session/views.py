@@ -45,7 +45,7 @@ class SessionReadView:
         Raises:
             CorruptBody: a body is not what was committed to.
 
-        Cost: a query per committed turn and per body read.
+        Cost: the path's commits, in pages; then the bodies that are read, in pages.
         """
         stop = None if messages_max is None else first + messages_max
         return await self._lane.log.read(lambda store: self._messages(store, first, stop))

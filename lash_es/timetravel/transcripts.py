@@ -16,7 +16,7 @@ def read_transcript(store: Store, stream: StreamId, state: State) -> tuple[Messa
     Raises:
         CorruptBody: a body is missing, or not what was committed to.
 
-    Cost: a query per committed turn and per body.
+    Cost: a query per 256 facts, and one per 256 bodies.
     """
     if not isinstance(state, Open):
         return ()

@@ -12,10 +12,18 @@ from lash_es.codec.errors import CorruptBody, CorruptHistory
 from lash_es.codec.records import Record
 from lash_es.codec.streams import StreamId
 from lash_es.core.bodies import BodyRef
-from lash_es.core.commands import AcquireLease, Command, CommitTurn, StartTurn, WithInput
+from lash_es.core.commands import (
+    AcquireLease,
+    CancelTurnInput,
+    Command,
+    CommitTurn,
+    ReleaseLease,
+    StartTurn,
+    WithInput,
+)
 from lash_es.core.events import TurnCommitted
 from lash_es.core.heads import Leaf
-from lash_es.core.ids import NodeId, Position, TurnId
+from lash_es.core.ids import InputId, NodeId, Position, TurnId, Version
 from lash_es.core.messages import EffectFailure, ModelReply, ToolOutput, TurnInput
 from lash_es.core.outcomes import Finished
 from lash_es.core.state import Open
@@ -43,6 +51,7 @@ from tests.log.tapes import (
     play,
     said,
 )
+from tests.log.trims import trimming
 
 LATER_MS: Final = 10_000_000
 FIRST: Final = Position(0)
@@ -265,8 +274,11 @@ def with_turns(count: int) -> Turns:
         source = WithInput(body=said(f"question {number}"))
         player.send(StartTurn(now_ms=2_500, fence=BOBS, turn_id=turn_id, source=source))
         player.send(CommitTurn(now_ms=2_500, fence=BOBS, turn_id=turn_id, outcome=Finished()))
+    last = Position(player.folded.version - 1)
+    player.send(CancelTurnInput(now_ms=2_500, input_id=InputId("i3")))
+    player.send(ReleaseLease(now_ms=2_500, fence=BOBS))
     store.reads.clear()
-    return store, Position(player.folded.version - 1)
+    return store, last
 
 
 def test_a_long_path_is_read_in_pages_and_not_turn_by_turn(many_turns: Turns) -> None:
@@ -311,6 +323,27 @@ def test_facts_far_apart_are_not_read_with_all_that_lies_between(many_turns: Tur
     read_contents(store, STREAM, {ref(2): TurnInput, ref(last - 1): TurnInput})
 
     assert store.reads == ["records", "records", "bodies"]
+
+
+def test_what_was_trimmed_is_read_in_pages_too() -> None:
+    store, last = with_turns(60)
+    commits = list(read_commits(store, STREAM, last))
+    kinds = {
+        ref: kind
+        for commit in commits
+        for node in commit.nodes
+        for ref, kind in content_kinds(node).items()
+    }
+    contents = read_contents(store, STREAM, kinds)
+    trimming(store, page_bytes_max=1_000_000).trim(STREAM, Version(last - 20))
+    store.reads.clear()
+
+    assert list(read_commits(store, STREAM, last)) == commits
+    # The newest; a page of what is left; what is not there; and the trim, with its kept commits.
+    assert store.reads == ["records"] * 4 + ["bodies"]
+    store.reads.clear()
+    assert read_contents(store, STREAM, kinds) == contents
+    assert store.reads == ["records"] * 2 + ["bodies"] * 2
 
 
 def test_a_fact_that_is_missing_between_others_is_corrupt(tampered: SQLiteStore) -> None:

@@ -210,7 +210,7 @@ def recorded() -> tuple[Reading, list[Leaf]]:
 
 
 def texts_of(kept: Kept) -> list[str]:
-    return [turn.messages[0].text for turn in kept.path]
+    return [message.text for message in kept.history if message.text.startswith("go")]
 
 
 def test_a_head_that_went_back_keeps_the_turns_up_to_it_and_reads_nothing() -> None:
@@ -222,7 +222,7 @@ def test_a_head_that_went_back_keeps_the_turns_up_to_it_and_reads_nothing() -> N
     back = read_on(store, stream(), whole, leaves[1], ())
 
     assert texts_of(whole) == ["go 0", "go 1", "go 2"]
-    assert back.path == whole.path[:2]
+    assert (back.path, back.history) == (whole.path[:2], whole.history[:8])
     assert back.bytes_count < whole.bytes_count
     assert read_on(store, stream(), whole, None, ()) == Kept()
     assert store.bodies == store.records == []
@@ -232,24 +232,25 @@ def test_a_head_on_another_path_keeps_nothing_of_the_one_that_it_left() -> None:
     store, leaves = recorded()
     whole = read_on(store, stream(), Kept(), leaves[2], ())
     left = CommittedTurn(
-        position=Position(leaves[1].commit + 1),
-        messages=(Message(message_id=NodeId("x"), role=Role.USER, parts=()),),
-        bytes_count=1_000_000,
+        position=Position(leaves[1].commit + 1), messages_count=9, bytes_count=1_000_000
     )
+    stray = Message(message_id=NodeId("x"), role=Role.USER, parts=())
     store.bodies.clear()
 
-    found = read_on(store, stream(), Kept(path=(*whole.path[:2], left)), leaves[2], ())
+    astray = Kept(path=(*whole.path[:2], left), history=(*whole.history[:8], stray))
+    found = read_on(store, stream(), astray, leaves[2], ())
 
     assert found == whole
     assert store.bodies == [5]
-    assert read_on(store, stream(), Kept(path=(left,)), leaves[2], ()) == whole
+    alone = Kept(path=(left,), history=(stray,))
+    assert read_on(store, stream(), alone, leaves[2], ()) == whole
 
 
 # What is kept
 
 
 def kept_of(size: int) -> Kept:
-    return Kept(path=(CommittedTurn(position=Position(0), messages=(), bytes_count=size),))
+    return Kept(path=(CommittedTurn(position=Position(0), messages_count=0, bytes_count=size),))
 
 
 def test_the_sessions_that_were_used_least_recently_are_dropped_first() -> None:
