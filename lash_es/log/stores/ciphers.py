@@ -13,7 +13,7 @@ from typing import Final
 from lash_es.log.sealing import Cipher, KeyRing, require_key_id
 from lash_es.log.sealing_errors import CryptoExtraMissing, KeyUnusable
 
-CRYPTO_INSTALL: Final = "pip install 'eventsourcing[crypto]'"
+CRYPTO_INSTALL: Final = "pip install 'lash-es[crypto]'"
 
 
 def aes_cipher(key_id: str, key: str) -> Cipher:
