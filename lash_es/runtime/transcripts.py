@@ -16,7 +16,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from types import MappingProxyType
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, cast
 
 import attrs
 from attrs import evolve as with_changes
@@ -201,7 +201,7 @@ def _bytes_count(path: Sequence[CommittedTurn]) -> int:
 def size_bytes(value: object) -> int:
     """Add up the memory of what a value is made of, in bytes."""
     if isinstance(value, tuple):
-        return sum(map(size_bytes, value))
+        return sum(map(size_bytes, cast("tuple[object, ...]", value)))
     kind = type(value)
     if attrs.has(kind):
         return size_bytes(tuple(getattr(value, each.name) for each in attrs.fields(kind)))
