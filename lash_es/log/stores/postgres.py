@@ -51,6 +51,7 @@ from lash_es.log.stores.postgres_clock import ServerClock
 from lash_es.log.stores.postgres_connections import Connections, connect
 from lash_es.log.stores.postgres_feed import FEED_START, FeedCursor, FeedFact, read_feed
 from lash_es.log.stores.postgres_hints import Listener
+from lash_es.log.stores.postgres_inspecting import PostgresInspection
 from lash_es.log.stores.postgres_reads import Row
 from lash_es.log.stores.postgres_servers import server_at
 from lash_es.log.stores.postgres_sessions import connected
@@ -283,6 +284,10 @@ class PostgresStore(PostgresRetention):
         self._connections.require_open()
         server = self._connections.server
         return Listener(server, connected(server))
+
+    def inspection(self) -> PostgresInspection:
+        """Look at the database as whoever runs it does; good until this is closed."""
+        return PostgresInspection(self._connections)
 
     def statistics(self) -> StoreStatistics:
         """Say what was done since it was opened."""

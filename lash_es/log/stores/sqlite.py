@@ -44,6 +44,7 @@ from lash_es.log.stores import sqlite_writes as writes
 from lash_es.log.stores.filesystems import require_local
 from lash_es.log.stores.sqlite_changes import SQLiteChanges, read_page
 from lash_es.log.stores.sqlite_connections import Connections, Durability, Place, connect
+from lash_es.log.stores.sqlite_inspecting import SQLiteInspection
 from lash_es.log.stores.sqlite_trims import SQLiteRetention
 from lash_es.log.stores.sqlite_writes import FactRecorder
 
@@ -258,6 +259,10 @@ class SQLiteStore(SQLiteRetention):
         if isinstance(result, Unknown):
             raise StoreFailed(where=self.where, reason=result.reason)
         return result
+
+    def inspection(self) -> SQLiteInspection:
+        """Look at the database as whoever runs it does; good until this is closed."""
+        return SQLiteInspection(self._connections)
 
     def statistics(self) -> StoreStatistics:
         """Say what was done since it was opened."""
