@@ -3,6 +3,8 @@ Checking a stored session whole: chain, fold, head row, bodies, snapshots, index
 what is wrong, and where.
 """
 
+from collections.abc import Callable
+
 from attrs import frozen
 
 from lash_es.codec.errors import CorruptBody, StoredDataError, UndecodableValue
@@ -58,13 +60,19 @@ class Verdict:
         return not self.problems
 
 
-def verify_session(store: Store, stream: StreamId) -> Verdict:
+def _nothing() -> None:
+    """Tell nobody."""
+
+
+def verify_session(
+    store: Store, stream: StreamId, *, on_fact: Callable[[], object] = _nothing
+) -> Verdict:
     """
     Check everything that is stored of a session, from its first fact on.
 
     A damaged chain ends the check: what follows a damaged fact cannot be trusted. Damaged bodies,
     snapshots and index rows are all listed. Others may append meanwhile: a row of the index is
-    right if it was at any time since it was read.
+    right if it was at any time since it was read. ``on_fact`` is called after each fact.
 
     What was trimmed cannot be checked, and ``oldest`` says from where on it was; that what was
     kept of it is what the trim committed to, can.
@@ -73,7 +81,7 @@ def verify_session(store: Store, stream: StreamId) -> Verdict:
     """
     while True:
         try:
-            return _checked(_Check(store, stream))
+            return _checked(_Check(store, stream, on_fact))
         except HistoryTrimmedBelow:
             continue  # It was trimmed meanwhile, and can be read from there on.
 
@@ -96,7 +104,8 @@ def _checked(check: "_Check") -> Verdict:
 class _Check:
     """What has been seen so far."""
 
-    def __init__(self, store: Store, stream: StreamId) -> None:
+    def __init__(self, store: Store, stream: StreamId, on_fact: Callable[[], object]) -> None:
+        self._on_fact = on_fact
         self._problems: list[Problem] = []
         self._store = store
         self._stream = stream
@@ -125,6 +134,7 @@ class _Check:
             self._snapshot(folded)
             if head is not None and head.version == folded.version:
                 self._head(head, fact)
+            self._on_fact()
         for version in self._snapshots:
             self.add("snapshots", None, f"the snapshot of version {version} is of no fact")
         self._snapshots.clear()
