@@ -3,17 +3,20 @@
 import os
 import re
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
 
 import typer
 from attrs import frozen
 
-from lash_es.cli.places import default_db
+from lash_es.cli.options import URL_SCHEMES
+from lash_es.cli.places import VARIABLE, default_db
 from lash_es.cli.refusing import UnknownPosition, UnknownSession
 from lash_es.codec.streams import StreamId
 from lash_es.core.ids import Position, SessionId
+from lash_es.log.errors import StoreUnavailable
+from lash_es.log.inspecting import InspectedStore
 from lash_es.log.port import Store
 from lash_es.log.sealed import SealedStore
 from lash_es.log.sealing import AtRest
@@ -63,13 +66,51 @@ class Log:
 @frozen(kw_only=True)
 class Opening:
     """
-    Which log, and how its bodies are opened: the name of the environment variable that holds the
-    keys, and the folder of its blobs, if it has one.
+    Which log, and how its bodies are opened: a path or a URL, and the schema there; the name of
+    the environment variable that holds the keys, and the folder of its blobs, if it has one.
     """
 
-    db: Path | None = None
+    db: Path | str | None = None
+    schema: str = "public"
     key_variable: str | None = None
     blobs: Path | None = None
+
+
+def open_inner(opening: Opening, *, create: bool = False) -> InspectedStore:
+    """
+    Open the log as it lies, without what seals its bodies.
+
+    Raises:
+        StorageError: there is none, or it cannot be read; with ``create``, it cannot be made.
+    """
+    place = str(opening.db or os.environ.get(VARIABLE) or default_db())
+    if not place.startswith(URL_SCHEMES):
+        return SQLiteStore.open(place, create=create)
+    try:
+        # Its driver is an extra: who needs none imports none.
+        from lash_es.log.stores.postgres import PostgresStore
+    except ModuleNotFoundError as cause:
+        reason = f"{cause.name} is missing: install lash-es[postgres]"
+        raise StoreUnavailable(where="PostgreSQL", reason=reason) from cause
+    return PostgresStore.open(place, create=create, schema=opening.schema)
+
+
+@contextmanager
+def sealed(opening: Opening, inner: InspectedStore) -> Generator[SealedStore]:
+    """
+    Put what opens bodies in front of a store; both are closed at the end.
+
+    Raises:
+        KeyUnusable, CryptoExtraMissing: the keys cannot be used.
+        StoreUnavailable: there is no such folder.
+    """
+    with closing(inner):
+        keys = None
+        if opening.key_variable is not None:
+            keys = keys_from_environment(os.environ, opening.key_variable)
+        folder = None if opening.blobs is None else blob_folder(opening.blobs)
+        with closing(SealedStore(inner, AtRest(keys=keys), folder)) as store:
+            yield store
 
 
 @contextmanager
@@ -81,16 +122,8 @@ def opened(opening: Opening, namespace: str) -> Generator[Log]:
         StorageError: there is none, or it cannot be read.
         KeyUnusable, CryptoExtraMissing: the keys cannot be used.
     """
-    keys = None
-    if opening.key_variable is not None:
-        keys = keys_from_environment(os.environ, opening.key_variable)
-    folder = None if opening.blobs is None else blob_folder(opening.blobs)
-    inner = SQLiteStore.open(opening.db or default_db(), create=False)
-    store = SealedStore(inner, AtRest(keys=keys), folder)
-    try:
+    with sealed(opening, open_inner(opening)) as store:
         yield Log(store=store, namespace=namespace)
-    finally:
-        store.close()
 
 
 @frozen(kw_only=True)

@@ -2,41 +2,22 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 
-from lash_es.cli.refusing import UNWRITTEN, internal_error, refusals, unwritten
-
-DB_HELP: Final = (
-    "The log: a SQLite file. Without it, LASH_ES_DB, or lash-es/lash-es.db in your folder for "
-    "such files ($XDG_STATE_HOME or ~/.local/state; macOS: ~/Library/Application Support; "
-    "Windows: %LOCALAPPDATA%)."
+from lash_es.cli.db_app import db_app
+from lash_es.cli.options import (
+    AsJson,
+    BlobFolder,
+    Db,
+    KeyEnv,
+    LogDb,
+    Namespace,
+    Schema,
+    Session,
 )
-
-
-def _db_path(named: str) -> Path:
-    if not named:
-        raise typer.BadParameter("it is empty: expected the path of a SQLite file")
-    return Path(named)
-
-
-Db = Annotated[Path | None, typer.Option("--db", metavar="PATH", help=DB_HELP, parser=_db_path)]
-KeyEnv = Annotated[
-    str | None,
-    typer.Option(
-        "--key-env",
-        metavar="NAME",
-        help="The environment variable that holds the keys of an encrypted log: ID:BASE64,...",
-    ),
-]
-BlobFolder = Annotated[
-    Path | None,
-    typer.Option("--blobs", metavar="PATH", help="The folder of large contents, if there is one."),
-]
-Namespace = Annotated[str, typer.Option(metavar="NAME", help="Which sessions of the log.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
-Session = Annotated[str, typer.Argument(metavar="SESSION", help="The session's id.")]
+from lash_es.cli.refusing import UNWRITTEN, internal_error, refusals, unwritten
 
 app = typer.Typer(
     name="lash-es",
@@ -48,6 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(db_app, name="db")
 
 
 def _print_version(wanted: bool) -> None:
@@ -98,9 +80,10 @@ def demo(
 @app.command()
 def log(
     session: Session,
-    db: Db = None,
+    db: LogDb = None,
     namespace: Namespace = "default",
     *,
+    schema: Schema = "public",
     key_env: KeyEnv = None,
     blobs: BlobFolder = None,
     as_json: AsJson = False,
@@ -109,7 +92,7 @@ def log(
     from lash_es.cli.addressing import Opening
     from lash_es.cli.log_verb import print_log
 
-    opening = Opening(db=db, key_variable=key_env, blobs=blobs)
+    opening = Opening(db=db, schema=schema, key_variable=key_env, blobs=blobs)
     with refusals():
         print_log(opening, namespace, session, as_json=as_json)
 
@@ -120,9 +103,10 @@ def show(
         str,
         typer.Argument(metavar="SESSION[@POSITION]", help="The id, and a position in its log."),
     ],
-    db: Db = None,
+    db: LogDb = None,
     namespace: Namespace = "default",
     *,
+    schema: Schema = "public",
     key_env: KeyEnv = None,
     blobs: BlobFolder = None,
     as_json: AsJson = False,
@@ -131,7 +115,7 @@ def show(
     from lash_es.cli.addressing import Opening
     from lash_es.cli.show_verb import print_state
 
-    opening = Opening(db=db, key_variable=key_env, blobs=blobs)
+    opening = Opening(db=db, schema=schema, key_variable=key_env, blobs=blobs)
     with refusals():
         print_state(opening, namespace, session, as_json=as_json)
 
@@ -139,9 +123,10 @@ def show(
 @app.command()
 def verify(
     session: Session,
-    db: Db = None,
+    db: LogDb = None,
     namespace: Namespace = "default",
     *,
+    schema: Schema = "public",
     key_env: KeyEnv = None,
     blobs: BlobFolder = None,
     as_json: AsJson = False,
@@ -150,7 +135,7 @@ def verify(
     from lash_es.cli.addressing import Opening
     from lash_es.cli.verify_verb import print_verdict
 
-    opening = Opening(db=db, key_variable=key_env, blobs=blobs)
+    opening = Opening(db=db, schema=schema, key_variable=key_env, blobs=blobs)
     with refusals():
         is_sound = print_verdict(opening, namespace, session, as_json=as_json)
     if not is_sound:
