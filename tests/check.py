@@ -263,6 +263,10 @@ LANES: Final[Mapping[str, tuple[str, Phases]]] = {
         "long: every script killed at every place on both databases, a log torn at every byte",
         [[{"crashes": module("tests.crash")}]],
     ),
+    "soak": (
+        "long: processes write, follow and lose activity for a minute on each database",
+        [[{"soak": module("tests.soak", "--seconds", "60")}]],
+    ),
     "ci": (
         "what every change has to pass",
         [
