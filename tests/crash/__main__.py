@@ -38,6 +38,8 @@ def on_sqlite(folder: Path, pool: Executor) -> Iterator[tuple[str, Sweep]]:
         made = emptied(folder)
         ground = InFile(folder) if name == "creating" else made
         yield f"sqlite {name}", sweep(ground, script, thorough, pool=pool)
+        aside = emptied(folder, is_in_order=False)
+        yield f"sqlite on a thread {name}", sweep(aside, script, Fate(), pool=pool)
         yield f"sqlite answers {name}", sweep_answers(made, script, Fate(), pool=pool)
 
 

@@ -32,6 +32,11 @@ class InPostgres:
     database: Database
     strike: Callable[[], object] = die
 
+    @property
+    def is_in_order(self) -> bool:
+        # Statements wait for the network on a thread, and who is done first is anybody's guess.
+        return False
+
     def fresh(self) -> "InPostgres":
         made = InPostgres(new_database(self.database.url), self.strike)
         made.store().close()

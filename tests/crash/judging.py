@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from attrs import frozen
 
-from tests.crash.ledgers import Ledger, Tale, tell_tale, unsound
+from tests.crash.ledgers import Fact, Ledger, Tale, tell_tale, unsound
 from tests.crash.processes import DONE, Line
 
 
@@ -25,11 +25,12 @@ class Lives:
     final: Ledger
 
 
-def wrong(lives: Lives, calm: Lives, *, is_decided_again: bool = False) -> list[str]:
+def wrong(lives: Lives, calm: Lives, *, has_other_ids: bool = False) -> list[str]:
     """
     Say what should not be so; ``calm`` was not disturbed.
 
-    What is decided again has other ids: then only the names of the facts are compared.
+    What is decided again, or in another order, has other ids: then only the names of the facts
+    are compared.
 
     1. What is left is sound, the beginning of what would have been, and holds what was
        acknowledged, once.
@@ -40,7 +41,7 @@ def wrong(lives: Lives, calm: Lives, *, is_decided_again: bool = False) -> list[
     return [
         *(line[1] for line in (*lives.first, *lives.again) if line[0] == "raised"),
         *unsound(lives.left),
-        *_other_beginning(lives.left, calm.left, is_decided_again=is_decided_again),
+        *_other_beginning(lives.left, calm.left, has_other_ids=has_other_ids),
         *_not_kept(lives.first, lives.left),
         *_seen_otherwise(lives.again, lives.left),
         *unsound(lives.final),
@@ -52,16 +53,24 @@ def wrong(lives: Lives, calm: Lives, *, is_decided_again: bool = False) -> list[
     ]
 
 
-def _other_beginning(left: Ledger, calm: Ledger, *, is_decided_again: bool) -> list[str]:
+def _other_beginning(left: Ledger, calm: Ledger, *, has_other_ids: bool) -> list[str]:
     found: list[str] = []
     for stream, facts in left.facts.items():
         expected = list(calm.facts.get(stream, ()))[: len(facts)]
         is_same = list(facts) == expected
-        if is_decided_again:
+        if has_other_ids:
             is_same = [fact.name for fact in facts] == [fact.name for fact in expected]
         if not is_same:
             found.append(f"{stream}: its {len(facts)} facts do not begin what would have been")
+        elif not has_other_ids and not _is_whole(facts, calm.facts[stream]):
+            found.append(f"{stream}: of its last append only a part is left")
     return found
+
+
+def _is_whole(facts: Sequence[Fact], expected: Sequence[Fact]) -> bool:
+    """Tell whether the append of the last fact goes no further; an empty stream has none."""
+    rest = expected[len(facts) : len(facts) + 1]
+    return not facts or not rest or facts[-1].header["append"] != rest[0].header["append"]
 
 
 def _changed(left: Ledger, final: Ledger) -> list[str]:

@@ -38,6 +38,7 @@ from tests.session.scripted import Say, call, calls, says
 from tests.session.virtual_time import VirtualTime
 
 TTL_MS: Final = 30_000
+SLOW_NS: Final = 10_000_000
 STALLS: Final = "stall"
 """The tool call that never returns in a process that is going to lose its lease."""
 NAPS: Final = "nap"
@@ -81,7 +82,10 @@ class Stage:
     tell: Tell
     is_again: bool
     time: VirtualTime
+    is_in_order: bool = True
+    """Whether everything happens on one thread, so that the same is written every time."""
     _numbers: "count[int]" = field(factory=count, init=False)
+    _measurements: "count[int]" = field(factory=count, init=False)
     stalling: asyncio.Event = field(factory=asyncio.Event, init=False)
 
     @asynccontextmanager
@@ -96,6 +100,7 @@ class Stage:
             lease_timings=LeaseTimings(ttl_ms=TTL_MS, renew_interval_ms=TTL_MS // 3),
             world=World(
                 monotonic_ms=self.time.now_ms,
+                monotonic_ns=self._measured_ns,
                 sleep_ms=self.time.sleep_ms,
                 token=self._token,
                 salt=self._salt,
@@ -146,6 +151,11 @@ class Stage:
             return f"saw {name}"
 
         return look
+
+    def _measured_ns(self) -> int:
+        """Measure commits: none takes any time, or each takes so long that it gets a thread."""
+        steps = 0 if self.is_in_order else next(self._measurements) * SLOW_NS
+        return self.time.now_ms() * 1_000_000 + steps
 
     def _token(self) -> str:
         return f"{'again' if self.is_again else 'first'}-{next(self._numbers)}"

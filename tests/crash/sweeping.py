@@ -44,6 +44,11 @@ CHUNK: Final = 24
 class Ground(Protocol):
     """A kind of database, and the places in it where a process can die."""
 
+    @property
+    def is_in_order(self) -> bool:
+        """Whether all of a process happens on one thread, and so in the same order every time."""
+        ...
+
     def fresh(self) -> "Ground":
         """Find an empty one."""
         ...
@@ -107,7 +112,11 @@ def first_life(ground: Ground, script: Script, fate: Fate) -> list[Line]:
 
     def life(tell: Tell) -> None:
         counted = ground.watch(fate, tell)
-        asyncio.run(_played(script, Stage(ground.store, tell, False, VirtualTime(FIRST_MS))))
+        asyncio.run(
+            _played(
+                script, Stage(ground.store, tell, False, VirtualTime(FIRST_MS), ground.is_in_order)
+            )
+        )
         places, commits = counted()
         tell(("passed", str(places)))
         tell(("commits", str(commits)))
@@ -119,7 +128,7 @@ def second_life(ground: Ground, script: Script) -> list[Line]:
     """Open what was left, look at it, play the script again, and read what was said."""
 
     def life(tell: Tell) -> None:
-        stage = Stage(ground.store, tell, True, VirtualTime(AGAIN_MS))
+        stage = Stage(ground.store, tell, True, VirtualTime(AGAIN_MS), ground.is_in_order)
         asyncio.run(_played_again(script, stage))
 
     return lived(life)
@@ -220,7 +229,13 @@ def cases(ground: Ground, script: Script, expected: Lives, fates: Sequence[Fate]
                 fate=fate,
                 place=place,
                 facts=lives.left.facts_count,
-                wrong=tuple(wrong(lives, expected, is_decided_again=fate.lose_at is not None)),
+                wrong=tuple(
+                    wrong(
+                        lives,
+                        expected,
+                        has_other_ids=fate.lose_at is not None or not ground.is_in_order,
+                    )
+                ),
             )
         )
     return found
@@ -292,8 +307,11 @@ class InFile:
     folder: Path
     copied: Path | None = None
 
+    is_in_order: bool = True
+    """Whether commits are made where they are asked for, or on a thread."""
+
     def fresh(self) -> "InFile":
-        made = InFile(Path(mkdtemp(dir=self.folder)))
+        made = InFile(Path(mkdtemp(dir=self.folder)), is_in_order=self.is_in_order)
         if self.copied is not None:
             copyfile(self.copied, made.path)
         return made
@@ -316,7 +334,7 @@ class InFile:
         rmtree(self.folder)
 
 
-def emptied(folder: Path) -> InFile:
+def emptied(folder: Path, *, is_in_order: bool = True) -> InFile:
     """Make a log without sessions, to be copied."""
     InFile(folder).store().close()
-    return InFile(folder, InFile(folder).path)
+    return InFile(folder, InFile(folder).path, is_in_order)

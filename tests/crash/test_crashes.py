@@ -85,6 +85,14 @@ def require_everywhere(swept: Sweep) -> None:
     assert len(swept.lengths) >= 8
 
 
+def test_a_process_can_be_killed_while_a_thread_commits(folder: Path, pool: Executor) -> None:
+    ground = emptied(folder, is_in_order=False)
+    swept = sweep(ground, queueing, Fate(), pool=pool, stride=4)
+
+    assert not swept.wrong, "\n".join(swept.wrong)
+    assert len(swept.lengths) >= 6
+
+
 def test_an_append_whose_answer_is_lost_happens_once(folder: Path, pool: Executor) -> None:
     swept = sweep_answers(emptied(folder), queueing, Fate(), pool=pool)
 
@@ -175,6 +183,7 @@ KEPT: tuple[tuple[str, Callable[[list[Fact]], object], str], ...] = (
     ("left", lambda facts: facts.pop(), "head"),
     ("left", lambda facts: facts.pop(0), "does not follow"),
     ("left", lambda facts: facts.reverse(), "do not begin what would have been"),
+    ("left", lambda facts: facts.__delitem__(slice(2, None)), "only a part is left"),
     ("final", lambda facts: facts.pop(0), "do not begin what is there in the end"),
     ("final", lambda facts: facts.pop(-3), "effects due"),
     ("final", lambda facts: facts.append(facts[-1]), "does not follow"),

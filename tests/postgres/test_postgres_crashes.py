@@ -90,4 +90,4 @@ def test_a_server_that_dies_in_the_middle_of_an_append_loses_and_doubles_nothing
         # The client lives on and is told; it is judged by what was acknowledged before.
         told = [line for line in lives.first if line[0] != "raised"]
         assert ("died", "with a statement sent") in told
-        assert not wrong(evolve(lives, first=told), expected, is_decided_again=True)
+        assert not wrong(evolve(lives, first=told), expected, has_other_ids=True)
