@@ -25,6 +25,14 @@ _KINDS: Final[Mapping[str, type[TrimContent]]] = {
 }
 
 
+def is_trim_content(media_type: str) -> bool:
+    """
+    Tell whether a body is one of a trim. It holds nothing that was not in headers before, and is
+    needed to fold: so it is never sealed.
+    """
+    return media_type.partition(";")[0] in _KINDS
+
+
 def encode_trim_content(content: TrimContent, salt: bytes) -> NewBody:
     """
     Encode the state or a page, to be committed to under ``salt``.

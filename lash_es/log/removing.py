@@ -18,7 +18,7 @@ from lash_es.core.bodies import BodyRef
 from lash_es.core.ids import Position, Version
 from lash_es.core.state import Deleted, Open
 from lash_es.log.appends import StoredBody
-from lash_es.log.loading import body_refs, load, read_trim
+from lash_es.log.loading import body_refs, load, read_trim, trim_event
 from lash_es.log.port import Store, StreamHead
 from lash_es.log.retaining import Removal
 from lash_es.log.trims import KeptHistory
@@ -31,14 +31,16 @@ class Going:
     """
     What will be deleted: facts from ``first`` up to ``below``, and bodies.
 
-    ``parts`` yields the facts in order, each with the bodies that go, as they lie; and last,
-    without a fact, bodies of facts that went before. ``store`` holds the blobs that they name.
+    ``digest`` is that of the last fact. ``parts`` yields the facts in order, each with the bodies
+    that go, as they lie; and last, without a fact, bodies of facts that went before. ``store``
+    holds the blobs that they name.
     """
 
     store: Store = field(repr=False)
     stream: StreamId
     first: Position
     below: Version
+    digest: bytes
     parts: Callable[[], Iterator[tuple[Record | None, tuple[StoredBody, ...]]]] = field(repr=False)
 
 
@@ -92,6 +94,7 @@ class Removing:
             stream=self.head.stream,
             first=self.head.oldest,
             below=self.kept.below,
+            digest=bytes.fromhex(trim_event(self.kept.fact).digest),
             parts=self._parts,
         )
 

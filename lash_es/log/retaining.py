@@ -52,8 +52,8 @@ class Removal:
 @frozen(kw_only=True)
 class Return:
     """
-    Facts that come back, dense, up to the oldest that is kept, with bodies as they lay, and the
-    blobs that those name.
+    What comes back: bodies as they lay, the blobs that those name, and facts, dense, up to the
+    oldest that is kept; or no facts.
     """
 
     stream: StreamId
@@ -62,15 +62,11 @@ class Return:
     blobs: tuple[Blob, ...]
     at_ms: int
 
-    @property
-    def first(self) -> Position:
-        """Where they begin."""
-        return self.records[0].position
-
-    @property
-    def end(self) -> Position:
-        """Where they end: the oldest that is kept so far."""
-        return Position(self.records[-1].position + 1)
+    def oldest_after(self, oldest: Position) -> Position | None:
+        """Say what is the oldest afterwards; none if the facts do not end in front of it."""
+        if not self.records:
+            return oldest
+        return self.records[0].position if self.records[-1].position + 1 == oldest else None
 
 
 @frozen(kw_only=True)
@@ -138,10 +134,11 @@ class Retaining(Protocol):
 
     def return_facts(self, back: Return) -> bool:
         """
-        Put facts back in front of the oldest, and move that to the first of them.
+        Put bodies back, and facts in front of the oldest, which moves to the first of them. A
+        body that is there stays as it is.
 
         Returns:
-            False: the oldest is not where they end; nothing was written.
+            False: the oldest is not where they end, or there is no stream; nothing was written.
         """
         ...
 

@@ -14,6 +14,7 @@ import attrs
 
 from lash_es.codec.records import Record
 from lash_es.codec.streams import StreamId
+from lash_es.codec.trims import is_trim_content
 from lash_es.core.bodies import BodyRef
 from lash_es.core.ids import Position, Version
 from lash_es.core.known import IndexKey
@@ -128,6 +129,8 @@ class SealedStore(PassedOnRetention):
         self, stream: StreamId, body: StoredBody, given: Mapping[Address, Blob]
     ) -> tuple[StoredBody, Blob | None]:
         if not body.sealing:
+            if is_trim_content(body.media_type):
+                return body, None  # It is folded from, which needs no layer and no key.
             return seal_body(self._at_rest, stream, body)
         # Copied as it lay, by a fork: what it names is written again, so that no sweep takes it.
         address = blob_named(stream, body)

@@ -154,6 +154,6 @@ def _newest(state: Open | Deleted, pins: Iterable[Pin]) -> Version:
     """Return the newest version that may be trimmed to; nothing is new in the last trim's fact."""
     newest = min([below_max(state), *(pin.version for pin in pins)])
     trim = state.trim
-    if trim is not None and trim.below == trim.position == newest - 1:
+    if trim is not None and int(trim.below) == trim.position == newest - 1:
         return trim.below
     return max(oldest(trim), newest)

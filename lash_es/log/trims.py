@@ -24,7 +24,7 @@ from lash_es.core.known import (
     SourceKeyEntry,
     TurnEntry,
 )
-from lash_es.core.trims import BodyPage, CommitPage, IndexPage, KeptCommit, TrimPage
+from lash_es.core.trims import BodyPage, CommitPage, IndexPage, KeptCommit, KeptEntry, TrimPage
 from lash_es.log.loading import (
     Fact,
     body_refs,
@@ -38,7 +38,7 @@ from lash_es.log.port import Store
 _P = TypeVar("_P", bound=TrimPage)
 _R = TypeVar("_R")
 
-INDEX_KINDS: Final[Mapping[type[IndexEntry], IndexKind]] = {
+_INDEX_KINDS: Final[Mapping[type[IndexEntry], IndexKind]] = {
     SourceKeyEntry: IndexKind.SOURCE_KEY,
     InputEntry: IndexKind.INPUT,
     TurnEntry: IndexKind.TURN,
@@ -60,7 +60,7 @@ class KeptHistory:
     def entries(self) -> dict[IndexKey, IndexEntry]:
         """Return the index as it was."""
         return {
-            IndexKey(INDEX_KINDS[type(kept.entry)], kept.key): kept.entry
+            kept_key(kept): kept.entry
             for page in self._pages(IndexPage)
             for kept in page.entries
         }
@@ -91,6 +91,11 @@ class KeptHistory:
                     ordinal=ref.ordinal,
                     reason=cause.summary(),
                 ) from cause
+
+
+def kept_key(kept: KeptEntry) -> IndexKey:
+    """Return the key of an index entry as a trim keeps it."""
+    return IndexKey(_INDEX_KINDS[type(kept.entry)], kept.key)
 
 
 def from_kept(store: Store, stream: StreamId, read: Callable[[KeptHistory], _R]) -> _R | None:

@@ -7,12 +7,12 @@ from attrs import Factory, define, field
 
 from lash_es.codec.records import Record
 from lash_es.codec.streams import StreamId
-from lash_es.core.commands import Command, DeleteSession, ParkSession
+from lash_es.core.commands import CancelTurnInput, Command, DeleteSession, ParkSession
 from lash_es.log.appends import StoredBody
 from lash_es.log.port import Store
 from lash_es.log.removing import Archive, Going, NoArchive
 from lash_es.log.trimming import Minted, Trimming
-from tests.log.tapes import STREAM, Player, commands
+from tests.log.tapes import I3, STREAM, Player, commands
 
 TRIM_MS = 3_000
 
@@ -71,4 +71,11 @@ def lived(store: Store, stream: StreamId = STREAM) -> Player:
     for command in living(stream):
         player.send(command)
     assert isinstance(command, ParkSession)
+    return player
+
+
+def over(store: Store, stream: StreamId = STREAM) -> Player:
+    """Play the tape, and withdraw the input that still waits: nothing is open."""
+    player = lived(store, stream)
+    player.send(CancelTurnInput(now_ms=2_900, input_id=I3))
     return player

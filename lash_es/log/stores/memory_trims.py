@@ -50,10 +50,10 @@ class MemoryRecorder(POPOApplicationRecorder):
                 self._stored_events[place] = StoredEvent(key, position, "", b"")
         self._oldest[key] = oldest
 
-    def put_in_front(self, key: str, events: Sequence[StoredEvent]) -> None:
-        """Insert events that end where the stream begins."""
+    def put_in_front(self, key: str, oldest: int, events: Sequence[StoredEvent]) -> None:
+        """Insert events that end where the stream begins; from now on it begins at ``oldest``."""
         self.insert_events(events)
-        self._oldest[key] = events[0].originator_version
+        self._oldest[key] = oldest
 
 
 class KeptStream(Protocol):
@@ -93,15 +93,16 @@ class MemoryRetention(ABC):
     def return_facts(self, back: Return) -> bool:
         """Put facts back in front of the oldest."""
         kept = self._kept(back.stream)
-        if kept is None or kept.head.oldest != back.end:
+        oldest = None if kept is None else back.oldest_after(kept.head.oldest)
+        if kept is None or oldest is None:
             return False
         key = back.stream.key
         events = [StoredEvent(key, r.position, r.name, r.stored) for r in back.records]
-        self._recorder.put_in_front(key, events)
+        self._recorder.put_in_front(key, oldest, events)
         for body in back.bodies:
             kept.bodies.setdefault(body.ref, body)
         self._blobs.write(back.blobs, back.at_ms)
-        kept.head = attrs.evolve(kept.head, oldest=back.first)
+        kept.head = attrs.evolve(kept.head, oldest=oldest)
         return True
 
     def begin_trimmed(self, beginning: Beginning) -> bool:

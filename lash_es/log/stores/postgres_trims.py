@@ -151,7 +151,8 @@ def _remove(cursor: Cursor[Row], removal: Removal) -> None:
 
 def _return(cursor: Cursor[Row], back: Return) -> bool:
     head = ask(cursor, _HEAD, [back.stream.key]).fetchone()
-    if head is None or head[2] != back.end:
+    oldest = None if head is None else back.oldest_after(Position(head[2]))
+    if head is None or oldest is None:
         return False
     stream_no = int8(head[0])
     positions = Integers([record.position for record in back.records])
@@ -162,7 +163,7 @@ def _return(cursor: Cursor[Row], back: Return) -> bool:
     addresses = Blobs([blob.address for blob in back.blobs])
     contents = Blobs([blob.content for blob in back.blobs])
     ask(cursor, _BLOBS, [int8(back.at_ms), addresses, contents])
-    ask(cursor, _OLDEST, [int8(back.first), stream_no])
+    ask(cursor, _OLDEST, [int8(oldest), stream_no])
     return True
 
 

@@ -126,7 +126,8 @@ def _remove(connection: sqlite3.Connection, removal: Removal) -> None:
 
 def _return(connection: sqlite3.Connection, back: Return) -> bool:
     head = connection.execute(_HEAD, (back.stream.key,)).fetchone()
-    if head is None or head["oldest"] != back.end:
+    oldest = None if head is None else back.oldest_after(Position(head["oldest"]))
+    if head is None or oldest is None:
         return False
     events = [
         StoredEvent(back.stream.key, record.position, record.name, record.stored)
@@ -140,7 +141,7 @@ def _return(connection: sqlite3.Connection, back: Return) -> bool:
     blobs = [(blob.address, blob.content, back.at_ms) for blob in back.blobs]
     connection.executemany(_BLOB, blobs)
     connection.execute(
-        "UPDATE lash_es_heads SET oldest = ? WHERE stream_no = ?", (back.first, stream_no)
+        "UPDATE lash_es_heads SET oldest = ? WHERE stream_no = ?", (oldest, stream_no)
     )
     return True
 
