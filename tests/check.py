@@ -267,6 +267,10 @@ LANES: Final[Mapping[str, tuple[str, Phases]]] = {
         "long: processes write, follow and lose activity for a minute on each database",
         [[{"soak": module("tests.soak", "--seconds", "60")}]],
     ),
+    "growth": (
+        "long: a million facts, over a thousand sessions and in one, beside an empty database",
+        [[{"growth": module("tests.growth")}]],
+    ),
     "ci": (
         "what every change has to pass",
         [
