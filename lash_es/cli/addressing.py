@@ -109,7 +109,9 @@ def sealed(opening: Opening, inner: InspectedStore) -> Generator[SealedStore]:
         if opening.key_variable is not None:
             keys = keys_from_environment(os.environ, opening.key_variable)
         folder = None if opening.blobs is None else blob_folder(opening.blobs)
-        with closing(SealedStore(inner, AtRest(keys=keys), folder)) as store:
+        # What is written from here lies in the clear, unless there are keys to write with.
+        at_rest = AtRest(keys=keys, compressor=None)
+        with closing(SealedStore(inner, at_rest, folder)) as store:
             yield store
 
 

@@ -1,16 +1,19 @@
 """``lash-es db``: its verbs and their options. Each verb has its file, imported when used."""
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Final
 
 import typer
 
 from lash_es.cli.options import AsJson, BlobFolder, KeyEnv, LogDb, Schema
 from lash_es.log.activities import ACTIVITY_AGE_MS_MAX, ACTIVITY_RECORDS_MAX
 
-EPILOG = (
+EPILOG: Final = (
     "Exit status: 0 done, and nothing found wrong; 1 refused, or something found wrong; 2 not "
     "understood; 130 interrupted (what was done is done, and the same command goes on)."
 )
+
+IMPORT_BYTES_MAX: Final = 64 * 1024**3
 
 SomeSession = Annotated[
     str | None,
@@ -181,6 +184,13 @@ def retain(
         int | None,
         typer.Option(metavar="VERSION", min=0, help="Let the facts of SESSION go in front of it."),
     ] = None,
+    archive: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Write the facts that go to a file there, before they go; `import` reads it.",
+        ),
+    ] = None,
     discard: Annotated[
         bool, typer.Option("--discard", help="Facts that go are kept nowhere else.")
     ] = False,
@@ -204,6 +214,7 @@ def retain(
         window=ActivityWindow(records_max=activity_records, age_ms_max=activity_age * 1_000),
         keep_facts=keep_facts,
         below=below,
+        archive=archive,
         may_discard=discard,
         dry_run=dry_run,
     )
@@ -233,3 +244,69 @@ def upgrade(
 
     with verb():
         print_upgraded(Opening(db=db, schema=schema), dry_run=dry_run, as_json=as_json)
+
+
+@db_app.command(epilog=EPILOG)
+def export(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="Where to: JSON lines, compressed (.jsonl.gz).")
+    ],
+    session: SomeSession = None,
+    db: LogDb = None,
+    schema: Schema = "public",
+    namespace: SomeNamespace = None,
+    *,
+    key_env: KeyEnv = None,
+    blobs: BlobFolder = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """
+    Write all that is kept of a log, or of one session, to a new file.
+
+    It appears when it is complete. Every session is checked; what is damaged is refused. Contents
+    lie in it as in the log: what is encrypted stays so.
+    """
+    from lash_es.cli.addressing import Opening
+    from lash_es.cli.db_files import print_exported
+    from lash_es.cli.db_opening import Chosen, verb
+
+    opening = Opening(db=db, schema=schema, key_variable=key_env, blobs=blobs)
+    chosen = Chosen(session=session, namespace=namespace)
+    with verb():
+        print_exported(opening, chosen, file, as_json=as_json, quiet=quiet)
+
+
+@db_app.command("import", epilog=EPILOG)
+def import_(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="What `export` or `retain --archive` wrote.")
+    ],
+    db: LogDb = None,
+    schema: Schema = "public",
+    *,
+    key_env: KeyEnv = None,
+    blobs: BlobFolder = None,
+    bytes_max: Annotated[
+        int,
+        typer.Option(metavar="N", min=1, help="Refuse a file that decompresses to more bytes."),
+    ] = IMPORT_BYTES_MAX,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """
+    Bring a file into a log. All of it is checked before anything is written.
+
+    Sessions go on where they were; facts that were archived by a trim go back in front of those
+    that are kept. What is there already is left alone, so that the same command goes on after an
+    interruption.
+    """
+    from lash_es.cli.addressing import Opening
+    from lash_es.cli.db_files import print_imported
+    from lash_es.cli.db_opening import verb
+    from lash_es.log.archive_files import ArchiveLimits
+
+    opening = Opening(db=db, schema=schema, key_variable=key_env, blobs=blobs)
+    limits = ArchiveLimits(bytes_max=bytes_max)
+    with verb():
+        print_imported(opening, file, limits, as_json=as_json, quiet=quiet)

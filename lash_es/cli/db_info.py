@@ -1,22 +1,19 @@
 """``lash-es db init`` and ``info``: what is in a log, for people and for programs."""
 
 from collections.abc import Iterator, Sequence
-from typing import Final
 
 import attrs
 
 from lash_es.cli.addressing import Log, Opening
 from lash_es.cli.db_opening import DEFAULT_NAMESPACE, Database, opened_database
 from lash_es.cli.db_sessions import print_dry_run
+from lash_es.cli.db_sizes import size
 from lash_es.cli.screen import Piece, Screen, clock, day, plural, print_json
 from lash_es.codec.records import RECORD_FORMAT
 from lash_es.log.errors import StoreUnavailable
 from lash_es.log.formats import upgrade
 from lash_es.log.inspecting import Inventory, SessionRows
 from lash_es.log.port import StreamHead
-
-_BYTES_PER_STEP: Final = 1_000
-_UNITS: Final = ("kB", "MB", "GB", "TB")
 
 Row = tuple[str, Sequence[Piece]]
 
@@ -187,11 +184,3 @@ def _session_document(head: StreamHead | None, rows: SessionRows) -> dict[str, o
         "low_water": list(head.low_water),
         **attrs.asdict(rows),
     }
-
-
-def size(count_bytes: int) -> str:
-    """Write a size for people."""
-    if count_bytes < _BYTES_PER_STEP:
-        return plural(count_bytes, "byte")
-    power = min((len(str(count_bytes)) - 1) // 3, len(_UNITS))
-    return f"{count_bytes / _BYTES_PER_STEP**power:,.1f} {_UNITS[power - 1]}"

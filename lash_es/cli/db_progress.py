@@ -5,7 +5,13 @@ from contextlib import contextmanager
 from typing import TypeAlias
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 from lash_es.cli.escaping import shown
 
@@ -14,13 +20,13 @@ Advance: TypeAlias = Callable[[int], object]
 
 
 @contextmanager
-def progress(what: str, total: Callable[[], int], *, quiet: bool) -> Generator[Advance]:
+def progress(what: str, total: Callable[[], int | None], *, quiet: bool) -> Generator[Advance]:
     """
     Show a bar while the block runs, and remove it at the end.
 
     Args:
         what: what is done, for people.
-        total: how much there is to do; asked only where somebody looks.
+        total: how much there is to do, if anybody knows; asked only where somebody looks.
         quiet: show nothing.
     """
     console = Console(stderr=True)
@@ -30,7 +36,7 @@ def progress(what: str, total: Callable[[], int], *, quiet: bool) -> Generator[A
     bar = Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(),
-        TextColumn("{task.completed:,}/{task.total:,}"),
+        MofNCompleteColumn(),
         TimeRemainingColumn(),
         console=console,
         transient=True,

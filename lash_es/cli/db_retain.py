@@ -1,10 +1,12 @@
 """``lash-es db retain``: let go of old activity, of old facts, and of blobs that nobody names."""
 
+from pathlib import Path
 from typing import ClassVar, Final
 
 from attrs import define, frozen
 
 from lash_es.cli.addressing import Opening
+from lash_es.cli.db_files import using_file
 from lash_es.cli.db_opening import Chosen, Database, blob_places, opened_database
 from lash_es.cli.db_sessions import Tally, go_through, print_dry_run, print_tally, tally_document
 from lash_es.cli.screen import Screen, plural, print_json
@@ -20,6 +22,7 @@ from lash_es.core.rules.retention import below_max
 from lash_es.core.state import Deleted, Open
 from lash_es.log.activities import ActivityWindow
 from lash_es.log.appends import Activity
+from lash_es.log.archiving import FolderArchive
 from lash_es.log.formats import require_trims
 from lash_es.log.loading import load
 from lash_es.log.port import Store
@@ -39,7 +42,10 @@ class NothingSaidOfFacts(LashError):
     terminal_by_kind: ClassVar[bool] = True
 
     def _summary(self) -> str:
-        return "facts would go for ever: expected --discard, which says so, or --dry-run"
+        return (
+            "facts would go: expected --archive FOLDER, which keeps them, or --discard, which "
+            "says that nobody needs them, or --dry-run"
+        )
 
 
 @define(kw_only=True)
@@ -62,6 +68,7 @@ class Retention:
     window: ActivityWindow
     keep_facts: int | None = None
     below: int | None = None
+    archive: Path | None = None
     may_discard: bool = False
     dry_run: bool = False
 
@@ -79,7 +86,8 @@ class Retention:
         """
         if self.below is not None and chosen.session is None:
             raise BelowNeedsSession
-        if self.lets_facts_go and not (self.may_discard or self.dry_run):
+        is_said = self.archive is not None or self.may_discard or self.dry_run
+        if self.lets_facts_go and not is_said:
             raise NothingSaidOfFacts
 
 
@@ -91,13 +99,13 @@ def print_retained(
 
     Raises:
         StorageError: the log cannot be opened, or not be written.
-        NothingSaidOfFacts, BelowNeedsSession, TrimOutOfRange, TrimHeldBack, FormatTooOld: the
-            facts stay.
+        NothingSaidOfFacts, BelowNeedsSession, TrimOutOfRange, TrimHeldBack, FormatTooOld,
+        FileUnusable: facts stay.
         UnknownSession: there is no such session.
     """
     kept.require_said(chosen)
     with opened_database(opening) as database:
-        retaining = _Retaining(database.store, kept, NoArchive())
+        retaining = _Retaining(database.store, kept, _archive(kept))
         facts = Tally()
         if kept.lets_facts_go:
             facts = go_through(database, chosen, "facts", retaining.facts, quiet=quiet)
@@ -115,6 +123,20 @@ def print_retained(
         else:
             _print(Screen(), database.inner.where, kept, (facts, activity), blobs_count)
     return not facts.troubles_count
+
+
+def _archive(kept: Retention) -> Archive:
+    """
+    Make what is handed the facts that go.
+
+    Raises:
+        FileUnusable: its folder cannot be made.
+    """
+    if kept.archive is None or kept.dry_run:
+        return NoArchive()
+    with using_file("archive to", kept.archive):
+        kept.archive.mkdir(parents=True, exist_ok=True)
+    return FolderArchive(kept.archive)
 
 
 def _print(
@@ -156,7 +178,8 @@ class _Retaining:
             return max(0, below - head.oldest)
         if self._kept.below is None and below <= head.oldest:
             return 0
-        return self._trimming.trim(stream, below).removed.facts_count
+        with using_file("archive to", self._kept.archive or Path()):
+            return self._trimming.trim(stream, below).removed.facts_count
 
     def _below(self, stream: StreamId, state: Open | Deleted) -> Version:
         """Say below which version facts go: as asked, or as far as open work and pins allow."""

@@ -14,6 +14,8 @@ from lash_es.log.errors import StreamBusy
 
 NAMED_MAX: Final = 100
 """How many sessions are named, of those that cannot be read as of those that were changed."""
+SHOWN_MAX: Final = 10
+"""How many of those that were changed are named to people, who have nothing to do about them."""
 
 
 @frozen(kw_only=True)
@@ -76,11 +78,11 @@ def go_through(
 
 def print_tally(screen: Screen, tally: Tally, noun: str) -> None:
     """Say which sessions were changed, and which could not be."""
-    for done in tally.changed:
+    for done in tally.changed[:SHOWN_MAX]:
         screen.line(f"  {shown_stream(done.stream)}", (f"  {plural(done.count, noun)}", "dim"))
-    if tally.changed_count > len(tally.changed):
-        more = tally.changed_count - len(tally.changed)
-        screen.line((f"  and {plural(more, 'session')} more", "dim"))
+    if tally.changed_count > SHOWN_MAX:
+        more = tally.changed_count - SHOWN_MAX
+        screen.line((f"  and {more:,} more", "dim"))
     for stream, reason in tally.troubles:
         screen.line(("  ✗ ", "bold red"), f"{shown_stream(stream)}: {reason}")
     if tally.troubles_count:

@@ -104,5 +104,5 @@ def _advice(error: LashError) -> tuple[str, ...]:
     if isinstance(error, BodySealed):
         return ("name the environment variable that holds its key: --key-env NAME",)
     if isinstance(error, StoreUnavailable):
-        return ("name a log with --db PATH or LASH_ES_DB, or make one: lash-es demo",)
+        return ("name a log with --db PATH or LASH_ES_DB, or make one: lash-es db init",)
     return ()

@@ -144,7 +144,11 @@ def test_names_cannot_steer_a_terminal(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "verb", ["init", "info", "check", "retain", "snapshot", "reindex", "upgrade"]
+    "verb",
+    [
+        *("init", "info", "check", "retain", "snapshot", "reindex", "upgrade"),
+        *("export", "import"),
+    ],
 )
 def test_every_verb_says_its_exit_statuses(verb: str) -> None:
     said = " ".join(invoke("db", verb, "--help").stdout.split())
@@ -185,6 +189,15 @@ def test_a_session_that_cannot_be_read_does_not_keep_others_from_it(db: Path) ->
     assert "1 session left as found" in result.stdout
 
 
+def test_of_many_sessions_a_few_are_named(db: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lash_es.cli.db_sessions.SHOWN_MAX", 1)
+    make_session(db, "t")
+    make_session(db, "u")
+
+    said = invoke("db", "snapshot", "--dry-run", "--db", db).stdout.split("\n")
+    assert said[1:3] == ["  s  1 snapshot", "  and 2 more"]
+
+
 # reindex
 
 
@@ -218,7 +231,7 @@ def test_activity_goes_by_age_and_by_count_as_the_dry_run_says(db: Path) -> None
 
 
 def test_facts_go_only_when_that_is_said(db: Path) -> None:
-    assert "expected --discard" in refused("retain", "--keep-facts", "5", "--db", db)
+    assert "expected --archive FOLDER" in refused("retain", "--keep-facts", "5", "--db", db)
     assert "expected SESSION" in refused("retain", "--below", "5", "--discard", "--db", db)
     assert document("retain", "--db", db)["facts"]["count"] == 0
     assert document("info", "--db", db)["facts_count"] == FACTS

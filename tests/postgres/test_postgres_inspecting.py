@@ -67,6 +67,26 @@ def test_every_verb_works_on_a_server(database: Database) -> None:
     assert document(database, "check")[0] == 0
 
 
+def test_a_log_goes_from_a_file_to_a_server_and_back(database: Database, tmp_path: Path) -> None:
+    path, there, back = (tmp_path / name for name in ("a.db", "there.gz", "back.gz"))
+    with closing(SQLiteStore.open(path, create=True)) as store:
+        play(store)
+    archive = str(tmp_path / "archive")
+    assert invoke("db", "export", there, "--db", path).exit_code == 0
+    assert document(database, "init")[0] == 0
+
+    imported = document(database, "import", str(there))[1]["facts_count"]
+    assert imported > 10
+    assert document(database, "check")[1]["facts_count"] == imported
+    assert document(database, "export", str(back))[1]["facts_count"] == imported
+    assert back.read_bytes() == there.read_bytes()
+    words = ("retain", "--keep-facts", "3", "--archive", archive)
+    gone = document(database, *words)[1]["facts"]["count"]
+    (file,) = (tmp_path / "archive").iterdir()
+    assert document(database, "import", str(file))[1]["facts_count"] == gone > 3
+    assert document(database, "check")[1]["is_sound"]
+
+
 def test_what_is_planted_is_found(database: Database) -> None:
     with closing(database.store()) as store:
         play(store)
