@@ -32,10 +32,11 @@ from benchmarks.reporting import (
     versions,
 )
 from benchmarks.servers import settings
+from benchmarks.subscribers import subscribers
 from benchmarks.units import UNITS, Selection
 from benchmarks.volumes import volumes
 
-FURTHER: Final = ("w7", "import", "processes")
+FURTHER: Final = ("w6", "w7", "import", "processes")
 _READABLE: Final = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
 
 
@@ -115,6 +116,8 @@ def main(arguments: Sequence[str]) -> None:
         asyncio.run(measured(run, cases, figures))
         if "import" in run.units:
             figures |= imports(2 * run.rounds)
+        if "w6" in run.units:
+            figures |= subscribers(kinds, run.rounds)
         if "processes" in run.units and StoreKind.POSTGRES in kinds:
             figures |= processes(run.rounds)
     except KeyboardInterrupt:

@@ -258,6 +258,7 @@ def _w6() -> tuple[Goal, ...]:
             "G11", "W6 SQLite across processes, ms", 1, _given("w6 sqlite across processes ms")
         ),
         _at_most("G11", "W6 SQLite, idle subscriber, % CPU", 1, _given("w6 sqlite idle % CPU")),
+        _at_most("G11", "W6 SQLite, idle subscriber, p99 ms", 60, _given("w6 sqlite idle p99 ms")),
         _at_most("G11", "W6 PostgreSQL, over raw NOTIFY", 1.3, _given("w6 postgres over NOTIFY")),
     )
 
