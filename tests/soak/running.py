@@ -29,7 +29,7 @@ SLOW_COMMITS: Final = (
     """
     CREATE CONSTRAINT TRIGGER slow_commit AFTER INSERT ON stored_events
         DEFERRABLE INITIALLY DEFERRED FOR EACH ROW
-        WHEN (NEW.originator_version %% 16 = 15) EXECUTE FUNCTION slow_commit()
+        WHEN (NEW.notification_id %% 16 = 0) EXECUTE FUNCTION slow_commit()
     """,
 )
 """Some facts wait between drawing their number and being seen, as on a server that is busy."""
