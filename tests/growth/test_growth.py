@@ -15,8 +15,8 @@ from lash_es.codec.streams import StreamId
 from lash_es.core.ids import Version
 from lash_es.log.appends import StoredSnapshot
 from lash_es.log.log import StoreLog
-from tests.growth.__main__ import measure, too_much
 from tests.growth.building import FACTS_PER_APPEND, Shape, build
+from tests.growth.measuring import measure, too_much
 from tests.growth.operations import NOW_MS, Host
 
 PAGE = 8
