@@ -23,7 +23,7 @@ def canonical_bytes(plain: Mapping[str, object], what: str) -> bytes:
         raise UnencodableValue(what=what, reason=str(cause)[:300]) from cause
 
 
-def plain_values(stored: bytes, what: str) -> dict[str, object]:
+def plain_values(stored: bytes | memoryview, what: str) -> dict[str, object]:
     """Decode a JSON object."""
     try:
         plain: object = orjson.loads(stored)

@@ -9,7 +9,7 @@ from typing import Final, TypeAlias, TypeVar
 
 from lash_es.codec.contents import Content, decode_content
 from lash_es.codec.errors import CorruptBody, CorruptHistory, UndecodableValue
-from lash_es.codec.records import Header, Record, decode_event, decode_header
+from lash_es.codec.records import Header, Record, decode_header, read_event
 from lash_es.codec.streams import StreamId
 from lash_es.core.bodies import BodyRef, RecordedBody
 from lash_es.core.errors import HistoryTrimmedBelow, LashError
@@ -19,7 +19,11 @@ from lash_es.core.ids import Position
 from lash_es.core.transcripts import Node
 from lash_es.core.trims import KeptCommit
 from lash_es.log.appends import StoredBody
-from lash_es.log.loading import FIRST, RECORDS_PER_PAGE, require_recorded
+from lash_es.log.commitments import require_recorded
+from lash_es.log.loading import (
+    FIRST,
+    RECORDS_PER_PAGE,
+)
 from lash_es.log.port import Store
 from lash_es.log.trims import KeptHistory, from_kept
 
@@ -166,7 +170,7 @@ def read_commits(store: Store, stream: StreamId, last: Position | None) -> Itera
             page = _page(store, stream, Position(max(0, last - reach)), last)
             reach = RECORDS_PER_PAGE - 1
         if last in page:
-            commit = _commit(decode_header(stream, page[last]))
+            commit = _commit(stream, page[last])
         else:
             kept = from_kept(store, stream, KeptHistory.commits) if kept is None else kept
             if kept is None or last not in kept:
@@ -176,15 +180,13 @@ def read_commits(store: Store, stream: StreamId, last: Position | None) -> Itera
         last = commit.parent
 
 
-def _commit(header: Header) -> KeptCommit:
-    event = decode_event(header)
+def _commit(stream: StreamId, record: Record) -> KeptCommit:
+    event = read_event(stream, record)
     if not isinstance(event, TurnCommitted):
         raise CorruptHistory(
-            session_id=header.stream.session_id,
-            position=header.position,
-            reason="expected a commit",
+            session_id=stream.session_id, position=record.position, reason="expected a commit"
         )
-    return KeptCommit(position=header.position, parent=event.parent, nodes=event.nodes)
+    return KeptCommit(position=record.position, parent=event.parent, nodes=event.nodes)
 
 
 def read_events(
@@ -207,7 +209,7 @@ def read_events(
         for record in page:
             if record.position != position:
                 raise _missing(store, stream, position)
-            yield position, decode_event(decode_header(stream, record))
+            yield position, read_event(stream, record)
             position = Position(position + 1)
 
 

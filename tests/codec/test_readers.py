@@ -15,9 +15,10 @@ from attrs import frozen
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lash_es.codec import readers
+from lash_es.codec import mirrors
 from lash_es.codec.errors import StoredDataError
-from lash_es.codec.readers import NOT_READ, reader
+from lash_es.codec.mirrors import NOT_READ
+from lash_es.codec.readers import reader
 from lash_es.codec.records import Record, decode_event, decode_header, read_event
 from lash_es.codec.wire_names import EVENT_NAMES
 from lash_es.core.events import Event, LeaseRenewed, SessionParked
@@ -199,8 +200,8 @@ def test_a_type_that_no_header_holds_is_refused_when_its_reader_is_made() -> Non
     class Odd:
         ratio: float
 
-    with pytest.raises(TypeError, match="headers hold no"):
-        readers._mirror(Odd)
+    with pytest.raises(TypeError, match="mirrors hold no"):
+        mirrors.mirror(Odd)
 
 
 def test_a_reader_that_is_too_lax_is_caught() -> None:

@@ -13,12 +13,10 @@ They share columns: kind, five integers, a text and bytes.
 from collections.abc import Iterable
 from typing import Final, TypeAlias
 
-from eventsourcing.persistence import StoredEvent
-
 from lash_es.core.ids import Position, Version
 from lash_es.log.appends import Activity
 from lash_es.log.pages import Page
-from lash_es.log.stores.facts import stored_record
+from lash_es.log.stores.facts import row_record
 
 PageRow: TypeAlias = tuple[int, int, int, int, int, int, str, bytes]
 
@@ -27,7 +25,7 @@ _FACT: Final = 1
 _ACTIVITY: Final = 2
 
 
-def page_of_rows(key: str, rows: Iterable[PageRow]) -> Page:
+def page_of_rows(rows: Iterable[PageRow]) -> Page:
     """Make a page of rows; without a head row there is no stream, and nothing in it."""
     by_kind: dict[int, list[PageRow]] = {_HEAD: [], _FACT: [], _ACTIVITY: []}
     for row in rows:
@@ -40,7 +38,7 @@ def page_of_rows(key: str, rows: Iterable[PageRow]) -> Page:
         oldest=Position(oldest),
         low_water=(Version(low_version), low_seq),
         records=tuple(
-            stored_record(StoredEvent(key, position, name, state))
+            row_record(position, name, state)
             for _, position, _, _, _, _, name, state in by_kind[_FACT]
         ),
         activities=tuple(

@@ -109,4 +109,4 @@ def read_page(cursor: Cursor[Row], stream: StreamId, after: Offset, items_max: i
     """Read facts and activity after an offset."""
     key, version, seq, most = stream.key, int8(after[0]), int8(after[1]), int8(items_max)
     parameters = (key, key, version, most, key, version, seq, most)
-    return page_of_rows(key, ask(cursor, _PAGE, parameters))
+    return page_of_rows(ask(cursor, _PAGE, parameters))

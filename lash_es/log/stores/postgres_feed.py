@@ -12,12 +12,11 @@ What it costs: a transaction that writes for long, anywhere on the server, holds
 from typing import Final
 
 from attrs import frozen
-from eventsourcing.persistence import StoredEvent
 from psycopg import Cursor
 
 from lash_es.codec.records import Record
 from lash_es.codec.streams import StreamId
-from lash_es.log.stores.facts import stored_record
+from lash_es.log.stores.facts import row_record
 from lash_es.log.stores.postgres_arrays import int8
 from lash_es.log.stores.postgres_reads import Row, ask
 
@@ -60,6 +59,6 @@ def _fact(row: Row) -> FeedFact:
     transaction, number, key, position, topic, state = row
     return FeedFact(
         stream=StreamId.of_key(key),
-        record=stored_record(StoredEvent(key, position, topic, state)),
+        record=row_record(position, topic, state),
         cursor=FeedCursor(transaction, number),
     )

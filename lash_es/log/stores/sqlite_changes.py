@@ -92,4 +92,4 @@ def read_page(
     """Read facts and activity after an offset."""
     version, seq = (min(number, INTEGER_MAX) for number in after)
     asked = {"stream": stream.key, "version": version, "seq": seq, "items_max": items_max}
-    return page_of_rows(stream.key, connection.execute(_PAGE, asked))
+    return page_of_rows(connection.execute(_PAGE, asked))
