@@ -18,8 +18,14 @@ from lash_es.log.appends import StoredBody
 from lash_es.log.archive_files import LineWriter, archive_file
 from lash_es.log.archive_lines import PinLine, StreamLine, blob_line, body_line, fact_line
 from lash_es.log.blobs import Address, Blob
+from lash_es.log.commitments import body_refs
 from lash_es.log.errors import StoreUnavailable
-from lash_es.log.loading import Begun, Fact, begin, body_refs, load_facts
+from lash_es.log.loading import (
+    Begun,
+    Fact,
+    begin,
+    load_facts,
+)
 from lash_es.log.port import Store
 from lash_es.log.removing import Going
 from lash_es.log.sealed_bodies import blob_named

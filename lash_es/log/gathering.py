@@ -20,9 +20,14 @@ from lash_es.core.known import IndexEntry, IndexKey
 from lash_es.core.state import Deleted, Open, State
 from lash_es.core.transcripts import FromInputs, FromReply, FromResults, Node, TurnLimitNotice
 from lash_es.core.trims import BodyPage, CommitPage, IndexPage, KeptCommit, KeptEntry, KeptState
+from lash_es.log.commitments import body_refs
 from lash_es.log.contents import read_commits
 from lash_es.log.encoding import Folded
-from lash_es.log.loading import Fact, begin, body_refs, load_facts
+from lash_es.log.loading import (
+    Fact,
+    begin,
+    load_facts,
+)
 from lash_es.log.port import Store
 from lash_es.log.trims import KeptHistory, from_kept
 

@@ -17,23 +17,10 @@ from typing import Final
 
 from attrs import frozen
 
-from lash_es.codec.errors import (
-    CorruptBody,
-    CorruptHistory,
-    StoredDataError,
-    UndecodableValue,
-)
-from lash_es.codec.records import (
-    GENESIS,
-    Header,
-    Record,
-    chain_digest,
-    decode_header,
-    read_event,
-)
+from lash_es.codec.errors import CorruptHistory, StoredDataError, UndecodableValue
+from lash_es.codec.records import GENESIS, Header, Record, chain_digest, decode_header, read_event
 from lash_es.codec.streams import StreamId
 from lash_es.codec.trims import decode_trim_content
-from lash_es.core.bodies import BodyRef, RecordedBody, salted_digest
 from lash_es.core.errors import HistoryTrimmedBelow, ImpossibleEvent
 from lash_es.core.events import Event, HistoryTrimmed, body_ref
 from lash_es.core.evolve import evolve
@@ -41,10 +28,9 @@ from lash_es.core.ids import Position, Version
 from lash_es.core.makers import maker
 from lash_es.core.state import State
 from lash_es.core.trims import KeptState
-from lash_es.log.appends import StoredBody
+from lash_es.log.commitments import corrupt_body, require_body
 from lash_es.log.encoding import Folded, nothing_folded
 from lash_es.log.port import Store, StreamHead
-from lash_es.log.sealing_errors import BodySealed
 from lash_es.log.snapshots import FACTS_PER_SNAPSHOT, SNAPSHOTS_TRIED_MAX, Ignored, state_of
 
 RECORDS_PER_PAGE: Final = 256
@@ -270,9 +256,9 @@ def _folded_at(store: Store, trim: Fact) -> Folded:
         kept = decode_trim_content(body.content, body.media_type)
         digest = bytes.fromhex(event.digest)
     except (UndecodableValue, ValueError) as cause:
-        raise _corrupt_body(stream, ref, f"it holds no state: {cause}") from cause
+        raise corrupt_body(stream, ref, f"it holds no state: {cause}") from cause
     if not isinstance(kept, KeptState) or kept.state.version != event.below:
-        raise _corrupt_body(stream, ref, f"it holds no state of version {event.below}")
+        raise corrupt_body(stream, ref, f"it holds no state of version {event.below}")
     return _folded(stream=stream, state=kept.state, digest=digest)
 
 
@@ -403,58 +389,5 @@ def require_head(folded: Folded, head: StreamHead | None) -> None:
         )
 
 
-def require_body(fact: Header, ordinal: int, stored: StoredBody | None) -> StoredBody:
-    """
-    Refuse a body that is not what its fact committed to.
-
-    Raises:
-        CorruptBody: it is missing, or another one.
-        BodySealed: its key is not there, so nobody can say.
-    """
-    ref = BodyRef(position=fact.position, ordinal=ordinal)
-    recorded = RecordedBody(ref=ref, commitment=fact.bodies[ordinal])
-    return require_recorded(fact.stream, recorded, stored)
-
-
-def require_recorded(
-    stream: StreamId, body: RecordedBody, stored: StoredBody | None
-) -> StoredBody:
-    """Refuse, as ``require_body``, what is not as a fact or a trim committed to."""
-    if stored is None:
-        raise _corrupt_body(stream, body.ref, "it is missing")
-    require_unsealed(stream, stored)
-    if salted_digest(stored.salt, stored.content) != body.commitment.digest:
-        raise _corrupt_body(stream, body.ref, "its bytes are not those that were committed to")
-    if stored.media_type != body.commitment.media_type:
-        reason = "its media type is not the one that was committed to"
-        raise _corrupt_body(stream, body.ref, reason)
-    return stored
-
-
-def require_unsealed(stream: StreamId, stored: StoredBody) -> StoredBody:
-    """Refuse a body that lies as it was sealed: neither its salt nor its content can be read."""
-    if stored.sealing:
-        raise BodySealed(
-            session_id=stream.session_id,
-            position=stored.ref.position,
-            ordinal=stored.ref.ordinal,
-            sealing=stored.sealing,
-        )
-    return stored
-
-
-def body_refs(header: Header) -> tuple[BodyRef, ...]:
-    """Point at every body of a fact."""
-    return tuple(
-        BodyRef(position=header.position, ordinal=ordinal) for ordinal in range(len(header.bodies))
-    )
-
-
 def _corrupt(stream: StreamId, position: Position, reason: str) -> CorruptHistory:
     return CorruptHistory(session_id=stream.session_id, position=position, reason=reason)
-
-
-def _corrupt_body(stream: StreamId, ref: BodyRef, reason: str) -> CorruptBody:
-    return CorruptBody(
-        session_id=stream.session_id, position=ref.position, ordinal=ref.ordinal, reason=reason
-    )

@@ -18,7 +18,12 @@ from lash_es.core.bodies import BodyRef
 from lash_es.core.ids import Position, Version
 from lash_es.core.state import Deleted, Open
 from lash_es.log.appends import StoredBody
-from lash_es.log.loading import body_refs, load, read_trim, trim_event
+from lash_es.log.commitments import body_refs
+from lash_es.log.loading import (
+    load,
+    read_trim,
+    trim_event,
+)
 from lash_es.log.port import Store, StreamHead
 from lash_es.log.retaining import Removal
 from lash_es.log.trims import KeptHistory

@@ -25,11 +25,10 @@ from lash_es.core.known import (
     TurnEntry,
 )
 from lash_es.core.trims import BodyPage, CommitPage, IndexPage, KeptCommit, KeptEntry, TrimPage
+from lash_es.log.commitments import body_refs, require_body
 from lash_es.log.loading import (
     Fact,
-    body_refs,
     read_trim,
-    require_body,
     trim_event,
     was_trimmed_since,
 )
@@ -60,9 +59,7 @@ class KeptHistory:
     def entries(self) -> dict[IndexKey, IndexEntry]:
         """Return the index as it was."""
         return {
-            kept_key(kept): kept.entry
-            for page in self._pages(IndexPage)
-            for kept in page.entries
+            kept_key(kept): kept.entry for page in self._pages(IndexPage) for kept in page.entries
         }
 
     def commits(self) -> dict[Position, KeptCommit]:

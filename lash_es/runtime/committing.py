@@ -26,8 +26,9 @@ from lash_es.core.known import IndexEntry, IndexKey, Known, compared_body, follo
 from lash_es.core.limits import Limits
 from lash_es.core.state import Deleted, NotOpened, Open, State
 from lash_es.log.appends import Appended, Conflict, StreamAppend, Unknown
+from lash_es.log.commitments import require_unsealed
 from lash_es.log.encoding import Folded, decode_index_entry, encode_append, nothing_folded
-from lash_es.log.loading import load, require_unsealed
+from lash_es.log.loading import load
 from lash_es.log.port import Log, Store
 from lash_es.runtime.faults import AppendUnresolved, TooManyConflicts
 from lash_es.runtime.world import World

@@ -14,8 +14,8 @@ from lash_es.codec.streams import StreamId
 from lash_es.core.bodies import BodyRef
 from lash_es.core.ids import Position
 from lash_es.log.blobs import FIRST_ADDRESS, Address, Blobs, KeptBlob, address_of
+from lash_es.log.commitments import body_refs
 from lash_es.log.inspecting import Inspection
-from lash_es.log.loading import body_refs
 from lash_es.log.port import Store
 from lash_es.log.sealed_bodies import blob_named
 from lash_es.log.sweeping import GRACE_MS, Roots

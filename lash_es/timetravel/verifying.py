@@ -13,8 +13,12 @@ from lash_es.core.bodies import RecordedBody
 from lash_es.core.errors import HistoryTrimmedBelow
 from lash_es.core.ids import Position, Version
 from lash_es.log.appends import StoredSnapshot
+from lash_es.log.commitments import body_refs, require_recorded
 from lash_es.log.encoding import Folded, generation, status
-from lash_es.log.loading import FIRST, Fact, body_refs, require_recorded
+from lash_es.log.loading import (
+    FIRST,
+    Fact,
+)
 from lash_es.log.port import Store, StreamHead
 from lash_es.log.reindexing import IndexFold, compared
 from lash_es.log.sealing_errors import BodySealed

@@ -14,7 +14,11 @@ from lash_es.codec.records import Record, decode_header
 from lash_es.core.commands import CancelTurnInput, DeleteSession
 from lash_es.core.ids import Version
 from lash_es.log.appends import StoredBody
-from lash_es.log.loading import FIRST, body_refs, load
+from lash_es.log.commitments import body_refs
+from lash_es.log.loading import (
+    FIRST,
+    load,
+)
 from lash_es.log.port import Store
 from lash_es.log.stores.memory import MemoryStore
 from tests.log.tapes import I3, STREAM

@@ -16,15 +16,14 @@ from lash_es.core.ingress import NextTurn
 from lash_es.core.messages import TurnInput
 from lash_es.core.state import Deleted, NotOpened, Open
 from lash_es.log.appends import AppendResult, StoredBody, StreamAppend
+from lash_es.log.commitments import body_refs, require_body
 from lash_es.log.contents import read_content, read_contents, read_header
 from lash_es.log.encoding import nothing_folded, status
 from lash_es.log.loading import (
     RECORDS_PER_PAGE,
-    body_refs,
     load,
     read_facts,
     refold,
-    require_body,
 )
 from lash_es.log.port import StreamHead
 from lash_es.log.stores.memory import MemoryStore

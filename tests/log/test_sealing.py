@@ -18,8 +18,9 @@ from lash_es.core.bodies import BodyRef
 from lash_es.core.ids import Position, Version
 from lash_es.log.appends import Activity, StoredBody
 from lash_es.log.blobs import FIRST_ADDRESS
+from lash_es.log.commitments import require_body, require_unsealed
 from lash_es.log.contents import read_header
-from lash_es.log.loading import load, require_body, require_unsealed
+from lash_es.log.loading import load
 from lash_es.log.pages import START
 from lash_es.log.port import Store
 from lash_es.log.sealed import SealedStore
