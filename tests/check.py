@@ -274,6 +274,10 @@ LANES: Final[Mapping[str, tuple[str, Phases]]] = {
         "long: a million facts, over a thousand sessions and in one, beside an empty database",
         [[{"growth": module("tests.growth")}]],
     ),
+    "rolling": (
+        "long: old code and new code on one database, while processes are replaced",
+        [[{"rolling restart": module("tests.rolling")}]],
+    ),
     "ci": (
         "what every change has to pass",
         [
