@@ -11,50 +11,24 @@ to, and is chained to the digest that it tells (ADR 0022).
 
 from collections import deque
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from itertools import islice
 from typing import Final
 
 from attrs import frozen
 
-<<<<<<< ours
 from lash_es.codec.errors import CorruptHistory, StoredDataError, UndecodableValue
 from lash_es.codec.records import GENESIS, Header, Record, chain_digest, decode_header, read_event
 from lash_es.codec.streams import StreamId
 from lash_es.codec.trims import decode_trim_content
-=======
-from lash_es.codec.errors import (
-    CorruptHistory,
-    UndecodableValue,
-)
-from lash_es.codec.records import (
-    GENESIS,
-    Record,
-    chain_digest,
-    read_event,
-)
-from lash_es.codec.streams import StreamId
->>>>>>> theirs
 from lash_es.core.errors import HistoryTrimmedBelow, ImpossibleEvent
-from lash_es.core.events import Event
+from lash_es.core.events import Event, HistoryTrimmed, body_ref
 from lash_es.core.evolve import evolve
 from lash_es.core.ids import Position, Version
 from lash_es.core.makers import maker
 from lash_es.core.state import State
-<<<<<<< ours
 from lash_es.core.trims import KeptState
 from lash_es.log.commitments import corrupt_body, require_body
-=======
-from lash_es.log.beginning import (
-    Begun,
-    Fact,
-    begin,
-    corrupt,
-    read_trim,
-    trim_event,
-    was_trimmed_since,
-)
-from lash_es.log.bodies import body_refs, require_body, require_recorded, require_unsealed
->>>>>>> theirs
 from lash_es.log.encoding import Folded, nothing_folded
 from lash_es.log.port import Store, StreamHead
 from lash_es.log.snapshots import FACTS_PER_SNAPSHOT, SNAPSHOTS_TRIED_MAX, Ignored, state_of
@@ -62,6 +36,30 @@ from lash_es.log.snapshots import FACTS_PER_SNAPSHOT, SNAPSHOTS_TRIED_MAX, Ignor
 RECORDS_PER_PAGE: Final = 256
 FIRST: Final = Position(0)
 _ANY_VERSION: Final = Version(2**53)
+
+
+@frozen(kw_only=True)
+class Fact:
+    """A fact as it was read: its record, and the event that it holds."""
+
+    stream: StreamId
+    record: Record
+    event: Event
+
+    @property
+    def position(self) -> Position:
+        """Where it is in its stream."""
+        return self.record.position
+
+    @property
+    def digest(self) -> bytes:
+        """The digest of its record."""
+        return self.record.digest
+
+    @cached_property
+    def header(self) -> Header:
+        """Who wrote it, when and why. Folding does without, so it is read when it is asked for."""
+        return decode_header(self.stream, self.record)
 
 
 _fact = maker(Fact)
@@ -113,11 +111,11 @@ def checked_fact(
 
 def _checked_event(stream: StreamId, record: Record, expected: int, before: bytes | None) -> Event:
     if record.position != expected:
-        raise corrupt(
+        raise _corrupt(
             stream, Position(expected), f"missing: the next record is at {record.position}"
         )
     if before is not None and chain_digest(before, record.header) != record.digest:
-        raise corrupt(stream, Position(expected), "the record's digest does not match its bytes")
+        raise _corrupt(stream, Position(expected), "the record's digest does not match its bytes")
     return read_event(stream, record)
 
 
@@ -189,7 +187,6 @@ def refold(store: Store, stream: StreamId) -> Folded:
     return _folded_on(store, nothing_folded(stream))
 
 
-<<<<<<< ours
 @frozen(kw_only=True)
 class Begun:
     """Where folding begins, and the trim that said so; none where nothing was trimmed."""
@@ -265,8 +262,6 @@ def _folded_at(store: Store, trim: Fact) -> Folded:
     return _folded(stream=stream, state=kept.state, digest=digest)
 
 
-=======
->>>>>>> theirs
 def _loaded(folded: Folded, start: Version, ignored: Sequence[Ignored]) -> Loaded:
     is_overdue = folded.version - start > FACTS_PER_SNAPSHOT
     folded = Folded(
@@ -337,7 +332,7 @@ def _steps(
             return
         later = store.head(stream)
         if later == head:
-            raise corrupt(stream, Position(version), f"the head row counts only {version} facts")
+            raise _corrupt(stream, Position(version), f"the head row counts only {version} facts")
 
 
 def require_kept(folded: Folded, head: StreamHead | None) -> None:
@@ -353,7 +348,7 @@ def require_kept(folded: Folded, head: StreamHead | None) -> None:
 def _require_same(trim: Fact | None, stream: StreamId, record: Record) -> None:
     """Refuse a record at the place of the trim that folding began at, but of another digest."""
     if trim is not None and record.position == trim.position and record.digest != trim.digest:
-        raise corrupt(stream, record.position, "it is not the trim that reading began at")
+        raise _corrupt(stream, record.position, "it is not the trim that reading began at")
 
 
 def step(state: State, fact: Fact) -> State:
@@ -365,7 +360,7 @@ def _evolved(state: State, stream: StreamId, record: Record, event: Event) -> St
     try:
         return evolve(state, event)
     except ImpossibleEvent as cause:
-        raise corrupt(stream, record.position, cause.summary()) from cause
+        raise _corrupt(stream, record.position, cause.summary()) from cause
 
 
 def _counted(head: StreamHead | None) -> Version:
@@ -377,48 +372,22 @@ def require_head(folded: Folded, head: StreamHead | None) -> None:
     """Refuse a stream whose end is not where the head row says."""
     version = _counted(head)
     if folded.version < version:
-        raise corrupt(
+        raise _corrupt(
             folded.stream,
             Position(folded.version),
             f"cut off: the head row counts {version} facts",
         )
     if folded.version > version:
-        raise corrupt(
+        raise _corrupt(
             folded.stream, Position(version), f"cut off: {folded.version} facts were there before"
         )
     if head is not None and head.digest != folded.digest:
-        raise corrupt(
+        raise _corrupt(
             folded.stream,
             Position(max(0, version - 1)),
             "the head row holds another digest for the last record",
         )
 
 
-<<<<<<< ours
 def _corrupt(stream: StreamId, position: Position, reason: str) -> CorruptHistory:
     return CorruptHistory(session_id=stream.session_id, position=position, reason=reason)
-=======
-__all__ = [
-    "FIRST",
-    "RECORDS_PER_PAGE",
-    "Begun",
-    "Fact",
-    "Loaded",
-    "begin",
-    "body_refs",
-    "checked_fact",
-    "load",
-    "load_facts",
-    "open_stream",
-    "read_facts",
-    "read_trim",
-    "refold",
-    "require_body",
-    "require_head",
-    "require_recorded",
-    "require_unsealed",
-    "step",
-    "trim_event",
-    "was_trimmed_since",
-]
->>>>>>> theirs
