@@ -4,6 +4,7 @@ sizes, over many sessions and in one long one.
 """
 
 import asyncio
+import multiprocessing
 from functools import partial
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from lash_es.core.ids import Version
 from lash_es.log.appends import StoredSnapshot
 from lash_es.log.log import StoreLog
 from tests.growth.building import FACTS_PER_APPEND, Shape, build
-from tests.growth.measuring import measure, too_much
+from tests.growth.measuring import measure, peak_mib, too_much
 from tests.growth.operations import NOW_MS, Host
 
 PAGE = 8
@@ -94,3 +95,11 @@ def test_what_grows_is_named() -> None:
     assert too_much("it", {"open": 1.3}, {"empty": 50.0, "large": 60.0}) == []
     assert too_much("it", {"open": 1.31}, {"empty": 50.0, "large": 60.0}) == ["it: open 1.31"]
     assert too_much("it", {}, {"empty": 50.0, "large": 70.0}) == ["it: 50.0 and 70.0 MiB"]
+
+
+def test_what_another_process_took_is_not_counted() -> None:
+    ballast = b"x" * (200 * 2**20)
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        found = pool.apply(peak_mib)
+
+    assert found < len(ballast) / 2**20 < peak_mib()
