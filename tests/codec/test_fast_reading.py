@@ -43,6 +43,7 @@ from tests.codec.test_records import ANY_EVENT, STREAM, encoded
 from tests.core.effort import effort
 
 KINDS: tuple[type[Content], ...] = (TurnInput, ModelReply, ToolOutput, EffectFailure)
+ANY_CONTENT = st.one_of([values(kind) for kind in KINDS])
 SALT = bytes(16)
 Both: TypeAlias = tuple[object, object]
 """What is read fast, none if it is left to cattrs; and what cattrs reads, or why it does not."""
@@ -182,7 +183,7 @@ def test_bytes_and_free_json_are_left_to_cattrs(content: Content, *, is_fast: bo
 
 def test_an_altered_body_is_never_read_when_cattrs_refuses_it() -> None:
     def both(data: st.DataObject) -> Both:
-        content = data.draw(st.one_of([values(kind) for kind in KINDS]))
+        content = data.draw(ANY_CONTENT)
         return contents(altered(encode_content(content, SALT).content, data), type(content))
 
     never_laxer(both)
