@@ -17,7 +17,6 @@ from cattrs.strategies import configure_tagged_union
 
 from lash_es.codec.errors import UndecodableValue, UnencodableValue
 from lash_es.codec.wire_names import UNION_TAGS
-from lash_es.codec.writers import NotWritten, writer
 from lash_es.core.effects import EffectRequest
 from lash_es.core.events import TurnOrigin
 from lash_es.core.ingress import TurnInputIngress
@@ -113,11 +112,7 @@ _CONVERTER: Final = _make_converter()
 
 
 def to_plain(value: object) -> dict[str, object]:
-    """Turn an attrs value into a dict of plain values: by a writer, or what that leaves here."""
-    try:
-        return writer(type(value), None)(value)
-    except NotWritten:
-        pass  # A block of `suppress` would cost as much as the writer.
+    """Turn an attrs value into a dict of plain values."""
     plain: dict[str, object] = _CONVERTER.unstructure(value)
     return plain
 
