@@ -2,7 +2,8 @@
 Slice: the session lease. Who may drive, since when, until when; the fencing number never falls.
 
 A holder is live while ``expires_at_ms > now``, strictly. Whatever an owner writes extends its
-lease, so a renewal is a fact only of an owner that was silent.
+lease, so a renewal is a fact only of an owner that was silent. Nobody else's fact ends it, in
+whatever time that is recorded.
 """
 
 from attrs import frozen
@@ -60,7 +61,8 @@ def mismatch(lease: Lease, fence: Fence, now_ms: int) -> str | None:
         return "superseded"
     if not fence.owner.is_incarnation_of(holder.owner) or fence.token != holder.token:
         return "held by another owner"
-    return None if holder.expires_at_ms > now_ms else "expired"
+    is_over = holder.expires_at_ms <= now_ms and not fence.is_certain
+    return "expired" if is_over else None
 
 
 def acquired(lease: Lease, event: LeaseAcquired, position: Position) -> Lease:

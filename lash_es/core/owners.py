@@ -46,9 +46,11 @@ class Fence:
     """
     What an owner shows with everything it writes.
 
-    ``token`` is minted when the lease is acquired.
+    ``token`` is minted when the lease is acquired. ``is_certain`` says that by the owner's own
+    clock, which nobody can set, its time has not run out: then no other clock can say that it has.
     """
 
     owner: LeaseOwner
     token: str
     generation: Generation
+    is_certain: bool = False

@@ -15,6 +15,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from typing import TypeVar
 
@@ -34,11 +35,19 @@ from lash_es.log.appends import (
     Conflict,
     StreamAppend,
 )
-from lash_es.log.errors import StoreBusy, StoreClosed
+from lash_es.log.errors import StorageError, StoreBusy, StoreClosed
 from lash_es.log.grouping import DEFAULT_BOUNDS, Bounds, GroupCommit
+from lash_es.log.machines import running_ms as system_running_ms
 from lash_es.log.placing import INLINE_COMMIT_MS_MAX, CommitPlace, WaitsFor
 from lash_es.log.port import Store
 from lash_es.log.statistics import LogStatistics, LogTally
+from lash_es.log.steadiness import (
+    TOLERANCE_MS,
+    ClockAnchor,
+    ClockLook,
+    Steadiness,
+    has_been_steady,
+)
 from lash_es.log.times import StoreTime
 from lash_es.log.watching import Wakes
 
@@ -53,6 +62,8 @@ class StoreLog:
         store: where streams are kept.
         clock_ms: tells epoch milliseconds, unless the store has a time of its own.
         monotonic_ns: measures commits; a time that never falls, in nanoseconds.
+        running_ms: the boot-time clock, with which ``clock_ms`` is compared.
+        boot_id: names this boot of this machine; nothing where there is no name for it.
         inline_commit_ms_max: how long commits on the loop's thread may take.
         bounds: how many appends wait, and how many are one commit.
         activity_window: how much activity of a stream is kept.
@@ -67,6 +78,8 @@ class StoreLog:
         clock_ms: Callable[[], int],
         *,
         monotonic_ns: Callable[[], int] = time.monotonic_ns,
+        running_ms: Callable[[], int] = system_running_ms,
+        boot_id: str = "",
         inline_commit_ms_max: int = INLINE_COMMIT_MS_MAX,
         bounds: Bounds = DEFAULT_BOUNDS,
         activity_window: ActivityWindow = DEFAULT_WINDOW,
@@ -79,7 +92,9 @@ class StoreLog:
             store, self._place, self._tally, monotonic_ns=monotonic_ns, bounds=bounds
         )
         clock = store.clock()
-        self._now_ms = clock_ms if clock is None else StoreTime(clock, self._reader)
+        self._store_time = None if clock is None else StoreTime(clock, self._reader)
+        self._now_ms = self._store_time or clock_ms
+        self._steadiness = _steadiness(self._store_time, clock_ms, running_ms, boot_id)
         self._losses = Losses()
         self._pruning = Pruning(activity_window)
         self._wakes = Wakes(self.read, announces=store.waits_for is WaitsFor.NETWORK)
@@ -104,6 +119,38 @@ class StoreLog:
     def now_ms(self) -> int:
         """Tell the time of the store, or of the clock that was handed in. Cost: nothing waits."""
         return self._now_ms()
+
+    async def keep_time(self) -> None:
+        """
+        Compare the clock with the one that other processes go by, and tell them if it is another.
+
+        A store's own clock is the same for all. What cannot be kept now is kept the next time:
+        without it others wait longer, and nothing is lost. Cost: one read.
+        """
+        if self._store_time is None:
+            with suppress(StorageError):
+                await self._anchored()
+
+    async def is_steady_for(self, duration_ms: int) -> bool:
+        """
+        Tell whether time is known not to have jumped for so long, for all who share the store.
+
+        It is not known while the store cannot be asked. Cost: one read, and asking for the time.
+        """
+        try:
+            if self._store_time is not None:
+                await self._store_time.ask()
+            anchor, look = await self._anchored()
+        except StorageError:
+            return False
+        return has_been_steady(anchor, look, duration_ms)
+
+    async def _anchored(self) -> tuple[ClockAnchor, ClockLook]:
+        seen, look = self._steadiness.look()
+        kept = await self.read(lambda store: store.read_anchor(seen.boot_id))
+        if kept is None or not kept.agrees(seen):
+            kept = await self._writer.write(partial(_keep_anchor, seen, look.running_ms))
+        return kept, look
 
     async def append(self, appends: Sequence[StreamAppend]) -> AppendResult:
         """
@@ -201,10 +248,32 @@ class StoreLog:
         self._wakes.wake_everybody()
 
 
+def _steadiness(
+    store_time: StoreTime | None,
+    clock_ms: Callable[[], int],
+    running_ms: Callable[[], int],
+    boot_id: str,
+) -> Steadiness:
+    """Begin to compare: the store's time, or else the clock that is handed in."""
+
+    def look() -> ClockLook:
+        now_ms = running_ms()
+        return ClockLook(offset_ms=clock_ms() - now_ms, running_ms=now_ms)
+
+    if store_time is None:
+        return Steadiness(look, boot_id)
+    is_confirmed = abs(store_time() - clock_ms()) <= TOLERANCE_MS
+    return Steadiness(store_time.look, boot_id, is_confirmed=is_confirmed)
+
+
 def _in_turn(work: Callable[[Store], _R], store: Store, may_wait: bool) -> _R:
     if not may_wait and store.waits_for is not WaitsFor.NOTHING:
         raise StoreBusy(where=store.where, waited_ms=0)
     return work(store)
+
+
+def _keep_anchor(seen: ClockAnchor, running_ms: int, store: Store, may_wait: bool) -> ClockAnchor:
+    return store.keep_anchor(seen, running_ms, may_wait=may_wait)
 
 
 def _append_activity(new: NewActivity, store: Store, may_wait: bool) -> ActivityResult:

@@ -32,6 +32,7 @@ from lash_es.log.pages import Offset, Page
 from lash_es.log.placing import WaitsFor
 from lash_es.log.retaining import Retaining
 from lash_es.log.statistics import LogStatistics, LogTally, StoreStatistics
+from lash_es.log.steadiness import AnchorKeeping, ClockLook
 
 _R = TypeVar("_R")
 
@@ -98,8 +99,12 @@ class StoreClock(Protocol):
         """Go by a new reading; without one, by the last until it is due again."""
         ...
 
+    def look(self) -> ClockLook:
+        """Compare it, as it was asked last, with the machine's boot-time clock."""
+        ...
 
-class Store(Retaining, Protocol):
+
+class Store(Retaining, AnchorKeeping, Protocol):
     """
     One place where streams are kept; synchronous, one transaction a call, safe to use from one
     thread at a time.
@@ -335,6 +340,14 @@ class Log(Protocol):
 
     def now_ms(self) -> int:
         """Tell the time that commands are decided at, in epoch milliseconds."""
+        ...
+
+    async def keep_time(self) -> None:
+        """Let other processes find out if they go by another clock; an owner does, by and by."""
+        ...
+
+    async def is_steady_for(self, duration_ms: int) -> bool:
+        """Tell whether time is known not to have jumped for so long; cost: a read of the store."""
         ...
 
     async def append(self, appends: Sequence[StreamAppend]) -> AppendResult:

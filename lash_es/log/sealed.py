@@ -44,6 +44,7 @@ from lash_es.log.sealed_bodies import (
 from lash_es.log.sealing import AtRest
 from lash_es.log.sealing_errors import SealBroken
 from lash_es.log.statistics import StoreStatistics
+from lash_es.log.steadiness import ClockAnchor
 
 
 class BlobFolder(Protocol):
@@ -256,6 +257,16 @@ class SealedStore(PassedOnRetention):
     def clock(self) -> StoreClock | None:
         """Make a clock that goes by the store's own time."""
         return self._inner.clock()
+
+    def read_anchor(self, boot_id: str) -> ClockAnchor | None:
+        """Read the anchor of a boot."""
+        return self._inner.read_anchor(boot_id)
+
+    def keep_anchor(
+        self, seen: ClockAnchor, running_ms: int, *, may_wait: bool = True
+    ) -> ClockAnchor:
+        """Keep how a clock runs."""
+        return self._inner.keep_anchor(seen, running_ms, may_wait=may_wait)
 
     def read_blobs(self, addresses: Sequence[Address]) -> Mapping[Address, bytes]:
         """Read blobs of the store's own table, as they lie."""

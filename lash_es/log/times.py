@@ -5,11 +5,13 @@ A server is asked now and then, on the thread that reads; in between its time is
 process's monotonic clock. So nobody waits for a round trip in order to know what time it is.
 """
 
+import asyncio
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 
 from lash_es.log.errors import StorageError
 from lash_es.log.port import ClockReading, StoreClock
+from lash_es.log.steadiness import ClockLook
 
 
 class StoreTime:
@@ -28,6 +30,20 @@ class StoreTime:
         elif self._asked is None and self._clock.is_due:
             self._asked = self._reader.submit(self._clock.ask)
         return self._clock.told_ms()
+
+    async def ask(self) -> None:
+        """
+        Ask now, and go by the answer.
+
+        Raises:
+            StorageError: the store cannot be asked.
+        """
+        self._asked = None  # What was asked before is older.
+        self._clock.take(await asyncio.wrap_future(self._reader.submit(self._clock.ask)))
+
+    def look(self) -> ClockLook:
+        """Compare it, as it was asked last, with the machine's boot-time clock."""
+        return self._clock.look()
 
 
 def _reading(result: Callable[[], ClockReading]) -> ClockReading | None:

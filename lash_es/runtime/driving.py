@@ -152,9 +152,9 @@ class TurnDriver:
         for key, performed in recorded.items():
             self._show(effects[key], performed)
 
-    def _settlement(self, effect_id: EffectId, performed: Performed) -> SettleEffect:
+    def _settlement(self, effect_id: EffectId, performed: Performed, now_ms: int) -> SettleEffect:
         return SettleEffect(
-            now_ms=self._lane.log.now_ms(),
+            now_ms=now_ms,
             fence=self._guard.fence,
             turn_id=self._turn_id,
             effect_id=effect_id,
@@ -166,9 +166,10 @@ class TurnDriver:
         self, draft: Draft, outcomes: Mapping[EffectId, Performed], *, is_cancelled: bool
     ) -> dict[EffectId, Performed]:
         """Put on the draft what has arrived and what follows; returns what will be recorded."""
-        now_ms = self._lane.log.now_ms()
+        now_ms = self._guard.now_ms(draft.session.lease)
         recorded = {
-            key: self._settle_one(draft, key, performed) for key, performed in outcomes.items()
+            key: self._settle_one(draft, key, performed, now_ms)
+            for key, performed in outcomes.items()
         }
         if is_cancelled:
             for effect in agenda(draft.state):
@@ -176,17 +177,19 @@ class TurnDriver:
         advance(draft, self._guard.fence, now_ms, is_cancelled=is_cancelled)
         return recorded
 
-    def _settle_one(self, draft: Draft, effect_id: EffectId, performed: Performed) -> Performed:
+    def _settle_one(
+        self, draft: Draft, effect_id: EffectId, performed: Performed, now_ms: int
+    ) -> Performed:
         """
         Settle an effect; what cannot be recorded has failed, or its turn could never end.
         """
         try:
-            draft.do(self._settlement(effect_id, performed))
+            draft.do(self._settlement(effect_id, performed, now_ms))
         except (LimitExceeded, UnencodableValue) as refusal:
             is_too_large = isinstance(refusal, LimitExceeded)
             code = "limit_exceeded" if is_too_large else "unencodable_value"
             performed = failed(code, refusal.summary())
-            draft.do(self._settlement(effect_id, performed))
+            draft.do(self._settlement(effect_id, performed, now_ms))
         return performed
 
     def _cancellation(self, effect: Effect, now_ms: int) -> SettleEffect:

@@ -3,7 +3,8 @@ Holding a session: acquire, be sure of it, renew when silent, and know when it i
 
 Whatever the owner records extends its lease, so a renewal is written only after a renew interval
 of silence. How long the lease certainly holds is reckoned on the owner's own monotonic clock, from
-before the append.
+before the append. While it does, no clock that was set can end it: who takes it has to append, and
+then ours conflict.
 """
 
 import asyncio
@@ -11,9 +12,11 @@ from types import TracebackType
 from typing import ClassVar, Self
 
 from attrs import define, frozen
+from attrs import evolve as with_changes
 
 from lash_es.core.commands import AcquireLease, ReleaseLease, RenewLease
 from lash_es.core.errors import LashError
+from lash_es.core.leases import Lease
 from lash_es.core.owners import Fence, LeaseOwner
 from lash_es.core.receipts import LeaseReceipt, leased
 from lash_es.runtime.committing import Draft, Lane
@@ -71,10 +74,12 @@ class LeaseGuard:
     def __init__(
         self, lane: Lane, fence: Fence, timings: LeaseTimings, acquired_at_ms: int
     ) -> None:
-        self.fence = fence
+        self._fence = fence
         self._lane = lane
         self._timings = timings
         self._spoke_at_ms = acquired_at_ms
+        self._heard_at_ms = lane.world.monotonic_ms()
+        self._kept_time_at_ms = acquired_at_ms
         self._lost = asyncio.Event()
         self._renewals: asyncio.Task[None] | None = None
 
@@ -84,6 +89,24 @@ class LeaseGuard:
         append.
         """
         self._spoke_at_ms = max(self._spoke_at_ms, at_ms)
+        self._heard_at_ms = self._lane.world.monotonic_ms()
+
+    @property
+    def fence(self) -> Fence:
+        """What to show now."""
+        return with_changes(self._fence, is_certain=self.is_certain)
+
+    def now_ms(self, lease: Lease) -> int:
+        """
+        Tell the time of what is recorded under the lease: the log's, and while the lease is
+        certain never less than has passed since its last fact, or a clock that was set back could
+        hide from others how long the owner was there.
+        """
+        now_ms = self._lane.log.now_ms()
+        if lease.holder is None or not self.is_certain:
+            return now_ms
+        extended_at_ms = lease.holder.expires_at_ms - lease.holder.ttl_ms
+        return max(now_ms, extended_at_ms + self._lane.world.monotonic_ms() - self._heard_at_ms)
 
     @property
     def is_certain(self) -> bool:
@@ -114,19 +137,27 @@ class LeaseGuard:
     async def _renew_when_silent(self) -> None:
         world = self._lane.world
         while True:
-            due_ms = self._spoke_at_ms + self._timings.renew_interval_ms - world.monotonic_ms()
+            now_ms = world.monotonic_ms()
+            quiet_since_ms = min(self._spoke_at_ms, self._kept_time_at_ms)
+            due_ms = quiet_since_ms + self._timings.renew_interval_ms - now_ms
             if due_ms > 0:
                 await world.sleep_ms(due_ms)
                 continue
-            now_ms = world.monotonic_ms()
             try:
-                await self._lane.execute(self._renewal())
+                await self._speak_up(now_ms)
             except LashError:
                 self._lost.set()  # Whatever the reason, an owner that cannot renew must not go on.
                 return
+
+    async def _speak_up(self, now_ms: int) -> None:
+        """Do what is due: keep the log's time, and renew."""
+        if self._kept_time_at_ms + self._timings.renew_interval_ms <= now_ms:
+            await self._lane.log.keep_time()
+            self._kept_time_at_ms = now_ms
+        if self._spoke_at_ms + self._timings.renew_interval_ms <= now_ms:
+            await self._lane.transact(self._renew)
             self.spoke(now_ms)
 
-    def _renewal(self) -> RenewLease:
-        return RenewLease(
-            now_ms=self._lane.log.now_ms(), fence=self.fence, ttl_ms=self._timings.ttl_ms
-        )
+    def _renew(self, draft: Draft) -> None:
+        now_ms = self.now_ms(draft.session.lease)
+        draft.do(RenewLease(now_ms=now_ms, fence=self.fence, ttl_ms=self._timings.ttl_ms))

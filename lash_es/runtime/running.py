@@ -8,6 +8,7 @@ acceptance and write nothing.
 
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import TypeAlias
 
 from attrs import Factory, frozen
@@ -27,7 +28,8 @@ from lash_es.core.turns import OpenTurn
 from lash_es.log.errors import StorageError
 from lash_es.runtime.activities import ActivityPump, ActivitySink
 from lash_es.runtime.cancelling import CancelToken
-from lash_es.runtime.committing import Draft, Lane
+from lash_es.runtime.committing import APPEND_ATTEMPTS_MAX, Draft, Lane
+from lash_es.runtime.contending import Chance, Contest, Sightings
 from lash_es.runtime.driving import TurnDriver, advance
 from lash_es.runtime.faults import (
     LLM_PROVIDER,
@@ -36,6 +38,7 @@ from lash_es.runtime.faults import (
     STORE_COMMIT_FAILED,
     AppendUnresolved,
     RuntimeFault,
+    TooManyConflicts,
 )
 from lash_es.runtime.leasing import LeaseGuard, LeaseTimings, acquire, release
 from lash_es.runtime.opening import require_open
@@ -59,6 +62,7 @@ class Equipment:
     on_uncertain_tool: UncertainToolHandler | None = None
     uncertain_tool_wait_ms_max: int = UNCERTAIN_TOOL_WAIT_MS_MAX
     transcripts: Transcripts = Factory(Transcripts)
+    sightings: Sightings = Factory(Sightings)
 
 
 @frozen
@@ -80,6 +84,11 @@ class Nothing:
     """There is nothing to run."""
 
 
+@frozen
+class Moved:
+    """Something was appended since it was said that the lease may be taken: look again."""
+
+
 _Begun: TypeAlias = Ours | Over | Busy | Nothing
 _Start: TypeAlias = Callable[[Draft, Fence, int], TurnId | Over | Nothing]
 
@@ -91,6 +100,7 @@ class TurnRunner:
         self._lane = lane
         self._owner = owner
         self._equipment = equipment
+        self._contest = Contest(lane, owner, equipment.sightings)
 
     async def run_direct(
         self, turn_id: TurnId, turn_input: TurnInput, cancel: CancelToken, sink: ActivitySink
@@ -168,16 +178,29 @@ class TurnRunner:
         """Take the lease and start or continue a turn, in one append; or write nothing."""
         token = self._lane.world.token()
         with _log_failures_named():
-            await self._lane.catch_up()
-            self._preflight()
-            return await self._lane.transact(
-                lambda draft: self._begin_on(draft, start, turn_id, token),
-                IndexKey(IndexKind.TURN, turn_id),
-            )
+            await self._lane.log.keep_time()
+            for _ in range(APPEND_ATTEMPTS_MAX):
+                await self._lane.catch_up()
+                self._preflight()
+                standing = await self._contest.standing()
+                if isinstance(standing, Busy):
+                    return standing
+                step = partial(
+                    self._begin_on, start=start, turn_id=turn_id, token=token, chance=standing
+                )
+                begun = await self._lane.transact(step, IndexKey(IndexKind.TURN, turn_id))
+                if not isinstance(begun, Moved):
+                    return begun
+        session_id = self._lane.stream.session_id
+        raise TooManyConflicts(session_id=session_id, attempts=APPEND_ATTEMPTS_MAX)
 
-    def _begin_on(self, draft: Draft, start: _Start, turn_id: TurnId, token: str) -> _Begun:
+    def _begin_on(
+        self, draft: Draft, start: _Start, turn_id: TurnId, token: str, chance: Chance
+    ) -> _Begun | Moved:
+        if self._contest.is_anothers(draft.session) and draft.session.version != chance.version:
+            return Moved()
         acquired_at_ms = self._lane.world.monotonic_ms()
-        now_ms = self._lane.log.now_ms()
+        now_ms = chance.now_ms
         ttl_ms = self._equipment.timings.ttl_ms
         lease = acquire(draft, self._owner, token, ttl_ms, now_ms)
         if isinstance(lease, Busy):

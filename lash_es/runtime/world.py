@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from attrs import frozen
 
 from lash_es.core.bodies import SALT_BYTES
+from lash_es.log import machines
 
 
 def system_now_ms() -> int:
@@ -20,12 +21,16 @@ def system_now_ms() -> int:
 
 
 def system_monotonic_ms() -> int:
-    """Tell a time that never falls and means nothing outside this process, in milliseconds."""
-    return time.monotonic_ns() // 1_000_000
+    """
+    Tell a time that never falls and means nothing outside this boot, in milliseconds.
+
+    It goes on while the machine sleeps: an owner that overslept its lease must know.
+    """
+    return machines.running_ms()
 
 
 def system_monotonic_ns() -> int:
-    """Tell the same time as ``system_monotonic_ms``, finely enough to measure a commit by."""
+    """Tell a time that never falls, finely enough to measure a commit by."""
     return time.monotonic_ns()
 
 
@@ -50,6 +55,7 @@ class World:
 
     monotonic_ms: Callable[[], int] = system_monotonic_ms
     monotonic_ns: Callable[[], int] = system_monotonic_ns
+    boot_id: Callable[[], str] = machines.boot_id
     sleep_ms: Callable[[int], Awaitable[None]] = system_sleep_ms
     token: Callable[[], str] = random_token
     salt: Callable[[], bytes] = random_salt

@@ -128,9 +128,7 @@ class LashCore:
         self._namespace = namespace
         self._limits = limits
         self._world = world or World()
-        self._log: Log = _log_on(
-            _sealed(_opened(store), at_rest, blobs), clock_ms, self._world.monotonic_ns
-        )
+        self._log: Log = _log_on(_sealed(_opened(store), at_rest, blobs), clock_ms, self._world)
 
     def session(
         self,
@@ -279,12 +277,16 @@ def _postgres_store(url: str) -> Store:
     return PostgresStore.open(url, create=True)
 
 
-def _log_on(
-    store: Store, clock_ms: Callable[[], int], monotonic_ns: Callable[[], int]
-) -> StoreLog:
+def _log_on(store: Store, clock_ms: Callable[[], int], world: World) -> StoreLog:
     """Make the log; if its store's time cannot be asked, the store is let go."""
     try:
-        return StoreLog(store, clock_ms, monotonic_ns=monotonic_ns)
+        return StoreLog(
+            store,
+            clock_ms,
+            monotonic_ns=world.monotonic_ns,
+            running_ms=world.monotonic_ms,
+            boot_id=world.boot_id(),
+        )
     except BaseException:
         store.close()
         raise

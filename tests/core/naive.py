@@ -162,8 +162,9 @@ class NaiveSession:
     def acquired(self, now: int, owner: str, token: str, ttl_ms: int) -> str:
         if self._closed():
             return self._closed()
+        is_live = self._is_live(now)
         now = self._not_before(now)
-        if not self._is_live(now):
+        if not is_live:
             self.generation += 1
             self.holder = (owner, token)
             self.ttl_ms = ttl_ms

@@ -91,6 +91,26 @@ def test_a_lease_is_over_at_the_very_moment_it_expires() -> None:
     )
 
 
+def test_what_another_clock_said_since_ends_no_lease() -> None:
+    ahead = attrs.evolve(enqueued(I1, 1), at_ms=EXPIRES_AT_MS + 1)
+    given(*LEASED, ahead).when(acquire(BOB, EXPIRES_AT_MS - 1)).nothing_happened()
+    given(*LEASED, ahead).when(acquire(BOB, EXPIRES_AT_MS)).then(
+        acquired(BOBS_FENCE, at_ms=EXPIRES_AT_MS + 1)
+    )
+
+
+def test_while_the_owner_is_certain_no_other_clock_can_say_that_its_lease_is_over() -> None:
+    certain = attrs.evolve(FENCE, is_certain=True)
+    given(*LEASED).when(renew(certain, LATER_MS)).then(attrs.evolve(RENEWED, at_ms=LATER_MS))
+    given(*LEASED).when(renew(FENCE, LATER_MS)).refused(expired(1, 1, "expired"))
+
+
+def test_however_certain_who_was_superseded_is_refused() -> None:
+    certain = attrs.evolve(FENCE, is_certain=True)
+    taken = (*LEASED, acquired(BOBS_FENCE, at_ms=EXPIRES_AT_MS))
+    given(*taken).when(renew(certain, EXPIRES_AT_MS)).refused(expired(1, 2, "superseded"))
+
+
 def test_a_lease_of_no_duration_is_free_at_once() -> None:
     given(*IDLE, acquired(ttl_ms=0)).when(acquire(BOB, 30)).then(acquired(BOBS_FENCE, at_ms=30))
 

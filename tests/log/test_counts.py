@@ -14,7 +14,7 @@ from benchmarks.counts import Counts, Watch, run_turn_counts, sqlite_counts
 from benchmarks.volumes import message_bytes, still_volume
 
 SHORT, LONG = 10, 60
-WARM_TURN_STATEMENTS = 42
+WARM_TURN_STATEMENTS = 43
 """Of a turn with one tool call, as a host runs it, from catching up to its result."""
 MESSAGE_BYTES_TIMES_MAX = 3.2  # The goal of the benchmark (G12) is 1.25.
 
@@ -66,8 +66,9 @@ def test_a_turn_costs_the_same_after_ten_turns_and_after_a_thousand(tmp_path: Pa
     }
     # Who has read nothing yet reads the history once: its facts, twice, and its bodies, in pages.
     facts, bodies = 1_000 * 8, 1_000 * 4
-    assert cold.statements <= WARM_TURN_STATEMENTS + 3
-    assert long_cold.statements <= WARM_TURN_STATEMENTS + 3 + (2 * facts + bodies) / 256 + 1
+    # The first owner of a boot also keeps how the clock runs, in a transaction of six.
+    assert cold.statements <= WARM_TURN_STATEMENTS + 9
+    assert long_cold.statements <= WARM_TURN_STATEMENTS + 9 + (2 * facts + bodies) / 256 + 1
 
 
 def test_counts_are_the_same_every_time(short: dict[str, Counts], tmp_path: Path) -> None:

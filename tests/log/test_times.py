@@ -1,11 +1,13 @@
 """A store's time is told without waiting; asking it is left to a thread that waits anyway."""
 
+import asyncio
 from concurrent.futures import Executor, Future
 
 from attrs import define, field
 
 from lash_es.log.errors import StoreDisconnected
 from lash_es.log.port import ClockReading
+from lash_es.log.steadiness import ClockLook
 from lash_es.log.times import StoreTime
 
 
@@ -26,6 +28,9 @@ class Clock:
     def take(self, reading: ClockReading | None) -> None:
         self.taken.append(reading)
         self.is_due = False
+
+    def look(self) -> ClockLook:
+        return ClockLook(offset_ms=self.now_ms, running_ms=0)
 
 
 class Later(Executor):
@@ -68,3 +73,22 @@ def test_a_store_that_cannot_be_asked_is_asked_again_when_it_is_due() -> None:
     clock.is_due = True
     now()
     assert len(reader.asked) == 2
+
+
+def test_who_asks_now_goes_by_that_answer_and_not_by_one_that_is_on_its_way() -> None:
+    async def scene() -> None:
+        clock, reader = Clock(is_due=True), Later()
+        now = StoreTime(clock, reader)
+        now()
+        asking = asyncio.ensure_future(now.ask())
+        await asyncio.sleep(0)
+        older, newer = reader.asked
+        older.set_result(ClockReading(measured_us=1, offset_us=1, uncertainty_us=0))
+        newer.set_result(clock.ask())
+        await asking
+        assert clock.taken == [clock.ask()]
+        now()
+        assert clock.taken == [clock.ask()]
+        assert now.look() == clock.look()
+
+    asyncio.run(scene())

@@ -34,6 +34,7 @@ from lash_es.log.placing import WaitsFor
 from lash_es.log.port import Store, StoreClock, StreamHead
 from lash_es.log.retaining_passed_on import PassedOnRetention
 from lash_es.log.statistics import StoreStatistics
+from lash_es.log.steadiness import ClockAnchor
 
 
 def stream(session_id: str = "s") -> StreamId:
@@ -149,6 +150,14 @@ class Through(PassedOnRetention):
 
     def clock(self) -> StoreClock | None:
         return self.inner.clock()
+
+    def read_anchor(self, boot_id: str) -> ClockAnchor | None:
+        return self.inner.read_anchor(boot_id)
+
+    def keep_anchor(
+        self, seen: ClockAnchor, running_ms: int, *, may_wait: bool = True
+    ) -> ClockAnchor:
+        return self.inner.keep_anchor(seen, running_ms, may_wait=may_wait)
 
     def statistics(self) -> StoreStatistics:
         return self.inner.statistics()

@@ -26,11 +26,16 @@ def fenced(session: Open, command: OwnerCommand, now_ms: int) -> int:
 def acquire(
     session: Open, command: AcquireLease, now_ms: int, limits: Limits
 ) -> tuple[Event, ...]:
-    """Take what is free or run out, extend what is mine; another's is left alone."""
+    """
+    Take what is free or run out, extend what is mine; another's is left alone.
+
+    Whether it has run out is judged by the command's own time: a fact of somebody whose clock is
+    ahead may have moved that of the stream.
+    """
     require_name("owner_id", command.owner.owner_id, limits.owner_id_chars_max)
     require_name("owner_id", command.owner.incarnation_id, limits.owner_id_chars_max)
     lease = session.lease
-    holder = leases.live_holder(lease, now_ms)
+    holder = leases.live_holder(lease, command.now_ms)
     if holder is None:
         acquired = LeaseAcquired(
             at_ms=now_ms,

@@ -39,6 +39,7 @@ from lash_es.log.pages import Offset, Page, offset_of
 from lash_es.log.placing import WaitsFor
 from lash_es.log.port import StreamHead
 from lash_es.log.statistics import StoreStatistics, StoreTally
+from lash_es.log.steadiness import ClockAnchor, settled
 from lash_es.log.stores import memory_snapshots as snapshots
 from lash_es.log.stores.facts import stored_events, stored_record
 from lash_es.log.stores.memory_blobs import MemoryBlobs
@@ -67,6 +68,7 @@ class MemoryStore(MemoryRetention):
         self._recorder = MemoryRecorder()
         self._streams: dict[str, _Stream] = {}
         self._blobs = MemoryBlobs()
+        self._anchors: dict[str, ClockAnchor] = {}
         self._commits_count = 0
         self._tally = StoreTally()
         self._is_closed = False
@@ -296,6 +298,24 @@ class MemoryStore(MemoryRetention):
 
     def clock(self) -> None:
         """Have no clock: whoever made it brings one."""
+
+    def read_anchor(self, boot_id: str) -> ClockAnchor | None:
+        """Read the anchor of a boot."""
+        self._require_open()
+        return self._anchors.get(boot_id)
+
+    def keep_anchor(
+        self,
+        seen: ClockAnchor,
+        running_ms: int,
+        *,
+        may_wait: bool = True,  # noqa: ARG002 - there is nobody to wait for
+    ) -> ClockAnchor:
+        """Keep what counts."""
+        self._require_open()
+        kept = settled(self._anchors.get(seen.boot_id), seen, running_ms)
+        self._anchors[seen.boot_id] = kept
+        return kept
 
     def statistics(self) -> StoreStatistics:
         """Say what was done; there are no statements."""

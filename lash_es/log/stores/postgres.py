@@ -11,7 +11,7 @@ what is known after a lost connection is said in ``postgres_connections.py``.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Final
+from typing import Final, TypeVar
 
 from psycopg import Cursor
 
@@ -39,8 +39,10 @@ from lash_es.log.pages import Offset, Page
 from lash_es.log.placing import WaitsFor
 from lash_es.log.port import StreamHead
 from lash_es.log.statistics import StoreStatistics, StoreTally
+from lash_es.log.steadiness import ClockAnchor
 from lash_es.log.stores import postgres_activity as activity
 from lash_es.log.stores import postgres_blobs as blobs
+from lash_es.log.stores import postgres_clock_anchors as anchors
 from lash_es.log.stores import postgres_groups as groups
 from lash_es.log.stores import postgres_hints as hints
 from lash_es.log.stores import postgres_reads as reads
@@ -56,6 +58,8 @@ from lash_es.log.stores.postgres_reads import Row
 from lash_es.log.stores.postgres_servers import server_at
 from lash_es.log.stores.postgres_sessions import connected
 from lash_es.log.stores.postgres_trims import PostgresRetention
+
+_R = TypeVar("_R")
 
 LOCK_WAIT_MS: Final = 5_000
 
@@ -194,7 +198,7 @@ class PostgresStore(PostgresRetention):
         """Write a snapshot that was asked for."""
         return self._certainly(lambda cursor: snapshots.keep(cursor, stream, snapshot))
 
-    def _certainly(self, work: Callable[[Cursor[Row]], bool]) -> bool:
+    def _certainly(self, work: Callable[[Cursor[Row]], _R]) -> _R:
         """Write what can be written again: an answer that was lost is an error."""
         result = self._connections.write(work)
         if isinstance(result, Unknown):
@@ -262,6 +266,20 @@ class PostgresStore(PostgresRetention):
     def clock(self) -> ServerClock:
         """Make a clock that goes by the server's; it asks on the reading connection."""
         return ServerClock(lambda: self._connections.read(reads.now_us))
+
+    def read_anchor(self, boot_id: str) -> ClockAnchor | None:
+        """Read the anchor of a boot."""
+        return self._connections.read(lambda cursor: anchors.read(cursor, boot_id))
+
+    def keep_anchor(
+        self,
+        seen: ClockAnchor,
+        running_ms: int,
+        *,
+        may_wait: bool = True,  # noqa: ARG002 - who may not wait does not ask over a network
+    ) -> ClockAnchor:
+        """Keep what counts, in one statement."""
+        return self._certainly(lambda cursor: anchors.keep(cursor, seen, running_ms))
 
     def changes(self) -> PostgresChanges:
         """Open a connection that hears hints; where streams end is asked on the reading one."""

@@ -6,12 +6,13 @@ and added in between. Our own wall clock is never read: a host whose clock is wr
 lease.
 """
 
-import time
 from collections.abc import Callable
 from typing import Final
 
 from lash_es.log.errors import StorageError
+from lash_es.log.machines import running_ns
 from lash_es.log.port import ClockReading
+from lash_es.log.steadiness import ClockLook
 
 MEASURED_EVERY_MS: Final = 30_000
 _MEASUREMENTS: Final = 3
@@ -28,7 +29,7 @@ class ServerClock:
     def __init__(
         self,
         server_us: Callable[[], int],
-        monotonic_ns: Callable[[], int] = time.monotonic_ns,
+        monotonic_ns: Callable[[], int] = running_ns,
         measured_every_ms: int = MEASURED_EVERY_MS,
     ) -> None:
         """
@@ -87,6 +88,16 @@ class ServerClock:
             self._offset_us = reading.offset_us
             self.uncertainty_us = reading.uncertainty_us
         self._ahead_us = max(0, told_us - (now_us + self._offset_us))
+
+    def look(self) -> ClockLook:
+        """Compare the server's clock, as it was asked last, with this machine's."""
+        now_us = self._now_us()
+        return ClockLook(
+            offset_ms=self._offset_us // 1_000,
+            running_ms=now_us // 1_000,
+            ahead_ms=(self._told_us(now_us) - now_us - self._offset_us) // 1_000,
+            lag_ms=self._measured_every_us // 1_000,
+        )
 
     def _now_us(self) -> int:
         return self._monotonic_ns() // 1_000

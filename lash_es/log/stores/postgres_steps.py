@@ -84,9 +84,18 @@ _THIRD: Final = (
 )
 """Snapshots that were asked for stay. The code of the second step wrote none."""
 
+_FOURTH: Final = (
+    """
+    CREATE TABLE lash_es_clock (
+        boot_id text COLLATE "C" PRIMARY KEY, offset_ms bigint NOT NULL, since_ms bigint NOT NULL)
+    """,
+)
+"""How the log's time runs beside the boot-time clock of a machine."""
+
 STEPS: Final = (
     Step(number=1, works_for=1, statements=_FIRST),
     Step(number=2, works_for=2, statements=_SECOND),
     Step(number=3, works_for=2, statements=_THIRD),
+    Step(number=4, works_for=2, statements=_FOURTH),
 )
 TABLES_STEP: Final = STEPS[-1].number

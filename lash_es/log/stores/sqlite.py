@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from lash_es.codec.records import Record
 from lash_es.codec.streams import StreamId
@@ -36,7 +36,9 @@ from lash_es.log.pages import Offset, Page
 from lash_es.log.placing import WaitsFor
 from lash_es.log.port import StreamHead
 from lash_es.log.statistics import StoreStatistics, StoreTally
+from lash_es.log.steadiness import ClockAnchor
 from lash_es.log.stores import sqlite_blobs as blobs
+from lash_es.log.stores import sqlite_clock as clocks
 from lash_es.log.stores import sqlite_reads as reads
 from lash_es.log.stores import sqlite_reindexing as reindexing
 from lash_es.log.stores import sqlite_snapshots as snapshots
@@ -47,6 +49,8 @@ from lash_es.log.stores.sqlite_connections import Connections, Durability, Place
 from lash_es.log.stores.sqlite_inspecting import SQLiteInspection
 from lash_es.log.stores.sqlite_trims import SQLiteRetention
 from lash_es.log.stores.sqlite_writes import FactRecorder
+
+_R = TypeVar("_R")
 
 BUSY_WAIT_MS: Final = 5_000
 
@@ -189,9 +193,9 @@ class SQLiteStore(SQLiteRetention):
         """Write a snapshot that was asked for."""
         return self._certainly(lambda connection: snapshots.keep(connection, stream, snapshot))
 
-    def _certainly(self, work: Callable[[sqlite3.Connection], bool]) -> bool:
+    def _certainly(self, work: Callable[[sqlite3.Connection], _R], *, may_wait: bool = True) -> _R:
         """Write what can be written again: an answer that was lost is an error."""
-        result = self._connections.write(work)
+        result = self._connections.write(work, may_wait=may_wait)
         if isinstance(result, Unknown):
             raise StoreFailed(where=self.where, reason=result.reason)
         return result
@@ -240,6 +244,18 @@ class SQLiteStore(SQLiteRetention):
 
     def clock(self) -> None:
         """Have no clock: a file knows no time."""
+
+    def read_anchor(self, boot_id: str) -> ClockAnchor | None:
+        """Read the anchor of a boot."""
+        return self._connections.read(lambda connection: clocks.read(connection, boot_id))
+
+    def keep_anchor(
+        self, seen: ClockAnchor, running_ms: int, *, may_wait: bool = True
+    ) -> ClockAnchor:
+        """Keep what counts, in one transaction."""
+        return self._certainly(
+            lambda connection: clocks.keep(connection, seen, running_ms), may_wait=may_wait
+        )
 
     def read_blobs(self, addresses: Sequence[Address]) -> Mapping[Address, bytes]:
         """Read blobs, by a statement each."""

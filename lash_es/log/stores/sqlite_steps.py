@@ -67,9 +67,19 @@ _SECOND: Final = (
 _THIRD: Final = ("ALTER TABLE lash_es_snapshots ADD COLUMN is_kept INTEGER NOT NULL DEFAULT 0",)
 """Snapshots that were asked for stay. The code of the second step wrote none."""
 
+_FOURTH: Final = (
+    """
+    CREATE TABLE lash_es_clock (
+        boot_id TEXT PRIMARY KEY, offset_ms INTEGER NOT NULL, since_ms INTEGER NOT NULL)
+        WITHOUT ROWID
+    """,
+)
+"""How the log's time runs beside the boot-time clock of a machine."""
+
 STEPS: Final = (
     Step(number=1, works_for=1, statements=_FIRST),
     Step(number=2, works_for=2, statements=_SECOND),
     Step(number=3, works_for=2, statements=_THIRD),
+    Step(number=4, works_for=2, statements=_FOURTH),
 )
 TABLES_STEP: Final = STEPS[-1].number
