@@ -2,9 +2,11 @@
 
 from itertools import pairwise
 
+import attrs
 from attrs import define
 
 from lash_es.log.errors import StoreFailed
+from lash_es.log.steadiness import TOLERANCE_MS, ClockAnchor
 from lash_es.log.stores.postgres_clock import ServerClock
 from tests.log.conformance import refused
 from tests.postgres.postgres_server import Database
@@ -147,3 +149,34 @@ def test_a_store_makes_a_clock_of_its_server(database: Database) -> None:
     slack_ms = clock.uncertainty_us // 1_000 + 1
     assert before - slack_ms <= now_ms <= after + slack_ms
     assert clock.now_ms() >= now_ms
+
+
+def test_a_fall_shows_as_what_was_measured_and_by_how_much_more_is_told() -> None:
+    weather = Weather()
+    clock = _clock(weather)
+    before = clock.look()
+    assert (before.ahead_ms, before.lag_ms) == (0, EVERY_MS)
+    weather.server_ahead_us -= 10_000_000
+    weather.pass_ms(EVERY_MS)
+    clock.now_ms()
+    after = clock.look()
+    assert before.offset_ms - after.offset_ms == 10_000
+    assert 9_900 <= after.ahead_ms <= 10_000
+
+
+def test_the_anchor_of_a_boot_is_kept_until_another_time_is_seen(database: Database) -> None:
+    store = database.store()
+    seen = ClockAnchor(boot_id="b", offset_ms=-1_000, since_ms=0)
+    agreeing = attrs.evolve(seen, offset_ms=seen.offset_ms + TOLERANCE_MS, since_ms=60)
+    other = attrs.evolve(seen, offset_ms=agreeing.offset_ms + 1, since_ms=70)
+
+    assert store.read_anchor("b") is None
+    assert store.keep_anchor(seen, 50) == seen
+    assert store.keep_anchor(agreeing, 60) == seen
+    assert store.keep_anchor(other, 80) == attrs.evolve(other, since_ms=80)
+    assert store.read_anchor("b") == attrs.evolve(other, since_ms=80)
+    # A machine beside it, or this one after it was started again, has one of its own.
+    beside = attrs.evolve(seen, boot_id="c", since_ms=5)
+    assert store.keep_anchor(beside, 90) == beside
+    assert store.read_anchor("b") is not None
+    store.close()
