@@ -126,10 +126,11 @@ class StreamCheck:
 
     def _fold(self, event: Event) -> tuple[IndexRow, ...]:
         try:
-            rows = index_rows(self.state, event)
-            self.state = evolve(self.state, event)
+            after = evolve(self.state, event)
         except ImpossibleEvent as cause:
             raise Unsound(cause.summary()) from cause
+        rows = index_rows(self.state, event)
+        self.state = after
         return tuple(encode_index_row(key, entry) for key, entry in rows)
 
     def _bodies(self, header: Header) -> None:

@@ -11,7 +11,7 @@ import os
 import zlib
 from collections import Counter
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import ClassVar, Final
 
@@ -129,7 +129,7 @@ def archive_file(path: Path) -> Generator[LineWriter]:
 
 def _sync_folder(folder: Path) -> None:
     """Make a new name durable, where folders can be opened."""
-    if os.name != "nt":
+    with suppress(PermissionError):  # which Windows says of every folder
         descriptor = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(descriptor)

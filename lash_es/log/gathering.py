@@ -7,6 +7,7 @@ turn that took them younger.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Final
 
 from attrs import Factory, define, frozen
@@ -18,7 +19,7 @@ from lash_es.core.ids import Version
 from lash_es.core.index import index_rows
 from lash_es.core.known import IndexEntry, IndexKey
 from lash_es.core.state import Deleted, Open, State
-from lash_es.core.transcripts import FromInputs, FromReply, FromResults, Node, TurnLimitNotice
+from lash_es.core.transcripts import FromInputs, FromReply, FromResults, Node
 from lash_es.core.trims import BodyPage, CommitPage, IndexPage, KeptCommit, KeptEntry, KeptState
 from lash_es.log.commitments import body_refs
 from lash_es.log.contents import read_commits
@@ -29,7 +30,7 @@ from lash_es.log.loading import (
     load_facts,
 )
 from lash_es.log.port import Store
-from lash_es.log.trims import KeptHistory, from_kept
+from lash_es.log.trims import KeptHistory
 
 PAGE_BYTES_MAX: Final = 256 * 1024
 
@@ -59,7 +60,7 @@ def gather(store: Store, now: Folded, below: Version) -> Gathered:
     Args:
         store: where the stream is.
         now: the stream as it is; its leaf says what the active path is.
-        below: from 1 up to the version of ``now``, and not in front of the last trim's.
+        below: behind the last trim's, and up to the version of ``now``.
 
     Raises:
         CorruptHistory, CorruptBody: what is there cannot be trusted, so nothing may go.
@@ -91,22 +92,20 @@ class _Reading:
 
     def fold(self, store: Store, stream: StreamId, below: Version) -> Folded:
         """Fold from where the stream begins up to ``below``."""
-        folded = begin(store, stream).folded
-        if folded.version:
-            self._take_kept(store, stream)
-        if folded.version == below:
-            return folded
-        for fact, after in load_facts(store, folded):
+        begun = begin(store, stream)
+        folded = begun.folded
+        if begun.trim is not None:
+            self._take_kept(KeptHistory(store=store, fact=begun.trim))
+        facts = load_facts(store, folded, begun.trim)
+        for fact, after in islice(facts, below - folded.version):
             self._take(folded.state, fact)
             folded = after
-            if folded.version == below:
-                break
         return folded
 
-    def _take_kept(self, store: Store, stream: StreamId) -> None:
-        self.index.update(from_kept(store, stream, KeptHistory.entries) or {})
-        kept = from_kept(store, stream, KeptHistory.bodies) or {}
-        self.bodies.update((ref, body) for ref, body in kept.items() if ref in self.wanted)
+    def _take_kept(self, kept: KeptHistory) -> None:
+        self.index.update(kept.entries())
+        bodies = kept.bodies().items()
+        self.bodies.update((ref, body) for ref, body in bodies if ref in self.wanted)
 
     def _take(self, before: State, fact: Fact) -> None:
         self.index.update(index_rows(before, fact.event))
@@ -129,15 +128,13 @@ def _entries(index: dict[IndexKey, IndexEntry]) -> Iterator[KeptEntry]:
 def named_bodies(nodes: Iterable[Node]) -> Iterator[BodyRef]:
     """List the bodies that the words of nodes are made of."""
     for node in nodes:
-        match node.source:
-            case FromInputs():
-                yield from node.source.bodies
-            case FromReply():
-                yield node.source.body
-            case FromResults():
-                yield from (result.body for result in node.source.results if result.body)
-            case TurnLimitNotice():
-                pass
+        source = node.source
+        if isinstance(source, FromInputs):
+            yield from source.bodies
+        elif isinstance(source, FromReply):
+            yield source.body
+        elif isinstance(source, FromResults):
+            yield from (result.body for result in source.results if result.body)
 
 
 def _place(ref: BodyRef) -> tuple[int, int]:

@@ -152,11 +152,11 @@ class Removing:
         )
 
     def _remove_left_over(self) -> None:
-        before = self.head.trim_position
+        here = self.kept.fact.position
         for refs in _chunks(self.left_over):
-            if before is not None:
-                self._remove(Version(self.head.oldest), refs, before)
-        self._remove(Version(self.head.oldest), (), self.kept.fact.position)
+            # Until all are gone, the trim that says which they are stays the one to begin at.
+            self._remove(Version(self.head.oldest), refs, self.head.trim_position or here)
+        self._remove(Version(self.head.oldest), (), here)
 
     def _remove(self, below: Version, bodies: tuple[BodyRef, ...], position: Position) -> None:
         self.store.remove_facts(

@@ -84,7 +84,8 @@ def _read(scratch: IO[bytes], start: int, end: int, check: StreamCheck | None) -
             group.bodies.append(line.body)
         elif isinstance(line, BlobLine):
             group.blobs.append(line.blob)
-        elif isinstance(line, PinLine):
+        else:
+            assert isinstance(line, PinLine)
             group.pins.append(Pin(name=line.name, version=line.version))
     return group
 

@@ -18,6 +18,7 @@ from lash_es.log.encoding import Folded, generation, status
 from lash_es.log.loading import (
     FIRST,
     Fact,
+    was_trimmed_since,
 )
 from lash_es.log.port import Store, StreamHead
 from lash_es.log.reindexing import IndexFold, compared
@@ -84,10 +85,13 @@ def verify_session(
     Cost: reads every record, body, snapshot and index row once.
     """
     while True:
+        head = store.head(stream)
         try:
-            return _checked(_Check(store, stream, on_fact))
+            verdict = _checked(_Check(store, stream, on_fact))
         except HistoryTrimmedBelow:
             continue  # It was trimmed meanwhile, and can be read from there on.
+        if verdict.is_sound or head is None or not was_trimmed_since(store, head):
+            return verdict
 
 
 def _checked(check: "_Check") -> Verdict:

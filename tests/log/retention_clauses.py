@@ -209,6 +209,7 @@ def only_a_version_that_is_kept_can_be_pinned(make_store: MakeStore) -> None:
     for version in (1, 7, -1):
         error = refused(PinOutOfRange, partial(store.pin, A, pin("p", version), at_ms=1))
         assert (error.pinned, error.oldest, error.version) == (version, 2, 6)
+        assert "expected one from 2 to 6" in error.summary()
     nowhere = attrs.evolve(A, namespace="nowhere")
     for version in (0, 1):
         refused(PinOutOfRange, partial(store.pin, nowhere, pin("p", version), at_ms=1))

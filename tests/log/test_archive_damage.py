@@ -103,14 +103,27 @@ def _forge_header(lines: list[dict[str, object]]) -> None:
     fact["header"] = base64.b64encode(header).decode()
 
 
-def _unknown_fact(lines: list[dict[str, object]]) -> None:
-    """Make the last fact one of a newer version, with the digest that is right for it."""
-    fact, before = _first(lines, "fact", position=28), _first(lines, "fact", position=27)
-    name = str(fact["name"])
-    header = base64.b64decode(str(fact["header"])).replace(name.encode(), b"history.rhymed")
-    digest = hashlib.sha256(b"lash-es/1" + bytes.fromhex(str(before["digest"])) + header)
-    fact |= {"header": base64.b64encode(header).decode(), "name": "history.rhymed"}
-    fact["digest"] = lines[1]["digest"] = digest.hexdigest()
+def _forge_last(old: bytes, new: bytes, position: int = 28) -> Callable[..., None]:
+    """Change the last fact, and give it the digest that is right for it."""
+
+    def change(lines: list[dict[str, object]]) -> None:
+        fact = _first(lines, "fact", position=position)
+        before = _first(lines, "fact", position=position - 1)
+        header = base64.b64decode(str(fact["header"])).replace(old, new)
+        digest = hashlib.sha256(b"lash-es/1" + bytes.fromhex(str(before["digest"])) + header)
+        name = str(fact["name"]).replace(old.decode(), new.decode())
+        fact |= {"header": base64.b64encode(header).decode(), "name": name}
+        fact["digest"] = lines[1]["digest"] = digest.hexdigest()
+
+    return change
+
+
+def _move_trim(lines: list[dict[str, object]]) -> None:
+    """Let the stream begin at a fact that is no trim, with the bodies of the one that is."""
+    lines[1]["trim"] = 27
+    for line in lines:
+        if line["kind"] == "body" and line["position"] == 28:
+            line["position"] = 27
 
 
 DAMAGES: dict[str, Callable[..., object]] = {
@@ -154,7 +167,13 @@ DAMAGES: dict[str, Callable[..., object]] = {
     "the format is newer": _put("archive", "version", 2),
     "it begins with something else": _drop("archive"),
     "it begins twice": _double("archive"),
-    "a fact is of a newer version": _unknown_fact,
+    "a fact is of a newer version": _forge_last(b"history.trimmed", b"history.rhymed"),
+    "a fact cannot follow": _forge_last(b'"below":9', b'"below":29'),
+    "the trim is another one": _forge_last(b'"below":9', b'"below":8'),
+    "the trim is of another kind": _move_trim,
+    "the beginning is no digest": _put("stream", "before", "xyz"),
+    "a blob is left over": lambda lines: lines.append(_first(lines, "blob")),
+    "the state is of another version": _put("stream", "first", 7),
 }
 
 
@@ -169,6 +188,16 @@ def test_a_damaged_archive_is_refused_and_nothing_of_it_is_written(
     assert 1 <= caught.value.line <= len(lines_of(path)) + 1
     assert target.head(STREAM) is None
     assert target.heads("default", after="", heads_max=9) == ()
+
+
+def test_a_fact_that_no_rule_would_have_written_is_refused(tmp_path: Path) -> None:
+    source = MemoryStore()
+    over(source)
+    path = tmp_path / "export.gz"
+    export_streams(source, [STREAM], path)
+    forge = _forge_last(b'"input_id":"i3"', b'"input_id":"i9"', position=27)
+    with pytest.raises(ArchiveRefused, match="cannot follow"):
+        restore(MemoryStore(), rewritten(path, forge))
 
 
 def test_what_only_looks_damaged_is_not_refused(tmp_path: Path) -> None:
@@ -207,6 +236,17 @@ def test_every_changed_byte_of_the_lines_is_noticed(tmp_path: Path) -> None:
         with pytest.raises(ArchiveRefused):
             restore(target, changed)
         assert target.heads("default", after="", heads_max=9) == ()
+
+
+def test_an_end_that_says_something_else_is_refused(tmp_path: Path) -> None:
+    path = _exported(tmp_path)
+    lines = gzip.decompress(path.read_bytes()).splitlines(keepends=True)
+    end = json.loads(lines[-1])
+    for name in ("facts", "bodies", "blobs", "streams"):
+        wrong = json.dumps({**end, name: end[name] + 1}).encode() + b"\n"
+        path.write_bytes(gzip.compress(b"".join([*lines[:-1], wrong])))
+        with pytest.raises(ArchiveRefused, match="its counts or its digest"):
+            restore(MemoryStore(), path)
 
 
 def test_what_follows_the_end_is_refused(tmp_path: Path) -> None:

@@ -267,6 +267,60 @@ def test_a_stream_that_went_another_way_is_refused_before_anything_is_written(
     assert target.head(OTHER) is None
 
 
+def test_a_stream_that_went_another_way_early_is_refused(
+    make_store: Callable[[], Store], tmp_path: Path
+) -> None:
+    source, target = make_store(), make_store()
+    over(source)
+    path = tmp_path / "export.gz"
+    export_streams(source, [STREAM], path)
+    player = Player(target)
+    for number, command in zip(range(9), living(), strict=False):
+        player.send(attrs.evolve(command, now_ms=command.now_ms + number))
+
+    before = everything(target, STREAM)
+    with pytest.raises(ArchiveRefused, match="position 8: another fact is there"):
+        restore(target, path)
+    assert everything(target, STREAM) == before
+
+
+@pytest.mark.parametrize(("facts_count", "is_refused"), [(9, False), (8, True), (10, False)])
+def test_a_trimmed_stream_arrives_behind_the_facts_that_it_follows(
+    make_store: Callable[[], Store], tmp_path: Path, facts_count: int, is_refused: bool
+) -> None:
+    source, target = make_store(), make_store()
+    over(source)
+    trimming(source, page_bytes_max=300).trim(STREAM, Version(9))
+    path = tmp_path / "export.gz"
+    export_streams(source, [STREAM], path)
+    player = Player(target)
+    for _, command in zip(range(facts_count), living(), strict=False):
+        player.send(command)
+
+    if is_refused:
+        with pytest.raises(ArchiveRefused, match="does not follow it"):
+            restore(target, path)
+    else:
+        assert restore(target, path).facts_count == 29 - facts_count
+        assert refold(target, STREAM) == refold(source, STREAM)
+        assert compare_index(target, STREAM).different == ()
+
+
+def test_bodies_that_an_earlier_trim_had_kept_are_archived_when_they_go(
+    store: Store, tmp_path: Path
+) -> None:
+    player = over(store)
+    trimming(store).trim(STREAM)
+    player.folded = load(store, STREAM)
+    player.send(DeleteSession(now_ms=4_000))
+    trimming(store, FolderArchive(tmp_path)).trim(STREAM)
+    (archive,) = tmp_path.glob("*.gz")
+    assert store.read_bodies(STREAM, [body_ref(Position(12))]) == {}
+
+    assert restore(store, archive).facts_count == 2
+    assert list(store.read_bodies(STREAM, [body_ref(Position(12))])) == [body_ref(Position(12))]
+
+
 def test_what_does_not_exist_is_not_exported(store: Store, tmp_path: Path) -> None:
     path = tmp_path / "export.gz"
     with pytest.raises(StoreUnavailable, match="no session"):
