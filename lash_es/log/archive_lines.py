@@ -22,6 +22,7 @@ from typing import Final, TypeAlias
 import orjson
 from attrs import frozen
 
+from lash_es.codec.canonical import plain_values
 from lash_es.codec.errors import UndecodableValue
 from lash_es.codec.records import Record
 from lash_es.codec.shapes import from_plain
@@ -192,12 +193,9 @@ def decode_line(encoded: bytes) -> Line:
     Raises:
         UndecodableValue: it is none that this version knows.
     """
-    try:
-        plain: object = orjson.loads(encoded)
-    except orjson.JSONDecodeError as cause:
-        raise UndecodableValue(what="line", reason=str(cause)[:200]) from cause
-    kind = plain.pop("kind", None) if isinstance(plain, dict) else None
-    if not isinstance(plain, dict) or not isinstance(kind, str) or kind not in _KINDS:
+    plain = plain_values(encoded, "line")
+    kind = plain.pop("kind", None)
+    if not isinstance(kind, str) or kind not in _KINDS:
         raise UndecodableValue(what="line", reason=f"no kind {kind!r}"[:200])
     return from_plain(plain, _KINDS[kind], f"{kind} line")
 

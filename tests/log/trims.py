@@ -68,9 +68,10 @@ def living(stream: StreamId = STREAM) -> Iterator[Command]:
 def lived(store: Store, stream: StreamId = STREAM) -> Player:
     """Play the tape up to where the session is parked."""
     player = Player(store, stream)
-    for command in living(stream):
+    *before, last = living(stream)
+    assert isinstance(last, ParkSession)
+    for command in (*before, last):
         player.send(command)
-    assert isinstance(command, ParkSession)
     return player
 
 
