@@ -51,7 +51,7 @@ def on_postgres() -> Iterator[tuple[str, Sweep]]:
 
 
 def at_every_byte(folder: Path, pool: Executor) -> tuple[int, list[str]]:
-    """Tear the last two appends' frames at every byte."""
+    """Tear the last append's frames at every byte."""
     run = make_run(folder)
     places = run.last_frames
     chunks = [places[start : start + CHUNK] for start in range(0, len(places), CHUNK)]
@@ -59,7 +59,7 @@ def at_every_byte(folder: Path, pool: Executor) -> tuple[int, list[str]]:
 
 
 def main() -> int:
-    """Run everything, print a line each, and write the result."""
+    """Run everything, print a line each, and keep the result so far."""
     started, rows, problems = time.monotonic(), dict[str, object](), list[str]()
     context = get_context("forkserver")
     context.set_forkserver_preload(["tests.crash.sweeping"])
@@ -73,24 +73,27 @@ def main() -> int:
             rows[what] = {"tried": len(swept.cases), "facts": swept.facts, **places}
             problems += swept.wrong
             say(f"{what}: {len(swept.cases)} tried, {len(swept.wrong)} wrong")
+            write(rows, problems, started)
         bytes_count, wrong = at_every_byte(Path(name), pool)
         rows["sqlite torn"] = {"bytes cut off at, and changed": bytes_count}
         problems += wrong
         say(f"sqlite torn: {bytes_count} bytes, {len(wrong)} wrong")
-    seconds = round(time.monotonic() - started)
-    write(rows, problems, seconds)
-    say("\n".join(problems) or f"all is well, in {seconds} s")
+    write(rows, problems, started, is_complete=True)
+    say("\n".join(problems) or "all is well")
     return 1 if problems else 0
 
 
-def write(rows: dict[str, object], problems: list[str], seconds: int) -> None:
+def write(
+    rows: dict[str, object], problems: list[str], started: float, *, is_complete: bool = False
+) -> None:
     """Keep what was found, by date."""
     date = datetime.now(UTC).date().isoformat()
     machine = f"{platform.machine()}, Python {platform.python_version()}"
     found = {
         "date": date,
         "machine": f"{machine}, SQLite {sqlite3.sqlite_version}",
-        "seconds": seconds,
+        "is_complete": is_complete,
+        "seconds": round(time.monotonic() - started),
         "wrong": problems,
         "counted": rows,
     }

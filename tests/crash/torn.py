@@ -31,8 +31,8 @@ class Run:
 
     @property
     def last_frames(self) -> range:
-        """Every byte of the last two appends."""
-        return range(self.sizes[-3], len(self.log))
+        """Every byte of the last append."""
+        return range(self.sizes[-2], len(self.log))
 
 
 def make_run(folder: Path) -> Run:
