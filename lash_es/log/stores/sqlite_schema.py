@@ -86,9 +86,8 @@ def _take_steps(connection: sqlite3.Connection, *, after: int) -> None:
 
 def _stated_format(connection: sqlite3.Connection, where: str) -> Stated:
     row = connection.execute("SELECT * FROM lash_es_format").fetchone()
-    numbers = (None,) if row is None else tuple(row)
-    if all(type(number) is int for number in numbers):
-        return Stated.of_row(numbers)
+    if row is not None and all(type(number) is int for number in row):
+        return Stated.of_row(tuple(row))
     found = "no numbers" if row else "nothing"
     reason = f"it is damaged: lash_es_format, which tells the format, holds {found}"
     raise StoreUnavailable(where=where, reason=reason)
