@@ -155,9 +155,10 @@ def test_every_import_contract_can_break(tmp_path: Path) -> None:
     assert f"Contracts: 0 kept, {broken} broken." in done.stdout
 
 
-def test_the_two_halves_of_the_tests_are_all_of_them() -> None:
-    halves = {
+def test_the_parts_of_the_tests_are_all_of_them() -> None:
+    parts = {
         *check.PURE_TESTS,
+        check.LOG_TESTS,
         check.POSTGRES_TESTS,
         *(path.name for path in check.other_tests()),
     }
@@ -166,5 +167,5 @@ def test_the_two_halves_of_the_tests_are_all_of_them() -> None:
         for path in (check.ROOT / "tests").rglob("test_*.py")
     }
 
-    assert here <= halves
+    assert here <= parts
     assert not [name for name in check.PURE_TESTS if not (check.ROOT / "tests" / name).is_dir()]
