@@ -105,10 +105,13 @@ class Watch:
 
 
 def still_world() -> World:
-    """Make a world whose ids and salts are counted."""
+    """Make a world whose ids and salts are counted, and whose time stands still as the log's."""
     tokens, salts = count(1), count(1)
     return World(
-        token=lambda: f"{next(tokens):032x}", salt=lambda: next(salts).to_bytes(SALT_BYTES, "big")
+        monotonic_ms=lambda: 0,
+        monotonic_ns=lambda: 0,
+        token=lambda: f"{next(tokens):032x}",
+        salt=lambda: next(salts).to_bytes(SALT_BYTES, "big"),
     )
 
 

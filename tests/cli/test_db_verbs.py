@@ -310,6 +310,8 @@ def test_an_interruption_is_told_and_does_no_harm(
     """As Ctrl-C does, between the statements of a transaction."""
     edit(db, "DELETE FROM lash_es_index")
     rewrite = sqlite_reindexing.rewrite
+    # Whoever runs the tests in the background has SIGINT ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def interrupted(
         connection: sqlite3.Connection,
@@ -325,6 +327,7 @@ def test_an_interruption_is_told_and_does_no_harm(
     with monkeypatch.context() as patched:
         patched.setattr(sqlite_reindexing, "rewrite", interrupted)
         result = invoke("db", "reindex", "--db", db)
+    signal.signal(signal.SIGINT, before)
 
     assert result.exit_code == 130
     assert "interrupted" in result.stderr
