@@ -3,14 +3,16 @@
 import contextlib
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from eventsourcing.persistence import PersistenceError
 from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteDatastore
 
 from lash_es.codec.records import RECORD_FORMAT
 from lash_es.core.ids import Position, Version
+from lash_es.log.activities import ActivityWindow
 from lash_es.log.appends import Appended, Conflict, Unknown
 from lash_es.log.errors import (
     StoreBusy,
@@ -21,7 +23,9 @@ from lash_es.log.errors import (
     StoreUnavailable,
 )
 from lash_es.log.retaining import RecordFormats
+from lash_es.log.stores import sqlite_schema
 from lash_es.log.stores.sqlite import Durability, SQLiteStore
+from lash_es.log.stores.sqlite_connections import Place, typed_errors
 from lash_es.log.stores.sqlite_schema import APPLICATION_ID
 from lash_es.log.stores.sqlite_steps import STEPS, TABLES_STEP
 from tests.log.conformance import (
@@ -499,3 +503,41 @@ def test_activity_is_fenced_and_numbered_in_one_transaction(store: SQLiteStore) 
 
     verbs = [statement.split()[0] for statement in statements]
     assert verbs == ["BEGIN", "SELECT", "INSERT", "INSERT", "UPDATE", "COMMIT"]
+
+
+def test_tables_that_another_process_has_brought_forward_are_left_as_they_are(
+    store: SQLiteStore, path: Path
+) -> None:
+    before = _layout(path)
+    writer = store._connections._sqlite_writer
+
+    assert sqlite_schema._bring_forward(writer, store.where).tables == TABLES_STEP
+    assert _layout(path) == before
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda store: store.trim_activity(STREAM, ActivityWindow(), 1),
+        lambda store: store.delete_blobs([]),
+    ],
+    ids=["activity", "blobs"],
+)
+def test_a_removal_whose_answer_was_lost_has_failed(
+    store: SQLiteStore, act: Callable[[SQLiteStore], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store._connections, "write", lambda _: Unknown(reason="lost"))
+
+    with pytest.raises(StoreFailed, match="lost"):
+        act(store)
+
+
+def test_what_the_library_raises_is_named_by_its_cause(path: Path) -> None:
+    place = Place(path=path, durability=Durability.FULL, busy_wait_ms=1)
+    full = sqlite3.OperationalError("full")
+    full.sqlite_errorcode = sqlite3.SQLITE_FULL
+    wrapped = PersistenceError(full)
+    wrapped.__cause__ = full
+
+    with pytest.raises(StoreFull), typed_errors(place):
+        raise wrapped
