@@ -358,6 +358,23 @@ def test_commits_are_announced_together_and_off_their_path() -> None:
     asyncio.run(scene())
 
 
+def test_who_has_nothing_more_to_announce_rests_until_there_is() -> None:
+    async def scene() -> None:
+        store, time = Announced(), VirtualTime()
+        announcing = _announcing(store, time)
+        announcing.add([A])
+        await settle()
+        await time.advance(ANNOUNCED_EVERY_MS)
+        await settle()
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+        announcing.add([B])
+        await settle()
+        assert store.hints == [{A}, {B}]
+        await announcing.aclose()
+
+    asyncio.run(scene())
+
+
 def test_a_hint_that_cannot_be_sent_is_no_error() -> None:
     async def scene() -> None:
         store = Announced()
