@@ -53,6 +53,11 @@ from tests.postgres.postgres_server import Database, Relay, drop_all, new_databa
 
 C = StreamId("default", SessionId("c"))
 
+_CREATE_HEAD = """
+    INSERT INTO lash_es_heads (stream, version, digest, generation, status, at_ms, activity_seq)
+    VALUES (%s, 1, '', 0, 'open', 0, 0)
+"""
+
 
 @pytest.fixture
 def make_store() -> Iterator[MakeStore]:
@@ -317,22 +322,55 @@ def test_a_stream_that_is_created_meanwhile_is_a_conflict(
     other = database.store()
     with database.connect() as rival, rival.transaction():
         # A rival who has not committed holds the group up, and then it finds the stream there.
-        rival.execute(
-            "INSERT INTO lash_es_heads (stream, version, digest, generation, status, at_ms, "
-            "activity_seq) VALUES (%s, 1, '', 0, 'open', 0, 0)",
-            [B.key],
-        )
+        rival.execute(_CREATE_HEAD, [B.key])
         pool = ThreadPoolExecutor(2)
         group = pool.submit(store.append_each, [[an_append(A, 0)], [an_append(B, 0)]])
         alone = pool.submit(other.append, [an_append(B, 0)])
-        while database.sql("SELECT count(*) FROM pg_locks WHERE NOT granted")[0][0] < 2:
-            pass
+        _wait_for_waiters(database, 2)
     late = Conflict(stream=B, expected=Version(0), found=Version(1))
 
     assert group.result() == (Appended(versions=(Version(1),)), late)
     assert alone.result() == late
     pool.shutdown()
     other.close()
+
+
+def _wait_for_waiters(database: Database, count: int) -> None:
+    while database.sql("SELECT count(*) FROM pg_locks WHERE NOT granted")[0][0] < count:
+        pass
+
+
+def test_a_group_that_a_deadlock_breaks_runs_again_and_finds_what_was_created(
+    database: Database,
+) -> None:
+    # The group cannot see C when it begins. Once it has created B, it waits for C's next writer,
+    # who waits for B: nobody's order is wrong, and the server breaks one of both.
+    patient = psycopg.conninfo.make_conninfo(database.url, options="-c deadlock_timeout=2s")
+    store = PostgresStore.open(patient, create=True, schema=database.schema, lock_wait_ms=20_000)
+    assert isinstance(store.append([an_append(A, 0)]), Appended)
+    pool = ThreadPoolExecutor(2)
+    with database.connect() as holder, database.connect() as rival:
+        rival.execute("SET deadlock_timeout = '1min'")  # So the group is the one that is broken.
+        holder.execute("BEGIN")
+        holder.execute("SELECT FROM lash_es_heads WHERE stream = %s FOR UPDATE", [A.key])
+        batches = [[an_append(A, 1)], [an_append(B, 0)], [an_append(C, 0)]]
+        group = pool.submit(store.append_each, batches)
+        _wait_for_waiters(database, 1)
+        rival.execute(_CREATE_HEAD, [C.key])
+        rival.execute("BEGIN")
+        rival.execute("UPDATE lash_es_heads SET version = 2 WHERE stream = %s", [C.key])
+        holder.execute("COMMIT")
+        _wait_for_waiters(database, 1)
+        rival.execute(_CREATE_HEAD, [B.key])
+        rival.execute("COMMIT")
+
+    assert group.result() == (
+        Appended(versions=(Version(2),)),
+        Conflict(stream=B, expected=Version(0), found=Version(1)),
+        Conflict(stream=C, expected=Version(0), found=Version(2)),
+    )
+    pool.shutdown()
+    store.close()
 
 
 def test_a_fact_that_no_head_row_counts_is_not_taken_for_a_race(

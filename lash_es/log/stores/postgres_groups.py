@@ -5,7 +5,8 @@ Many appends in one statement: each batch is all or nothing, and a conflict fail
    other; what a lock shows is the newest version, whatever the statement saw when it began.
 2. A batch wins if every stream of it is where it was expected. What it writes is joined to that.
 3. A stream that somebody else creates meanwhile breaks the statement, which has then written
-   nothing: run again, it sees the new head row.
+   nothing: run again, it sees the new head row. It breaks as a duplicate; or, if its creator has
+   moved it on in a group that waits for a stream this one creates, as the server's deadlock.
 4. A stream occurs once in a statement; batches that share one take turns, in their order.
 """
 
@@ -13,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final, TypeAlias
 
 from psycopg import Cursor
-from psycopg.errors import UniqueViolation
+from psycopg.errors import DeadlockDetected, UniqueViolation
 
 from lash_es.codec.streams import StreamId
 from lash_es.core.ids import Version
@@ -149,6 +150,9 @@ def _run(
     """Run the statement, again for each stream that is created between its sight and its write."""
     try:
         return ask(cursor, statement, parameters).fetchall()
+    except DeadlockDetected:
+        if not reruns_max:
+            raise
     except UniqueViolation as cause:
         if cause.diag.constraint_name != _HEADS_CONSTRAINT or not reruns_max:
             raise
