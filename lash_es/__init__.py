@@ -24,6 +24,8 @@ from lash_es.core.errors import (
     SessionNotOpen,
     SourceKeyConflict,
     StoreSessionMismatch,
+    TrimHeldBack,
+    TrimOutOfRange,
     TurnIdConflict,
 )
 from lash_es.core.ingress import ActiveTurn, Boundary, NextTurn
@@ -57,6 +59,7 @@ from lash_es.core.receipts import (
     CancelOutcome,
     NotFound,
 )
+from lash_es.log.archiving import FolderArchive
 from lash_es.log.errors import (
     StorageError,
     StoreBusy,
@@ -66,12 +69,15 @@ from lash_es.log.errors import (
     StoreReadOnly,
     StoreUnavailable,
 )
+from lash_es.log.formats import FormatTooOld
+from lash_es.log.removing import Archive, NoArchive, Removed
 from lash_es.log.sealing import AtRest, KeyRing
 from lash_es.log.sealing_errors import BodySealed, KeyUnusable, SealBroken
 from lash_es.log.stores.ciphers import aes_keys, keys_from_environment
 from lash_es.log.stores.memory import MemoryStore
 from lash_es.log.stores.sqlite import SQLiteStore
 from lash_es.log.stores.sqlite_connections import Durability
+from lash_es.log.trimming import Trimmed
 from lash_es.projections.pending import PendingQueues
 from lash_es.projections.usage import SessionUsageReport
 from lash_es.runtime.activities import (
@@ -127,6 +133,7 @@ __all__ = [
     "AlreadyCancelled",
     "AlreadyClaimed",
     "AlreadyCompleted",
+    "Archive",
     "AssistantProseDelta",
     "AtRest",
     "BlankValue",
@@ -142,6 +149,8 @@ __all__ = [
     "EnqueueTurnBuilder",
     "ErrorReported",
     "Finished",
+    "FolderArchive",
+    "FormatTooOld",
     "HandleConsumed",
     "ImageItem",
     "ImagePart",
@@ -170,6 +179,7 @@ __all__ = [
     "ModelSpec",
     "ModelsExtraMissing",
     "NextTurn",
+    "NoArchive",
     "NotFound",
     "ObservableSession",
     "OnTakeover",
@@ -185,6 +195,7 @@ __all__ = [
     "QueuedTurnBuilder",
     "ReasoningPart",
     "ReasoningTextDelta",
+    "Removed",
     "Rerun",
     "Role",
     "RuntimeFault",
@@ -226,6 +237,9 @@ __all__ = [
     "ToolResultPart",
     "ToolSpec",
     "ToolStatus",
+    "TrimHeldBack",
+    "TrimOutOfRange",
+    "Trimmed",
     "TurnActivity",
     "TurnBuilder",
     "TurnIdConflict",

@@ -8,11 +8,12 @@ from itertools import islice
 
 from lash_es.codec.errors import CorruptHistory, UndecodableValue
 from lash_es.codec.streams import StreamId
+from lash_es.core.errors import HistoryTrimmedBelow
 from lash_es.core.ids import Position, Version
 from lash_es.log.appends import StoredSnapshot
-from lash_es.log.encoding import Folded, nothing_folded
+from lash_es.log.encoding import Folded
 from lash_es.log.errors import VersionOutOfRange
-from lash_es.log.loading import read_facts, step
+from lash_es.log.loading import begin, read_facts, step
 from lash_es.log.port import Store
 from lash_es.log.snapshots import SNAPSHOTS_TRIED_MAX, snapshot_of, state_of
 
@@ -23,9 +24,10 @@ def load_as_of(store: Store, stream: StreamId, version: int) -> Folded:
 
     Raises:
         VersionOutOfRange: it has fewer.
+        HistoryTrimmedBelow: it had so many once, and that was trimmed.
         CorruptHistory, WrittenByNewerVersion: a fact that was folded cannot be read.
     """
-    newest = _checked(store, stream, version)
+    newest = asked = _checked(store, stream, version)
     for _ in range(SNAPSHOTS_TRIED_MAX):
         stored = store.read_snapshot(stream, newest)
         if stored is None:
@@ -34,12 +36,12 @@ def load_as_of(store: Store, stream: StreamId, version: int) -> Folded:
             return _folded_to(store, _start(store, stream, stored), version)
         except (UndecodableValue, CorruptHistory):
             newest = Version(stored.version - 1)
-    return _folded_to(store, nothing_folded(stream), version)
+    return _folded_from_the_oldest(store, stream, asked)
 
 
 def write_snapshot(store: Store, stream: StreamId, version: int) -> StoredSnapshot | None:
     """
-    Fold to ``version``, from the first fact on, and keep a snapshot of it.
+    Fold to ``version``, from the first fact that is kept on, and keep a snapshot of it.
 
     Returns:
         What was written; nothing, if there is nothing at version 0, or what cannot be encoded.
@@ -47,7 +49,7 @@ def write_snapshot(store: Store, stream: StreamId, version: int) -> StoredSnapsh
     Raises:
         As ``load_as_of``.
     """
-    folded = _folded_to(store, nothing_folded(stream), _checked(store, stream, version))
+    folded = _folded_from_the_oldest(store, stream, _checked(store, stream, version))
     snapshot = snapshot_of(folded.state, folded.digest, is_kept=True)
     if snapshot is not None and store.write_snapshot(stream, snapshot):
         return snapshot
@@ -70,6 +72,17 @@ def _start(store: Store, stream: StreamId, stored: StoredSnapshot) -> Folded:
         what = f"snapshot of version {stored.version}"
         raise UndecodableValue(what=what, reason="it is of other facts")
     return Folded(stream=stream, state=state, digest=stored.digest)
+
+
+def _folded_from_the_oldest(store: Store, stream: StreamId, version: Version) -> Folded:
+    start = begin(store, stream).folded
+    if version < start.version:
+        raise HistoryTrimmedBelow(
+            session_id=stream.session_id,
+            asked=Position(version),
+            oldest=Position(start.version),
+        )
+    return _folded_to(store, start, version)
 
 
 def _folded_to(store: Store, folded: Folded, version: int) -> Folded:

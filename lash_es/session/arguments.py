@@ -1,7 +1,12 @@
 """What a host hands in, checked at the edge: a short form is completed, the rest is refused."""
 
+from os import PathLike
+from pathlib import Path
+
 from lash_es.core.messages import TurnInput
 from lash_es.core.policy import ModelSpec
+from lash_es.log.archiving import FolderArchive
+from lash_es.log.removing import Archive
 from lash_es.runtime.faults import InvalidArgument
 from lash_es.runtime.providers import Provider
 
@@ -36,6 +41,20 @@ def as_provider(provider: Provider | None) -> Provider | None:
     if isinstance(provider, str):
         raise _invalid("provider", provider, f"a Provider, such as lash_es.provider({provider!r})")
     return provider
+
+
+def as_archive(archive: Archive | str | PathLike[str]) -> Archive:
+    """
+    Let a path stand for an archive in that folder.
+
+    Raises:
+        OSError: the folder cannot be made.
+    """
+    if isinstance(archive, str | PathLike):
+        folder = Path(archive)
+        folder.mkdir(parents=True, exist_ok=True)
+        return FolderArchive(folder)
+    return archive
 
 
 def as_max_turns(max_turns: int | None) -> int | None:

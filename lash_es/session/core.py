@@ -15,7 +15,7 @@ from attrs import evolve as with_changes
 
 from lash_es.codec.streams import StreamId
 from lash_es.core.commands import DeleteSession
-from lash_es.core.ids import SessionId
+from lash_es.core.ids import SessionId, Version
 from lash_es.core.limits import DEFAULT_LIMITS, Limits
 from lash_es.core.owners import LeaseOwner
 from lash_es.core.policy import ModelSpec, SessionPolicy
@@ -23,12 +23,14 @@ from lash_es.core.state import Deleted
 from lash_es.log.errors import StoreUnavailable
 from lash_es.log.log import StoreLog
 from lash_es.log.port import Log, Store
+from lash_es.log.removing import Archive
 from lash_es.log.sealed import SealedStore
 from lash_es.log.sealing import AtRest
 from lash_es.log.statistics import LogStatistics
 from lash_es.log.stores.folders import blob_folder
 from lash_es.log.stores.memory import MemoryStore
 from lash_es.log.stores.sqlite import SQLiteStore
+from lash_es.log.trimming import Trimmed
 from lash_es.runtime.committing import Lane
 from lash_es.runtime.faults import MissingModelSpec
 from lash_es.runtime.leasing import LeaseTimings
@@ -38,8 +40,10 @@ from lash_es.runtime.providers import Provider
 from lash_es.runtime.running import Equipment, TurnRunner
 from lash_es.runtime.tools import Tool, ToolSet
 from lash_es.runtime.transcripts import TRANSCRIPTS_BYTES_MAX, Transcripts
+from lash_es.runtime.trimming import trim_history
 from lash_es.runtime.world import World, system_now_ms
 from lash_es.session.arguments import (
+    as_archive,
     as_max_turns,
     as_model_spec,
     as_provider,
@@ -189,6 +193,44 @@ class LashCore:
         await lane.execute(DeleteSession(now_ms=self._log.now_ms()))
         return True
 
+    async def trim_history(
+        self,
+        session_id: str,
+        *,
+        archive: Archive | str | PathLike[str],
+        below: int | None = None,
+    ) -> Trimmed:
+        """
+        Let go of a session's old facts, while it and others are in use; or go on with a call that
+        was cut off. What the active path shows stays, and so does what is open.
+
+        Args:
+            session_id: open, or deleted.
+            archive: what has safe what goes, before it goes: a folder, made if it does not exist,
+                an ``Archive``, or ``NoArchive()`` for what nobody needs.
+            below: the version in front of which facts go; none for the newest that open work and
+                pins allow.
+
+        Returns:
+            What went; without ``is_new`` the trim was recorded before, or there is nothing to let
+            go of.
+
+        Raises:
+            TrimHeldBack, TrimOutOfRange, SessionNotOpen, FormatTooOld: nothing was written.
+            CorruptHistory, CorruptBody: what is there cannot be trusted; nothing was written.
+            StorageError, or what the archive raises: the same call goes on.
+
+        Cost: reads what goes three times, on a thread; others wait for a piece of it at most.
+        """
+        return await trim_history(
+            self._log,
+            self._stream(session_id),
+            as_archive(archive),
+            below=None if below is None else Version(below),
+            world=self._world,
+            limits=self._limits,
+        )
+
     def statistics(self) -> LogStatistics:
         """Say how the log serves this core: latencies, batches, conflicts, losses, the store."""
         return self._log.statistics()
@@ -222,9 +264,11 @@ class LashCore:
         require_open(await lane.catch_up(), parked.session_id)
         return self._handle(lane, None, None)
 
+    def _stream(self, session_id: str) -> StreamId:
+        return StreamId(self._namespace, SessionId(session_id))
+
     def _lane(self, session_id: SessionId) -> Lane:
-        stream = StreamId(self._namespace, session_id)
-        return Lane(self._log, stream, self._world, self._limits)
+        return Lane(self._log, self._stream(session_id), self._world, self._limits)
 
     def _handle(
         self, lane: Lane, provider: Provider | None, owner: LeaseOwner | None

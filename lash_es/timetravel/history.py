@@ -4,9 +4,15 @@ anything again.
 
 A version is a count: ``as_of(0)`` is empty, ``as_of(p + 1)`` is the history up to and including
 position ``p``.
+
+Reading folds every fact to check it, and keeps the state at every so many: from there on any
+state is a short fold. Who wants one state of a long session, and not its history, is served from
+the store's snapshots (``read_state``).
 """
 
+from bisect import bisect_right
 from collections.abc import Iterator
+from contextlib import closing
 from os import PathLike
 
 from attrs import field, frozen
@@ -19,8 +25,10 @@ from lash_es.core.evolve import fold
 from lash_es.core.ids import Position, SessionId, Version
 from lash_es.core.state import NOT_OPENED, NotOpened, State
 from lash_es.log.errors import VersionOutOfRange
-from lash_es.log.loading import begin, load_facts
+from lash_es.log.loading import Begun, begin, load_facts
 from lash_es.log.port import Store
+from lash_es.log.snapshots import FACTS_PER_SNAPSHOT
+from lash_es.log.snapshotting import load_as_of
 from lash_es.log.stores.sqlite import SQLiteStore
 
 
@@ -42,17 +50,18 @@ class History:
     A prefix of a stream, or one that might have been.
 
     ``start`` is the state that the first entry follows: of a trimmed session, the one at the trim.
+    ``marks`` are states on its way that somebody has folded already, oldest first.
     """
 
     stream: StreamId
     entries: tuple[Entry, ...] = ()
     start: State = NOT_OPENED
+    marks: tuple[State, ...] = field(default=(), eq=False, repr=False)
 
     @property
     def oldest(self) -> Position:
         """Where its first entry is, or would be."""
-        start = self.start
-        return Position(0 if isinstance(start, NotOpened) else start.version)
+        return Position(_version(self.start))
 
     @property
     def version(self) -> Version:
@@ -66,8 +75,10 @@ class History:
 
     @property
     def state(self) -> State:
-        """Fold it. Cost: one step per fact."""
-        return fold(self.events, self.start)
+        """Fold it. Cost: one step per fact behind the last mark."""
+        mark = self.marks[-1] if self.marks else self.start
+        behind = self.entries[_version(mark) - self.oldest :]
+        return fold((entry.event for entry in behind), mark)
 
     def positions(self) -> Iterator[tuple[Position, Entry]]:
         """Go through it with each entry's position."""
@@ -84,7 +95,8 @@ class History:
             HistoryTrimmedBelow: it did, and that was trimmed.
         """
         entries = self.entries[: self._count(version)]
-        return History(stream=self.stream, entries=entries, start=self.start)
+        marks = self.marks[: bisect_right(self.marks, version, key=_version)]
+        return History(stream=self.stream, entries=entries, start=self.start, marks=marks)
 
     def since(self, version: int) -> tuple[Event, ...]:
         """
@@ -98,7 +110,8 @@ class History:
     def with_(self, *events: Event) -> "History":
         """Return the history that would be if these had happened next."""
         supposed = tuple(Entry(event=event) for event in events)
-        return History(stream=self.stream, entries=self.entries + supposed, start=self.start)
+        entries = self.entries + supposed
+        return History(stream=self.stream, entries=entries, start=self.start, marks=self.marks)
 
     def _count(self, version: int) -> int:
         """Count the entries in front of a version."""
@@ -113,22 +126,55 @@ class History:
         return version - self.oldest
 
 
-def read_history(store: Store, stream: StreamId) -> History:
+def _version(state: State) -> Version:
+    return Version(0) if isinstance(state, NotOpened) else state.version
+
+
+def read_history(
+    store: Store, stream: StreamId, *, facts_per_mark: int = FACTS_PER_SNAPSHOT
+) -> History:
     """
     Read a session's whole history, every record checked, or what a trim has left of it; an unknown
     session has an empty one.
 
     Raises:
         CorruptHistory, WrittenByNewerVersion: the stream cannot be read.
+
+    Cost: reads and folds every fact, and keeps the state at each ``facts_per_mark``-th.
     """
     while True:
         begun = begin(store, stream)
         try:
-            facts = load_facts(store, begun.folded, begun.trim)
-            entries = tuple(Entry(event=fact.event, header=fact.header) for fact, _ in facts)
+            return _history(store, begun, facts_per_mark)
         except HistoryTrimmedBelow:
             continue  # It was trimmed meanwhile, and can be read from there on.
-        return History(stream=stream, entries=entries, start=begun.folded.state)
+
+
+def _history(store: Store, begun: Begun, facts_per_mark: int) -> History:
+    start = begun.folded
+    entries: list[Entry] = []
+    marks: list[State] = []
+    for fact, folded in load_facts(store, start, begun.trim):
+        entries.append(Entry(event=fact.event, header=fact.header))
+        if folded.version % facts_per_mark == 0:
+            marks.append(folded.state)
+    return History(
+        stream=start.stream, entries=tuple(entries), start=start.state, marks=tuple(marks)
+    )
+
+
+def read_state(store: Store, stream: StreamId, version: int) -> State:
+    """
+    Read the state that a session had when it held ``version`` facts, and nothing else of it.
+
+    Raises:
+        VersionOutOfRange: it never did, or not yet.
+        HistoryTrimmedBelow: it did, and that was trimmed.
+        CorruptHistory, WrittenByNewerVersion: a fact that was folded cannot be read.
+
+    Cost: folds from the newest usable snapshot in front of it, or where facts begin.
+    """
+    return load_as_of(store, stream, version).state
 
 
 def open_history(
@@ -141,8 +187,19 @@ def open_history(
         StoreUnavailable: there is no log at ``path``.
         CorruptHistory, WrittenByNewerVersion: the stream cannot be read.
     """
-    store = SQLiteStore.open(path, create=False)
-    try:
+    with closing(SQLiteStore.open(path, create=False)) as store:
         return read_history(store, StreamId(namespace, SessionId(session_id)))
-    finally:
-        store.close()
+
+
+def open_state(
+    path: str | PathLike[str], session_id: str, version: int, *, namespace: str = "default"
+) -> State:
+    """
+    Read one state of a session from a SQLite file, and close the file again.
+
+    Raises:
+        StoreUnavailable: there is no log at ``path``.
+        As ``read_state``.
+    """
+    with closing(SQLiteStore.open(path, create=False)) as store:
+        return read_state(store, StreamId(namespace, SessionId(session_id)), version)

@@ -1,9 +1,7 @@
 """
 A PostgreSQL server whose clock a test sets, by Debian's faketime, and an owner to be killed.
 
-The library is the one that ``LASH_ES_TEST_FAKETIME`` names, or Debian's where it is installed, or
-the one that comes by pip. Only the wall clock is set: the server's monotonic clock is the
-machine's.
+Only the wall clock is set: the server's monotonic clock is the machine's.
 """
 
 import asyncio
@@ -14,52 +12,29 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 
 from attrs import frozen
 
 from lash_es import LeaseTimings
+from tests.faketime import FakedClock
 from tests.postgres.postgres_server import Database, new_database, start_server
 from tests.session.host import host
 from tests.session.scripted import says, speaking
 
-VARIABLE = "LASH_ES_TEST_FAKETIME"
 TIMINGS = LeaseTimings(ttl_ms=3_000, renew_interval_ms=1_000)
-
-_BY_PIP = "libfaketime==3.0.1"
-_DEBIAN = "*/faketime/libfaketime.so.1"
-
-
-@cache
-def library() -> Path:
-    """Find the library, or install it where nobody else sees it."""
-    named = os.environ.get(VARIABLE)
-    if named is not None:
-        return Path(named)
-    installed = next(Path("/usr/lib").glob(_DEBIAN), None)
-    if installed is not None:
-        return installed
-    scratch = Path(tempfile.mkdtemp(prefix="faketime-"))
-    install = ("-m", "pip", "install", "--quiet", "--no-deps", "--target", scratch, _BY_PIP)
-    subprocess.run([sys.executable, *install], check=True)
-    scratch.chmod(0o755)  # The server is another user's.
-    return next(scratch.rglob("libfaketime.so.1"))
 
 
 @frozen
 class FakedServer:
-    """A server of one's own, and the file that says by how much its clock is off."""
+    """A server of one's own, and its clock."""
 
     url: str
-    _difference: Path
+    _clock: FakedClock
 
     def set_clock(self, ahead_s: int) -> None:
         """Let its clock be so far ahead from now on."""
-        written = self._difference.with_suffix(".new")
-        written.write_text(f"{ahead_s:+d}s\n", "ascii")
-        written.chmod(0o644)
-        written.replace(self._difference)
+        self._clock.set_ahead(ahead_s)
 
     def database(self) -> Database:
         """Name an empty database on it."""
@@ -72,21 +47,16 @@ def faked_server() -> Iterator[FakedServer]:
     with tempfile.TemporaryDirectory(prefix="clock-") as name:
         folder = Path(name)
         folder.chmod(0o755)
-        faked = {
-            "LD_PRELOAD": str(library()),
-            "FAKETIME_TIMESTAMP_FILE": str(folder / "difference"),
-            "FAKETIME_NO_CACHE": "1",
-            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-        }
-        FakedServer("", folder / "difference").set_clock(0)
-        os.environ.update(faked)
+        clock = FakedClock(folder / "difference")
+        clock.set_ahead(0)
+        os.environ.update(clock.environment)
         try:
             server = start_server()
         finally:
-            for variable in faked:
+            for variable in clock.environment:
                 del os.environ[variable]
         try:
-            yield FakedServer(server.get_uri(), folder / "difference")
+            yield FakedServer(server.get_uri(), clock)
         finally:
             server.cleanup()
 

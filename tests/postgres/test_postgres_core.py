@@ -2,6 +2,10 @@
 
 import asyncio
 import threading
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
 
 from lash_es import LashCore
 from lash_es.log.log import StoreLog
@@ -10,6 +14,7 @@ from tests.postgres.postgres_server import Database
 from tests.session.host import host, run, texts
 from tests.session.scripted import says, speaking
 from tests.session.stores import names
+from tests.session.trimming import SCENES, OpenStore
 
 YEAR_MS = 365 * 86_400_000
 
@@ -70,3 +75,13 @@ def test_no_read_and_no_commit_is_made_on_the_loop(database: Database) -> None:
         await log.aclose()
 
     run(scene())
+
+
+@pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.__name__)
+def test_live(
+    scene: Callable[[OpenStore, Path], Awaitable[None]], database: Database, tmp_path: Path
+) -> None:
+    async def played() -> None:
+        await scene(database.store, tmp_path / "archive")
+
+    run(played())

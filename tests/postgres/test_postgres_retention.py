@@ -25,6 +25,7 @@ from lash_es.log.stores.memory import MemoryStore
 from lash_es.log.stores.postgres import FEED_START, PostgresStore
 from tests.log.conformance import A, Clause, MakeStore, everything
 from tests.log.retention_clauses import REFS, RETENTION_CLAUSES, filled, removal
+from tests.log.sealed_trims import a_trim_through_the_seal
 from tests.log.tapes import STREAM
 from tests.log.trims import over, trimming
 from tests.postgres.postgres_server import Cut, Database, Relay, drop_all, new_database, server_url
@@ -90,6 +91,13 @@ def test_an_archive_of_one_store_is_restored_in_the_other(
     other = tmp_path / "other.gz"
     export_streams(source, [STREAM], other)
     assert again.read_bytes() == other.read_bytes()
+
+
+@pytest.mark.parametrize("way", ["encrypted", "all"])
+def test_a_sealed_log_is_trimmed_moved_and_checked_without_its_key(
+    make_store: MakeStore, way: str, tmp_path: Path
+) -> None:
+    a_trim_through_the_seal(make_store, way, tmp_path)
 
 
 def test_facts_that_come_back_are_new_in_the_feed_and_those_that_stay_are_not(

@@ -1,5 +1,5 @@
 """
-Two connections to one database file, and what can go wrong on them.
+Two connections to one database file, one more that checkpoints, and what can go wrong on them.
 
 One connection writes and is pinned: its statements stay prepared. The other only reads, so that a
 commit that waits for the disk on a thread of its own never keeps a reader waiting.
@@ -27,6 +27,7 @@ from lash_es.log.errors import (
     StoreReadOnly,
     StoreUnavailable,
 )
+from lash_es.log.stores.sqlite_checkpoints import HOLD_UP_MS_MAX, Checkpoints
 from lash_es.log.stores.sqlite_counting import CountingConnection
 from lash_es.log.stores.sqlite_schema import prepare
 
@@ -34,6 +35,7 @@ _R = TypeVar("_R")
 
 _BEGIN: Final = "BEGIN IMMEDIATE"
 _NO_WAITING: Final = "PRAGMA busy_timeout = 0"
+_NO_CHECKPOINTS: Final = "PRAGMA wal_autocheckpoint = 0"
 
 
 class Durability(Enum):
@@ -72,6 +74,7 @@ class Connections(SQLiteDatastore):
         self._sqlite_writer = writer
         self._sqlite_reader = reader
         self._library_lock = Lock()
+        self.checkpoints = Checkpoints(place.path, lambda: _checkpointing(place))
         self._is_closed = False
 
     @contextmanager
@@ -124,6 +127,7 @@ class Connections(SQLiteDatastore):
             if _primary_code(cause) in _NOT_COMMITTED:
                 raise
             return Unknown(reason=f"COMMIT: {cause}")
+        self.checkpoints.committed()
         return result
 
     def read(self, work: Callable[[sqlite3.Connection], _R]) -> _R:
@@ -137,8 +141,11 @@ class Connections(SQLiteDatastore):
         return self._sqlite_writer.statements_count + self._sqlite_reader.statements_count
 
     def close(self) -> None:
-        """Close both; twice is once."""
+        """
+        Close all; twice is once. SQLite checkpoints for whoever is the last to close a file.
+        """
         self._is_closed = True
+        self.checkpoints.close()
         self._sqlite_reader.close()
         self._sqlite_writer.close()
         super().close()
@@ -168,6 +175,7 @@ def connect(place: Place, *, create: bool) -> Connections:
             prepare(writer, place.where, create=create, busy_wait_ms=place.busy_wait_ms)
             writer.execute(f"PRAGMA synchronous = {place.durability.value}")
             writer.execute(_NO_WAITING)
+            writer.execute(_NO_CHECKPOINTS)
             reader = _connection(place, "rw")
             reader.execute("PRAGMA query_only = ON")
         except BaseException:
@@ -183,6 +191,14 @@ def _why_not(path: Path, *, create: bool) -> str | None:
     if path.is_dir():
         return "it is a directory"
     return None if create or path.exists() else "there is no such file"
+
+
+def _checkpointing(place: Place) -> sqlite3.Connection:
+    """Open the connection that checkpoints; it syncs the log before it moves what is in it."""
+    connection = _connection(place, "rw")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute(f"PRAGMA busy_timeout = {HOLD_UP_MS_MAX}")
+    return connection
 
 
 def _connection(place: Place, mode: str) -> CountingConnection:
