@@ -8,11 +8,14 @@ pipes, and what an undisturbed life came to.
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
 
 from attrs import frozen
 
 from tests.crash.ledgers import Fact, Ledger, Tale, tell_tale, unsound
 from tests.crash.processes import DONE, Line
+
+RENEWED: Final = "lease.renewed"
 
 
 @frozen(kw_only=True)
@@ -30,7 +33,8 @@ def wrong(lives: Lives, calm: Lives, *, has_other_ids: bool = False) -> list[str
     Say what should not be so; ``calm`` was not disturbed.
 
     What is decided again, or in another order, has other ids: then only the names of the facts
-    are compared.
+    are compared; and not whether an owner was silent for so long that it renewed its lease, since
+    the clock of a script does not wait for a statement that is on a thread.
 
     1. What is left is sound, the beginning of what would have been, and holds what was
        acknowledged, once.
@@ -56,15 +60,24 @@ def wrong(lives: Lives, calm: Lives, *, has_other_ids: bool = False) -> list[str
 def _other_beginning(left: Ledger, calm: Ledger, *, has_other_ids: bool) -> list[str]:
     found: list[str] = []
     for stream, facts in left.facts.items():
-        expected = list(calm.facts.get(stream, ()))[: len(facts)]
-        is_same = list(facts) == expected
+        expected = calm.facts.get(stream, ())
         if has_other_ids:
-            is_same = [fact.name for fact in facts] == [fact.name for fact in expected]
+            is_same = _begins(_names(facts), _names(expected))
+        else:
+            is_same = _begins(facts, expected)
         if not is_same:
             found.append(f"{stream}: its {len(facts)} facts do not begin what would have been")
         elif not has_other_ids and not _is_whole(facts, calm.facts[stream]):
             found.append(f"{stream}: of its last append only a part is left")
     return found
+
+
+def _begins(left: Sequence[object], expected: Sequence[object]) -> bool:
+    return list(left) == list(expected[: len(left)])
+
+
+def _names(facts: Sequence[Fact]) -> list[str]:
+    return [fact.name for fact in facts if fact.name != RENEWED]
 
 
 def _is_whole(facts: Sequence[Fact], expected: Sequence[Fact]) -> bool:

@@ -21,7 +21,7 @@ from lash_es.codec.records import Header, Record, decode_header
 from lash_es.codec.streams import StreamId
 from lash_es.core.ids import AppendId
 from lash_es.runtime import committing
-from tests.crash.judging import Lives, wrong
+from tests.crash.judging import RENEWED, Lives, wrong
 from tests.crash.ledgers import Fact, Ledger
 from tests.crash.processes import DONE, LifeFailedError, Line, Tell, lived
 from tests.crash.scripts import NAMED, Script, Stage, calling, queueing
@@ -202,6 +202,14 @@ def test_what_is_stored_is_compared(
         planted = evolve(lives, final=doctored(lives.final, change))
 
     assert any(seen in each for each in wrong(planted, lives)), wrong(planted, lives)
+
+
+def test_a_renewal_in_between_counts_only_where_everything_happens_in_order(lives: Lives) -> None:
+    left = doctored(lives.left, lambda facts: facts.insert(2, evolve(facts[1], name=RENEWED)))
+    planted, seen = evolve(lives, left=left), "do not begin what would have been"
+
+    assert any(seen in each for each in wrong(planted, lives))
+    assert not any(seen in each for each in wrong(planted, lives, has_other_ids=True))
 
 
 def test_a_second_process_that_does_not_come_to_its_end_is_noticed(lives: Lives) -> None:
