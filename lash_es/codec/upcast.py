@@ -2,8 +2,9 @@
 What older stored shapes become: one pure step per version, applied in order until the shape is
 today's.
 
-A step is keyed by wire name and the version it reads. There is none yet: every shape is at version
-1. A name or version that is newer than today's is ``WrittenByNewerVersion``, not corrupt.
+A step is keyed by wire name and the version it reads. Where only fields came in that have a
+default, it is ``_with_defaults``: what reads the payload fills them in. A name or version that is
+newer than today's is ``WrittenByNewerVersion``, not corrupt.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,7 +15,15 @@ from lash_es.codec.errors import UndecodableValue
 Plain: TypeAlias = dict[str, object]
 Step: TypeAlias = Callable[[Plain], Plain]
 
-STEPS: Final[Mapping[tuple[str, int], Step]] = {}
+
+def _with_defaults(plain: Plain) -> Plain:
+    return plain
+
+
+STEPS: Final[Mapping[tuple[str, int], Step]] = {
+    ("lash/kept-state", 1): _with_defaults,
+    ("lash/kept-index", 1): _with_defaults,
+}
 
 
 def upcast(

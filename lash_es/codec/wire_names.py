@@ -53,8 +53,8 @@ BODY_TYPES: Final[Mapping[type[object], tuple[str, int]]] = {
     messages.ModelReply: ("lash/model-reply", 1),
     messages.ToolOutput: ("lash/tool-output", 1),
     messages.EffectFailure: ("lash/failure", 1),
-    trims.KeptState: ("lash/kept-state", 1),
-    trims.IndexPage: ("lash/kept-index", 1),
+    trims.KeptState: ("lash/kept-state", 2),
+    trims.IndexPage: ("lash/kept-index", 2),
     trims.CommitPage: ("lash/kept-commits", 1),
     trims.BodyPage: ("lash/kept-bodies", 1),
 }

@@ -11,7 +11,15 @@ from attrs import frozen
 
 from lash_es.core.bodies import NewBody
 from lash_es.core.effects import EffectRequest
-from lash_es.core.ids import ClaimId, EffectId, InputId, SessionId, TurnId, Version
+from lash_es.core.ids import (
+    ClaimId,
+    EffectId,
+    InputId,
+    Revision,
+    SessionId,
+    TurnId,
+    Version,
+)
 from lash_es.core.ingress import TurnInputIngress
 from lash_es.core.outcomes import EffectOutcome, TurnOutcome
 from lash_es.core.owners import Fence, LeaseOwner
@@ -193,13 +201,34 @@ class SettleEffect:
 
 
 @frozen(kw_only=True)
+class InputCompletion:
+    """The inputs of a claim are done with: exactly these, and all that it holds."""
+
+    claim_id: ClaimId
+    token: str
+    input_ids: tuple[InputId, ...]
+
+
+@frozen(kw_only=True)
 class CommitTurn:
-    """Make the open turn part of the history."""
+    """
+    Make the open turn part of the history.
+
+    ``session_id`` is that of the session that is meant, and ``expected_revision`` the number of
+    commits before this one; none is not compared. ``commit_hash`` says what is meant to be
+    committed (``stamps.commit_hash``): only with it a retry is recognised. ``inputs_done`` are
+    settled, and the lease is let go, with the commit or not at all.
+    """
 
     now_ms: int
     fence: Fence
     turn_id: TurnId
     outcome: TurnOutcome
+    session_id: SessionId | None = None
+    expected_revision: Revision | None = None
+    commit_hash: str | None = None
+    inputs_done: tuple[InputCompletion, ...] = ()
+    releases_lease: bool = False
 
 
 @frozen(kw_only=True)

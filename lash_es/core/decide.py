@@ -35,7 +35,7 @@ from lash_es.core.commands import (
 from lash_es.core.errors import SessionDeleted, SessionNotOpen
 from lash_es.core.events import Event, SessionParked, SessionTombstoned
 from lash_es.core.known import NOTHING_KNOWN, Known
-from lash_es.core.rules import effects, inputs, leases, retention, sessions, turns
+from lash_es.core.rules import commits, effects, inputs, leases, retention, sessions, turns
 from lash_es.core.state import Deleted, NotOpened, Open, State
 
 
@@ -96,7 +96,7 @@ def _decide_open(session: Open, command: Command, known: Known) -> tuple[Event, 
         case ContinueTurn():
             return turns.go_on(session, command, leases.fenced(session, command, now_ms))
         case CommitTurn():
-            return turns.commit(session, command, leases.fenced(session, command, now_ms))
+            return commits.commit(session, command, now_ms, known)
         case EndTurn():
             return turns.end(
                 session, command, leases.fenced(session, command, now_ms), known.limits

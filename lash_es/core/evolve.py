@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from typing import assert_never
 
 from lash_es.core import heads, inputs, leases, retention, turns
-from lash_es.core.bodies import BodyRef
+from lash_es.core.bodies import RecordedBody
 from lash_es.core.errors import impossible
 from lash_es.core.events import (
     DrainedInputs,
@@ -39,7 +39,6 @@ from lash_es.core.events import (
     TurnInputEnqueued,
     TurnInputsClaimed,
     TurnStarted,
-    body_ref,
 )
 from lash_es.core.heads import Head, Ledger
 from lash_es.core.ids import Position, Version
@@ -192,7 +191,7 @@ def _turn(
     return turn
 
 
-def _bodies_of(session: Open, event: TurnStarted) -> tuple[BodyRef, ...]:
+def _bodies_of(session: Open, event: TurnStarted) -> tuple[RecordedBody, ...]:
     """Find the inputs that the turn takes."""
     if isinstance(session.turn, OpenTurn):
         raise impossible(event, found=session.turn.turn_id, expected="no open turn")
@@ -202,7 +201,7 @@ def _bodies_of(session: Open, event: TurnStarted) -> tuple[BodyRef, ...]:
     missing = [input_id for input_id in event.origin.input_ids if input_id not in pending]
     if missing:
         raise impossible(event, found="no such pending input", expected=missing)
-    return tuple(body_ref(pending[input_id].position) for input_id in event.origin.input_ids)
+    return tuple(pending[input_id].content for input_id in event.origin.input_ids)
 
 
 def _owned(

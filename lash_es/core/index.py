@@ -25,6 +25,7 @@ from lash_es.core.known import (
     TurnEntry,
 )
 from lash_es.core.outcomes import InputStatus
+from lash_es.core.stamps import stamped
 from lash_es.core.state import Open, State
 from lash_es.core.turns import OpenTurn
 
@@ -58,7 +59,7 @@ def _over(before: Open, event: TurnCommitted | TurnEnded, here: Position) -> tup
     else:
         status, settled_ids = InputStatus.FAILED, event.failed_input_ids
     settled = (_settled(before, input_id, status, here) for input_id in settled_ids)
-    return (*settled, _ended(before, here, is_committed=isinstance(event, TurnCommitted)))
+    return (*settled, _ended(before, event, here))
 
 
 def _enqueued(event: TurnInputEnqueued, here: Position) -> tuple[IndexRow, ...]:
@@ -99,7 +100,7 @@ def _started(event: TurnStarted, here: Position) -> IndexRow:
     return (IndexKey(IndexKind.TURN, event.turn_id), entry)
 
 
-def _ended(before: Open, here: Position, *, is_committed: bool) -> IndexRow:
+def _ended(before: Open, event: TurnCommitted | TurnEnded, here: Position) -> IndexRow:
     turn = before.turn
     if not isinstance(turn, OpenTurn):
         raise impossible(before.turn, found="no open turn", expected="the turn that ends")
@@ -107,7 +108,8 @@ def _ended(before: Open, here: Position, *, is_committed: bool) -> IndexRow:
         turn_id=turn.turn_id,
         started=turn.started,
         ended=here,
-        is_committed=is_committed,
+        is_committed=isinstance(event, TurnCommitted),
         content=turn.content,
+        stamp=stamped(turn, event) if isinstance(event, TurnCommitted) else None,
     )
     return (IndexKey(IndexKind.TURN, turn.turn_id), entry)

@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 from attrs import frozen
 
-from lash_es.core.bodies import Commitment
+from lash_es.core.bodies import Commitment, RecordedBody
 from lash_es.core.errors import impossible
 from lash_es.core.events import (
     TurnCommitted,
@@ -20,6 +20,7 @@ from lash_es.core.events import (
     TurnInputClaimAbandoned,
     TurnInputEnqueued,
     TurnInputsClaimed,
+    body_ref,
 )
 from lash_es.core.ids import ClaimId, Generation, InputId, Position, TurnId
 from lash_es.core.ingress import ActiveTurn, NextTurn, TurnInputIngress
@@ -56,6 +57,11 @@ class PendingInput:
     claim: Claim | None = None
     claims_count: int = 0
     attempts: int = 0
+
+    @property
+    def content(self) -> RecordedBody:
+        """What it says: where, and what was committed to."""
+        return RecordedBody(ref=body_ref(self.position), commitment=self.commitment)
 
     @property
     def status(self) -> InputStatus:

@@ -13,8 +13,14 @@ from typing import TypeAlias, assert_never
 from attrs import Factory, frozen
 
 from lash_es.core.bodies import BodyRef, RecordedBody
-from lash_es.core.commands import CancelTurnInput, Command, EnqueueTurnInput, StartTurn
-from lash_es.core.ids import InputId, Position, TurnId
+from lash_es.core.commands import (
+    CancelTurnInput,
+    Command,
+    CommitTurn,
+    EnqueueTurnInput,
+    StartTurn,
+)
+from lash_es.core.ids import InputId, Position, Revision, TurnId
 from lash_es.core.ingress import TurnInputIngress
 from lash_es.core.limits import DEFAULT_LIMITS, Limits
 from lash_es.core.outcomes import InputStatus
@@ -62,11 +68,19 @@ class InputEntry:
 
 
 @frozen(kw_only=True)
+class CommitStamp:
+    """What a commit meant, and which one it was: by this a retry of it is recognised."""
+
+    commit_hash: str
+    revision: Revision
+
+
+@frozen(kw_only=True)
 class TurnEntry:
     """
     A turn that was started, and where it ended.
 
-    ``content`` is its direct input, none for a drained turn.
+    ``content`` is its direct input, none for a drained turn; ``stamp`` that of its commit.
     """
 
     turn_id: TurnId
@@ -74,6 +88,7 @@ class TurnEntry:
     ended: Position | None
     is_committed: bool
     content: RecordedBody | None
+    stamp: CommitStamp | None = None
 
 
 IndexEntry: TypeAlias = SourceKeyEntry | InputEntry | TurnEntry
@@ -118,7 +133,7 @@ def names(command: Command) -> tuple[IndexKey, ...]:
             return () if key is None else (IndexKey(IndexKind.SOURCE_KEY, key),)
         case CancelTurnInput():
             return (IndexKey(IndexKind.INPUT, command.input_id),)
-        case StartTurn():
+        case StartTurn() | CommitTurn():
             return (IndexKey(IndexKind.TURN, command.turn_id),)
         case _:
             return ()

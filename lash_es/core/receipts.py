@@ -11,9 +11,9 @@ import attrs
 from attrs import frozen
 
 from lash_es.core.bodies import BodyRef
-from lash_es.core.commands import AcquireLease, EnqueueTurnInput, StartTurn
-from lash_es.core.events import Event, LeaseAcquired, body_ref
-from lash_es.core.ids import ClaimId, Generation, InputId, TurnId
+from lash_es.core.commands import AcquireLease, CommitTurn, EnqueueTurnInput, StartTurn
+from lash_es.core.events import Event, LeaseAcquired, TurnCommitted, body_ref
+from lash_es.core.ids import ClaimId, Generation, InputId, Revision, TurnId
 from lash_es.core.ingress import TurnInputIngress
 from lash_es.core.inputs import PendingInput
 from lash_es.core.known import InputEntry, Known, TurnEntry
@@ -21,7 +21,9 @@ from lash_es.core.leases import Holder
 from lash_es.core.outcomes import InputStatus
 from lash_es.core.owners import Fence, LeaseOwner
 from lash_es.core.rules.inputs import is_held
+from lash_es.core.stamps import stamped
 from lash_es.core.state import Open
+from lash_es.core.turns import OpenTurn
 
 
 @frozen(kw_only=True)
@@ -122,6 +124,29 @@ class TurnOver:
 
 
 TurnReceipt: TypeAlias = TurnOpen | TurnOver
+
+
+@frozen
+class CommitReceipt:
+    """What a commit came to; ``is_stored``: it was made before, and nothing happened again."""
+
+    revision: Revision
+    commit_hash: str
+    is_stored: bool
+
+
+def committed(
+    before: Open, command: CommitTurn, known: Known, events: Sequence[Event]
+) -> CommitReceipt:
+    """Say which commit it is; ``before`` is the state that it was decided on."""
+    made = next((each for each in events if isinstance(each, TurnCommitted)), None)
+    if made is not None and isinstance(before.turn, OpenTurn):
+        stamp = stamped(before.turn, made)
+        return CommitReceipt(stamp.revision, stamp.commit_hash, is_stored=False)
+    entry = known.turn(command.turn_id)
+    if entry is None or entry.stamp is None:
+        raise LookupError(f"turn {command.turn_id!r} was neither committed now nor before")
+    return CommitReceipt(entry.stamp.revision, entry.stamp.commit_hash, is_stored=True)
 
 
 def enqueued(after: Open, command: EnqueueTurnInput, known: Known) -> TurnInputReceipt:

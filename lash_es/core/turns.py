@@ -12,7 +12,7 @@ from typing import TypeAlias, assert_never
 
 from attrs import frozen
 
-from lash_es.core.bodies import BodyRef, RecordedBody
+from lash_es.core.bodies import BodyRef, Commitment, RecordedBody
 from lash_es.core.effects import Effect, ModelCall, ToolCall
 from lash_es.core.errors import impossible
 from lash_es.core.events import (
@@ -86,7 +86,8 @@ class OpenTurn:
 
     ``iteration`` counts the model calls that were followed by tools; ``effects`` holds what is
     unsettled, in the order of the requests; ``results`` what came back of the current batch, by
-    the ordinal of the call; ``content`` is the direct input, none for a drained turn.
+    the ordinal of the call; ``content`` is the direct input, none for a drained turn; ``digests``
+    are those of the contents of ``nodes``, each after its place among them.
     """
 
     turn_id: TurnId
@@ -105,6 +106,7 @@ class OpenTurn:
     results: Mapping[int, ResultRef]
     nodes: tuple[Node, ...]
     usage: TokenUsage
+    digests: tuple[str, ...] = ()
 
     @property
     def input_ids(self) -> tuple[InputId, ...]:
@@ -146,7 +148,10 @@ def node_name(turn_id: TurnId, ordinal: int) -> NodeId:
 
 
 def started(
-    event: TurnStarted, position: Position, policy: SessionPolicy, drained: tuple[BodyRef, ...]
+    event: TurnStarted,
+    position: Position,
+    policy: SessionPolicy,
+    drained: tuple[RecordedBody, ...],
 ) -> OpenTurn:
     """
     Begin with the input as the first message; ``drained`` are the bodies of the inputs that it
@@ -155,18 +160,20 @@ def started(
     is_direct = isinstance(event.origin, DirectInput)
     if is_direct != bool(event.bodies):
         raise impossible(event, found=event.bodies, expected="a body if, and only if, direct")
-    own = (body_ref(position),) if is_direct else drained
-    first = _node(
-        node_id=node_name(event.turn_id, 1), role=Role.USER, source=FromInputs(bodies=own)
+    direct = tuple(
+        RecordedBody(ref=body_ref(position), commitment=each) for each in event.bodies[:1]
     )
+    own = direct or drained
+    source = FromInputs(bodies=tuple(body.ref for body in own))
+    first = _node(node_id=node_name(event.turn_id, 1), role=Role.USER, source=source)
     return _open_turn(
         event.turn_id,
         position,
-        started_at_ms=event.at_ms,
-        last=position,
+        event.at_ms,
+        position,
         generation=event.generation,
         origin=event.origin,
-        content=RecordedBody(ref=own[0], commitment=event.bodies[0]) if event.bodies else None,
+        content=direct[0] if direct else None,
         policy=policy,
         model_calls_max=event.model_calls_max,
         step=Begun(),
@@ -176,6 +183,7 @@ def started(
         results=_NO_RESULTS,
         nodes=(first,),
         usage=NO_TOKENS,
+        digests=tuple(_placed(1, part, body.commitment) for part, body in enumerate(own)),
     )
 
 
@@ -221,7 +229,7 @@ def _model_settled(
 ) -> OpenTurn:
     match event.outcome:
         case ModelReplied():
-            return _model_replied(turn, rest, event.outcome, position)
+            return _model_replied(turn, rest, event.outcome, event, position)
         case EffectFailed():
             failed = ModelCallFailed(failure=event.outcome)
             return _changed(turn, position, step=failed, effects=rest)
@@ -234,16 +242,18 @@ def _model_settled(
 
 
 def _model_replied(
-    turn: OpenTurn, rest: Effects, outcome: ModelReplied, position: Position
+    turn: OpenTurn, rest: Effects, outcome: ModelReplied, event: EffectSettled, position: Position
 ) -> OpenTurn:
     reply = body_ref(position)
-    says_something = outcome.has_content or outcome.tool_calls
-    nodes = (
-        _with_node(turn, Role.ASSISTANT, _from_reply(body=reply)) if says_something else turn.nodes
-    )
+    nodes, digests = turn.nodes, turn.digests
+    if outcome.has_content or outcome.tool_calls:
+        nodes = _with_node(turn, Role.ASSISTANT, _from_reply(body=reply))
+        digests = _with_digest(turn, 0, event)
     step = _replied(reply=reply, outcome=outcome)
     usage = turn.usage + outcome.usage
-    return _changed(turn, position, step=step, effects=rest, nodes=nodes, usage=usage)
+    return _changed(
+        turn, position, step=step, effects=rest, nodes=nodes, usage=usage, digests=digests
+    )
 
 
 def _tool_settled(
@@ -256,8 +266,9 @@ def _tool_settled(
     calls_count = len(turn.step.outcome.tool_calls)
     if request.ordinal not in range(calls_count):
         raise impossible(event, found=request, expected=f"one of {calls_count} calls")
+    digests = _with_digest(turn, request.ordinal, event)
     if len(results) < calls_count:
-        return _changed(turn, position, effects=rest, results=results)
+        return _changed(turn, position, effects=rest, results=results, digests=digests)
     in_call_order = tuple([results[ordinal] for ordinal in range(calls_count)])
     nodes = _with_node(turn, Role.USER, FromResults(results=in_call_order))
     return _changed(
@@ -268,6 +279,7 @@ def _tool_settled(
         nodes=nodes,
         results=_NO_RESULTS,
         iteration=turn.iteration + 1,
+        digests=digests,
     )
 
 
@@ -292,6 +304,16 @@ def _with_node(turn: OpenTurn, role: Role, source: NodeSource) -> tuple[Node, ..
     return (*turn.nodes, _node(node_id=name, role=role, source=source))
 
 
+def _with_digest(turn: OpenTurn, part: int, event: EffectSettled) -> tuple[str, ...]:
+    """Note the content of the next message's part; a cancelled call has none."""
+    place = len(turn.nodes) + 1
+    return (*turn.digests, *[_placed(place, part, each) for each in event.bodies])
+
+
+def _placed(place: int, part: int, commitment: Commitment) -> str:
+    return f"{place}.{part}:{commitment.digest}"
+
+
 def _changed(
     turn: OpenTurn,
     last: Position,
@@ -304,12 +326,13 @@ def _changed(
     results: Mapping[int, ResultRef] | None = None,
     nodes: tuple[Node, ...] | None = None,
     usage: TokenUsage | None = None,
+    digests: tuple[str, ...] | None = None,
 ) -> OpenTurn:
     return _open_turn(
-        turn.turn_id,  # Two without a name: with more than 14, CPython packs them into a dict.
+        turn.turn_id,  # Four without a name: with too many, CPython packs them into a dict.
         turn.started,
-        started_at_ms=turn.started_at_ms,
-        last=last,
+        turn.started_at_ms,
+        last,
         generation=turn.generation if generation is None else generation,
         origin=turn.origin,
         content=turn.content,
@@ -322,4 +345,5 @@ def _changed(
         results=turn.results if results is None else results,
         nodes=turn.nodes if nodes is None else nodes,
         usage=turn.usage if usage is None else usage,
+        digests=turn.digests if digests is None else digests,
     )

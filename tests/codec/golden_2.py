@@ -1,7 +1,7 @@
 """
-The golden file of record format 2, written by ``python -m tests.codec.golden_2``.
+The golden file of record format 2, written once, and never again.
 
-As ``golden.py``: written once. It holds a life in which a session is trimmed, goes on, is trimmed
+It holds a life in which a session is trimmed, goes on, is trimmed
 again, is deleted and is trimmed once more; and what the trims have kept.
 """
 
@@ -28,7 +28,7 @@ FILE = Path(__file__).parents[1] / "golden" / "records-2.jsonl"
 
 
 def life() -> Iterator[tuple[Record, tuple[StoredBody, ...]]]:
-    """Play it, and yield every fact; with the bodies of those that are trims."""
+    """Play it as written today; yield every fact, with the bodies of those that are trims."""
     store = MemoryStore()
     player = lived(store)
     for append in player.appends:
@@ -51,7 +51,8 @@ def _trimmed(store: Store, below: int | None) -> tuple[Record, tuple[StoredBody,
     return record, tuple(found[ref] for ref in refs)
 
 
-def _lines() -> Iterator[dict[str, object]]:
+def life_lines() -> Iterator[dict[str, object]]:
+    """Write that life as a golden file has it."""
     for record, bodies in life():
         yield {
             "record": record.name,
@@ -70,10 +71,6 @@ def _lines() -> Iterator[dict[str, object]]:
             }
 
 
-def lines() -> list[dict[str, str | int]]:
-    """Read the golden file."""
-    return [json.loads(line) for line in FILE.read_text("ascii").splitlines()]
-
-
-if __name__ == "__main__":
-    FILE.write_text("".join(json.dumps(line) + "\n" for line in _lines()), "ascii")
+def lines(file: Path = FILE) -> list[dict[str, str | int]]:
+    """Read a golden file."""
+    return [json.loads(line) for line in file.read_text("ascii").splitlines()]

@@ -3,8 +3,8 @@ The specification on one page: what every command comes to in every kind of stat
 
 The tables are kept here by hand, computed from the code, and compared as text. A cell says which
 fact is recorded, or which error refuses (``!``); of a fence that is not the live lease it says why
-(``!fence: ...``). ``-`` is nothing: the wish is fulfilled, or a race is lost, and the receipt says
-which.
+(``!fence: ...``), and ``!CommitConflict`` is a ``RuntimeTurnCommitConflict``. ``-`` is nothing:
+the wish is fulfilled, or a race is lost, and the receipt says which.
 
 Every command comes from Alice, under the first lease, at time 100; the turn is called t1. Where a
 lease ran out, it is later.
@@ -40,10 +40,12 @@ from lash_es.core.commands import (
 )
 from lash_es.core.errors import CommandRejected, SessionExecutionLeaseExpired
 from lash_es.core.events import Event, SessionParked, SessionTombstoned
+from lash_es.core.evolve import fold
 from lash_es.core.ids import EffectId, TurnId, Version
 from lash_es.core.ingress import NextTurn
 from lash_es.core.outcomes import EffectOutcome, Finished, Stopped, StopReason
 from lash_es.core.policy import ModelSpec, SessionPolicy
+from lash_es.core.stamps import commit_hash
 from lash_es.verify.spec import given
 from tests.core.examples import (
     ALICE,
@@ -82,6 +84,7 @@ from tests.core.examples import (
     requested,
     started,
 )
+from tests.core.test_turns import turn_of
 
 
 @frozen
@@ -131,6 +134,8 @@ TABLES = (
 OTHER = SessionPolicy(provider_id="offline", model=ModelSpec(model_id="m2"))
 RAN_OUT = Stopped(reason=StopReason.RUNTIME_ERROR)
 T2 = TurnId("t2")
+HASH = commit_hash(turn_of(fold(ANSWER)), Finished())
+"""Of what is committed in ``turn committed``."""
 
 ROWS: dict[str, Callable[[Scene], Command]] = {
     "OpenSession": lambda s: OpenSession(now_ms=s.now_ms, session_id=SESSION, policy=POLICY),
@@ -192,6 +197,13 @@ ROWS: dict[str, Callable[[Scene], Command]] = {
     "CommitTurn": lambda s: CommitTurn(
         now_ms=s.now_ms, fence=FENCE, turn_id=TURN, outcome=Finished()
     ),
+    "CommitTurn, hash": lambda s: CommitTurn(
+        now_ms=s.now_ms,
+        fence=FENCE,
+        turn_id=TURN,
+        outcome=Finished(),
+        commit_hash=HASH,
+    ),
     "EndTurn": lambda s: EndTurn(now_ms=s.now_ms, fence=FENCE, turn_id=TURN, outcome=RAN_OUT),
 }
 
@@ -218,6 +230,7 @@ RequestEffect, model   | !SessionNotOpen | !fence: free      | !fence: free     
 RequestEffect, tool    | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
 SettleEffect           | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
 CommitTurn             | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
+CommitTurn, hash       | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
 EndTurn                | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
 
                        | leased                    | input waits
@@ -242,6 +255,7 @@ RequestEffect, model   | !TurnNotOpen              | !TurnNotOpen
 RequestEffect, tool    | !TurnNotOpen              | !TurnNotOpen
 SettleEffect           | !TurnNotOpen              | !TurnNotOpen
 CommitTurn             | !TurnNotOpen              | !TurnNotOpen
+CommitTurn, hash       | !TurnNotOpen              | !TurnNotOpen
 EndTurn                | !TurnNotOpen              | !TurnNotOpen
 
                        | input claimed           | turn committed
@@ -266,6 +280,7 @@ RequestEffect, model   | !TurnNotOpen            | !TurnNotOpen
 RequestEffect, tool    | !TurnNotOpen            | !TurnNotOpen
 SettleEffect           | !TurnNotOpen            | !TurnNotOpen
 CommitTurn             | !TurnNotOpen            | !TurnNotOpen
+CommitTurn, hash       | !TurnNotOpen            | -
 EndTurn                | !TurnNotOpen            | !TurnNotOpen
 
                        | turn begun            | model asked           | model answered
@@ -290,6 +305,7 @@ RequestEffect, model   | EffectRequested       | !EffectRequestRefused | EffectR
 RequestEffect, tool    | !EffectRequestRefused | !EffectRequestRefused | !EffectRequestRefused
 SettleEffect           | !EffectNotOpen        | EffectSettled         | !EffectNotOpen
 CommitTurn             | TurnCommitted         | !EffectsUnsettled     | TurnCommitted
+CommitTurn, hash       | !CommitConflict       | !EffectsUnsettled     | TurnCommitted
 EndTurn                | TurnEnded             | !EffectsUnsettled     | TurnEnded
 
                        | model wants tools     | tools asked           | tools answered
@@ -314,6 +330,7 @@ RequestEffect, model   | !EffectRequestRefused | !EffectRequestRefused | EffectR
 RequestEffect, tool    | EffectRequested       | !EffectRequestRefused | !EffectRequestRefused
 SettleEffect           | !EffectNotOpen        | EffectSettled         | !EffectNotOpen
 CommitTurn             | TurnCommitted         | !EffectsUnsettled     | TurnCommitted
+CommitTurn, hash       | TurnCommitted         | !EffectsUnsettled     | !CommitConflict
 EndTurn                | TurnEnded             | !EffectsUnsettled     | TurnEnded
 
                        | input in a turn       | lease ran out           | another's lease
@@ -338,6 +355,7 @@ RequestEffect, model   | EffectRequested       | !fence: expired         | !fenc
 RequestEffect, tool    | !EffectRequestRefused | !fence: expired         | !fence: superseded
 SettleEffect           | !EffectNotOpen        | !fence: expired         | !fence: superseded
 CommitTurn             | TurnCommitted         | !fence: expired         | !fence: superseded
+CommitTurn, hash       | !CommitConflict       | !fence: expired         | !fence: superseded
 EndTurn                | TurnEnded             | !fence: expired         | !fence: superseded
 """
 
@@ -347,7 +365,7 @@ def cell(scene: Scene, command: Command) -> str:
     if isinstance(found, SessionExecutionLeaseExpired):
         return f"!fence: {found.reason.removeprefix('the lease is ')}"
     if isinstance(found, CommandRejected):
-        return f"!{type(found).__name__}"
+        return f"!{type(found).__name__.removeprefix('RuntimeTurn')}"
     return ", ".join(type(event).__name__ for event in found) or "-"
 
 

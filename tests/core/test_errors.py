@@ -18,12 +18,15 @@ from lash_es.core.errors import (
     EffectOutcomeMismatch,
     EffectRequestRefused,
     EffectsUnsettled,
+    HeadRevisionConflict,
     HistoryTrimmedBelow,
     ImpossibleEvent,
     InputIdConflict,
     LashError,
     LimitExceeded,
     QueueFull,
+    RuntimeTurnCommitConflict,
+    SessionBindingMismatch,
     SessionDeleted,
     SessionExecutionLeaseExpired,
     SessionNotOpen,
@@ -37,7 +40,7 @@ from lash_es.core.errors import (
     TurnNotOpen,
     impossible,
 )
-from lash_es.core.ids import Generation, Position, Version
+from lash_es.core.ids import Generation, Position, Revision, Version
 from lash_es.verify.spec import is_same_error
 from tests.core.examples import E1, E2, I1, TURN
 
@@ -108,6 +111,23 @@ SAYS: list[tuple[LashError, str]] = [
             "turn 't1' is not open (open: None) "
             "[session_id='s1', requested_turn_id='t1', open_turn_id=None]"
         ),
+    ),
+    (
+        SessionBindingMismatch(bound="s1", attempted="s2"),
+        ("bound to session 's1', the commit is for 's2' [bound='s1', attempted='s2']"),
+    ),
+    (
+        RuntimeTurnCommitConflict(
+            session_id="s1", turn_id=TURN, presented_hash="ab", recorded_hash="cd"
+        ),
+        (
+            "the commit of turn 't1' has hash 'ab', expected 'cd' "
+            "[session_id='s1', turn_id='t1', presented_hash='ab', recorded_hash='cd']"
+        ),
+    ),
+    (
+        HeadRevisionConflict(session_id="s1", expected=Revision(2), actual=Revision(3)),
+        ("session 's1' is at revision 3, expected 2 [session_id='s1', expected=2, actual=3]"),
     ),
     (EffectNotOpen(effect_id=E1), "effect 't1/1' waits for no outcome [effect_id='t1/1']"),
     (
@@ -237,6 +257,7 @@ def test_nothing_can_be_retried_and_what_is_final_is_said_to_be() -> None:
     assert {type(error) for error in samples if error.is_terminal} == {
         SessionDeleted,
         StoreSessionMismatch,
+        SessionBindingMismatch,
         HistoryTrimmedBelow,
     }
 

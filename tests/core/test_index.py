@@ -22,11 +22,12 @@ from lash_es.core.events import (
     TurnInputCancelled,
 )
 from lash_es.core.evolve import fold
-from lash_es.core.ids import Generation, Position
+from lash_es.core.ids import Generation, Position, Revision
 from lash_es.core.index import index_rows
 from lash_es.core.ingress import ActiveTurn, NextTurn
 from lash_es.core.known import (
     NOTHING_KNOWN,
+    CommitStamp,
     IndexEntry,
     IndexKey,
     IndexKind,
@@ -39,7 +40,8 @@ from lash_es.core.known import (
     names,
 )
 from lash_es.core.messages import TokenUsage
-from lash_es.core.outcomes import InputStatus, Stopped, StopReason
+from lash_es.core.outcomes import Finished, InputStatus, Stopped, StopReason
+from lash_es.core.stamps import commit_hash
 from lash_es.core.state import NOT_OPENED
 from lash_es.verify.spec import given
 from tests.core.examples import (
@@ -63,6 +65,7 @@ from tests.core.examples import (
     enqueued,
     started,
 )
+from tests.core.test_turns import turn_of
 
 KEY = "host:k1"
 KEYED = enqueued(I1, 1, source_key=KEY)
@@ -85,6 +88,12 @@ ENDED = TurnEnded(
 )
 
 
+def stamp() -> CommitStamp:
+    return CommitStamp(
+        commit_hash=commit_hash(turn_of(fold(ANSWER)), Finished()), revision=Revision(1)
+    )
+
+
 def turn_entry(*, ended: int | None = None, is_committed: bool = False) -> TurnEntry:
     return TurnEntry(
         turn_id=TURN,
@@ -92,6 +101,7 @@ def turn_entry(*, ended: int | None = None, is_committed: bool = False) -> TurnE
         ended=None if ended is None else Position(ended),
         is_committed=is_committed,
         content=RecordedBody(ref=at(2), commitment=HELLO.commitment),
+        stamp=stamp() if is_committed else None,
     )
 
 

@@ -168,6 +168,7 @@ def test_a_turn_is_accepted_with_its_own_input() -> None:
         results={},
         nodes=(ASKED_NODE,),
         usage=TokenUsage(),
+        digests=(f"1.0:{HELLO.commitment.digest}",),
     )
 
 

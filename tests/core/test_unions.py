@@ -62,7 +62,11 @@ def test_the_union_of_facts_names_every_fact() -> None:
 
 
 def test_the_union_of_commands_names_every_command() -> None:
-    assert classes_of(commands) == set(get_args(Command)) | {WithInput, WithClaim}
+    assert classes_of(commands) == set(get_args(Command)) | {
+        WithInput,
+        WithClaim,
+        commands.InputCompletion,
+    }
 
 
 def test_what_only_an_owner_may_do_shows_its_fence_and_what_it_wrote_has_a_generation() -> None:

@@ -2,7 +2,6 @@
 
 from lash_es.core import inputs, turns
 from lash_es.core.commands import (
-    CommitTurn,
     ContinueTurn,
     EndTurn,
     StartTurn,
@@ -20,14 +19,12 @@ from lash_es.core.events import (
     DirectInput,
     DrainedInputs,
     Event,
-    TurnCommitted,
     TurnContinued,
     TurnEnded,
     TurnOrigin,
     TurnStarted,
 )
-from lash_es.core.heads import Leaf
-from lash_es.core.ids import Position, Revision, TurnId
+from lash_es.core.ids import TurnId
 from lash_es.core.known import Known
 from lash_es.core.limits import Limits
 from lash_es.core.messages import Role
@@ -117,34 +114,13 @@ def go_on(session: Open, command: ContinueTurn, now_ms: int) -> tuple[Event, ...
     return (continued,)
 
 
-def _require_settled(turn: OpenTurn) -> None:
+def require_settled(turn: OpenTurn) -> None:
+    """Refuse to end a turn of which something is in flight."""
     if turn.effects:
         raise EffectsUnsettled(turn_id=turn.turn_id, effect_ids=tuple(turn.effects))
 
 
-def commit(session: Open, command: CommitTurn, now_ms: int) -> tuple[Event, ...]:
-    """Settle everything that the turn touched in one fact."""
-    turn = require_turn(session, command.turn_id)
-    _require_settled(turn)
-    leaf: Leaf | None = session.head.leaf
-    parent: Position | None = None if leaf is None else leaf.commit
-    committed = TurnCommitted(
-        at_ms=now_ms,
-        generation=session.lease.generation,
-        turn_id=turn.turn_id,
-        turn_index=session.head.turn_index + 1,
-        revision=Revision(session.head.revision + 1),
-        outcome=command.outcome,
-        parent=parent,
-        nodes=(*turn.nodes, *_notices(turn, command.outcome)),
-        usage=turn.usage,
-        completed_input_ids=turn.input_ids,
-        deferred_input_ids=inputs.wanting_into(session.inputs, turn.turn_id),
-    )
-    return (committed,)
-
-
-def _notices(turn: OpenTurn, outcome: object) -> tuple[Node, ...]:
+def notices(turn: OpenTurn, outcome: object) -> tuple[Node, ...]:
     """The transcript says so when a turn ran into its limit."""
     if not isinstance(outcome, Stopped) or outcome.reason is not StopReason.MAX_TURNS:
         return ()
@@ -159,7 +135,7 @@ def _notices(turn: OpenTurn, outcome: object) -> tuple[Node, ...]:
 def end(session: Open, command: EndTurn, now_ms: int, limits: Limits) -> tuple[Event, ...]:
     """Give the turn's inputs back; one that came back too often has failed."""
     turn = require_turn(session, command.turn_id)
-    _require_settled(turn)
+    require_settled(turn)
     pending = session.inputs.pending
     returns_max = limits.drain_attempts_max
     failed = tuple(i for i in turn.input_ids if pending[i].attempts >= returns_max)

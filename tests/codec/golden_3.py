@@ -1,0 +1,16 @@
+"""
+The golden file of what trims keep since turns have stamps: ``python -m tests.codec.golden_3``.
+
+The life is that of ``golden_2.py``; its facts are the same but for what the trims commit to. Until
+a release it is written anew with every change of a state; then never again.
+"""
+
+import json
+from pathlib import Path
+
+from tests.codec.golden_2 import life_lines
+
+FILE = Path(__file__).parents[1] / "golden" / "records-3.jsonl"
+
+if __name__ == "__main__":
+    FILE.write_text("".join(json.dumps(line) + "\n" for line in life_lines()), "ascii")
