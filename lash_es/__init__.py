@@ -94,7 +94,14 @@ from lash_es.runtime.faults import (
     SessionFault,
     SessionStillInUse,
 )
-from lash_es.runtime.leasing import LeaseTimings, LeaseTimingsInvalid
+from lash_es.runtime.leasing import (
+    LeaseTimings,
+    LeaseTimingsInvalid,
+    RenewIntervalTooSmall,
+    TtlRenewRatioTooSmall,
+    TtlTooSmall,
+)
+from lash_es.runtime.liveness import this_process
 from lash_es.runtime.models import PydanticProvider, function_provider, provider
 from lash_es.runtime.performing import Rerun, Settle, UncertainToolCall
 from lash_es.runtime.providers import (
@@ -185,6 +192,7 @@ __all__ = [
     "QueuedTurnBuilder",
     "ReasoningPart",
     "ReasoningTextDelta",
+    "RenewIntervalTooSmall",
     "Rerun",
     "Role",
     "RuntimeFault",
@@ -226,6 +234,8 @@ __all__ = [
     "ToolResultPart",
     "ToolSpec",
     "ToolStatus",
+    "TtlRenewRatioTooSmall",
+    "TtlTooSmall",
     "TurnActivity",
     "TurnBuilder",
     "TurnIdConflict",
@@ -245,5 +255,6 @@ __all__ = [
     "function_provider",
     "keys_from_environment",
     "provider",
+    "this_process",
     "tool",
 ]
