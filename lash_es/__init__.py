@@ -100,7 +100,14 @@ from lash_es.runtime.faults import (
     SessionFault,
     SessionStillInUse,
 )
-from lash_es.runtime.leasing import LeaseTimings, LeaseTimingsInvalid
+from lash_es.runtime.leasing import (
+    LeaseTimings,
+    LeaseTimingsInvalid,
+    RenewIntervalTooSmall,
+    TtlRenewRatioTooSmall,
+    TtlTooSmall,
+)
+from lash_es.runtime.liveness import this_process
 from lash_es.runtime.models import PydanticProvider, function_provider, provider
 from lash_es.runtime.performing import Rerun, Settle, UncertainToolCall
 from lash_es.runtime.providers import (
@@ -196,6 +203,7 @@ __all__ = [
     "ReasoningPart",
     "ReasoningTextDelta",
     "Removed",
+    "RenewIntervalTooSmall",
     "Rerun",
     "Role",
     "RuntimeFault",
@@ -240,6 +248,8 @@ __all__ = [
     "TrimHeldBack",
     "TrimOutOfRange",
     "Trimmed",
+    "TtlRenewRatioTooSmall",
+    "TtlTooSmall",
     "TurnActivity",
     "TurnBuilder",
     "TurnIdConflict",
@@ -259,5 +269,6 @@ __all__ = [
     "function_provider",
     "keys_from_environment",
     "provider",
+    "this_process",
     "tool",
 ]

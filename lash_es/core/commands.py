@@ -22,7 +22,7 @@ from lash_es.core.ids import (
 )
 from lash_es.core.ingress import TurnInputIngress
 from lash_es.core.outcomes import EffectOutcome, TurnOutcome
-from lash_es.core.owners import Fence, LeaseOwner
+from lash_es.core.owners import Fence, LeaseOwner, ProcessSight
 from lash_es.core.policy import SessionPolicy
 from lash_es.core.retention import Pin
 
@@ -86,6 +86,23 @@ class AcquireLease:
     owner: LeaseOwner
     token: str
     ttl_ms: int
+
+
+@frozen(kw_only=True)
+class ReclaimLease:
+    """
+    Take the lease although its time has not run out, since its holder's process is dead.
+
+    ``observed`` is the holder as the claimant saw it when it looked: of anyone else it says
+    nothing. ``sight`` is what it found in the place of the holder's process.
+    """
+
+    now_ms: int
+    owner: LeaseOwner
+    token: str
+    ttl_ms: int
+    observed: Fence
+    sight: ProcessSight
 
 
 @frozen(kw_only=True)
@@ -264,6 +281,7 @@ Command: TypeAlias = (
     | DeleteSession
     | TrimHistory
     | AcquireLease
+    | ReclaimLease
     | ReleaseLease
     | EnqueueTurnInput
     | AbandonTurnInputClaim

@@ -25,6 +25,7 @@ from lash_es.core.commands import (
     EnqueueTurnInput,
     OpenSession,
     ParkSession,
+    ReclaimLease,
     ReleaseLease,
     RenewLease,
     RequestEffect,
@@ -87,6 +88,8 @@ def _decide_open(session: Open, command: Command, known: Known) -> tuple[Event, 
             return inputs.enqueue(session, command, now_ms, known)
         case AcquireLease():
             return leases.acquire(session, command, now_ms, known.limits)
+        case ReclaimLease():
+            return leases.reclaim(session, command, now_ms, known.limits)
         case ReleaseLease():
             return leases.release(session, command, now_ms)
         case RenewLease():

@@ -59,10 +59,21 @@ def mismatch(lease: Lease, fence: Fence, now_ms: int) -> str | None:
         return "the lease is free"
     if fence.generation != lease.generation:
         return "superseded"
-    if not fence.owner.is_incarnation_of(holder.owner) or fence.token != holder.token:
+    if not is_observed(lease, fence):
         return "held by another owner"
     is_over = holder.expires_at_ms <= now_ms and not fence.is_certain
     return "expired" if is_over else None
+
+
+def is_observed(lease: Lease, observed: Fence) -> bool:
+    """Tell whether the holder is still the very one that was observed."""
+    holder = lease.holder
+    return (
+        holder is not None
+        and observed.generation == lease.generation
+        and observed.token == holder.token
+        and observed.owner.is_incarnation_of(holder.owner)
+    )
 
 
 def acquired(lease: Lease, event: LeaseAcquired, position: Position) -> Lease:

@@ -1,6 +1,6 @@
 """Owners of a session lease, and the fence with which one proves that it is the owner."""
 
-from typing import TypeAlias
+from typing import TypeAlias, assert_never
 
 from attrs import frozen
 
@@ -26,6 +26,47 @@ class LocalProcess:
 
 
 Liveness: TypeAlias = Opaque | LocalProcess
+
+
+@frozen
+class ProcessGone:
+    """No process of this pid is running."""
+
+
+@frozen
+class ProcessRunning:
+    """A process of this pid is running; ``process_start`` says since when."""
+
+    process_start: int
+
+
+@frozen
+class ProcessUnseen:
+    """The system does not say: nothing follows from it."""
+
+
+ProcessSight: TypeAlias = ProcessGone | ProcessRunning | ProcessUnseen
+"""What a claimant finds when it looks for the process of a holder, on its own machine."""
+
+
+def is_certainly_dead(claimant: Liveness, holder: Liveness, sight: ProcessSight) -> bool:
+    """
+    Tell whether the holder's process has ended: only another process of the same boot of the same
+    host can say so.
+    """
+    if not isinstance(claimant, LocalProcess) or not isinstance(holder, LocalProcess):
+        return False
+    if (claimant.host_id, claimant.boot_id) != (holder.host_id, holder.boot_id):
+        return False
+    match sight:
+        case ProcessGone():
+            return True
+        case ProcessRunning():
+            return sight.process_start != holder.process_start
+        case ProcessUnseen():
+            return False
+        case _:
+            assert_never(sight)
 
 
 @frozen(kw_only=True)

@@ -11,7 +11,13 @@ import attrs
 from attrs import frozen
 
 from lash_es.core.bodies import BodyRef
-from lash_es.core.commands import AcquireLease, CommitTurn, EnqueueTurnInput, StartTurn
+from lash_es.core.commands import (
+    AcquireLease,
+    CommitTurn,
+    EnqueueTurnInput,
+    ReclaimLease,
+    StartTurn,
+)
 from lash_es.core.events import Event, LeaseAcquired, TurnCommitted, body_ref
 from lash_es.core.ids import ClaimId, Generation, InputId, Revision, TurnId
 from lash_es.core.ingress import TurnInputIngress
@@ -222,7 +228,9 @@ def _diagnostics(session: Open, entry: PendingInput) -> ClaimDiagnostics | None:
     )
 
 
-def leased(after: Open, command: AcquireLease, events: Sequence[Event]) -> LeaseReceipt:
+def leased(
+    after: Open, command: AcquireLease | ReclaimLease, events: Sequence[Event]
+) -> LeaseReceipt:
     """Say whether the lease is the caller's."""
     holder = after.lease.holder
     if holder is None:

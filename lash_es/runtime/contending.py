@@ -1,7 +1,8 @@
 """
 Whether another owner's lease may be taken: its time must have run out, beyond doubt about clocks.
 
-1. A lease that was released, or is our own, may be asked for at once.
+1. A lease that was released, or is our own, may be asked for at once; so may one whose holder is a
+   process of this boot of this machine that has ended.
 2. One that ran out by the log's time is over if nobody can have set a clock since it was extended.
 3. Otherwise it is watched: it is over when its owner was silent for its ttl, on our own monotonic
    clock. So is one that would end later than any owner can have meant: a clock was set back since.
@@ -17,11 +18,12 @@ from lash_es.codec.records import decode_header
 from lash_es.codec.streams import StreamId
 from lash_es.core.ids import Position, Version
 from lash_es.core.leases import Holder, Lease
-from lash_es.core.owners import LeaseOwner
+from lash_es.core.owners import Fence, LeaseOwner, ProcessSight, is_certainly_dead
 from lash_es.core.receipts import Busy
 from lash_es.core.state import Open
 from lash_es.log.steadiness import TOLERANCE_MS
 from lash_es.runtime.committing import Lane
+from lash_es.runtime.liveness import sight_of
 from lash_es.runtime.opening import require_open
 
 SIGHTINGS_MAX: Final = 1_024
@@ -67,6 +69,14 @@ class Sightings:
 
 
 @frozen(kw_only=True)
+class FoundDead:
+    """The holder as it was observed, and what was found in the place of its process."""
+
+    observed: Fence
+    sight: ProcessSight
+
+
+@frozen(kw_only=True)
 class Chance:
     """
     The lease may be asked for at ``now_ms``; another's only while the stream is at ``version``.
@@ -74,6 +84,7 @@ class Chance:
 
     version: Version
     now_ms: int
+    found_dead: FoundDead | None = None
 
 
 class Contest:
@@ -101,6 +112,9 @@ class Contest:
         holder, now_ms = session.lease.holder, log.now_ms()
         if holder is None or not self.is_anothers(session):
             return self._chance(session, now_ms)
+        found_dead = find_dead(self._owner, session.lease)
+        if found_dead is not None:
+            return Chance(version=session.version, now_ms=now_ms, found_dead=found_dead)
         if holder.expires_at_ms <= now_ms:
             if await log.is_steady_for(holder.ttl_ms):
                 return self._chance(session, log.now_ms())
@@ -162,3 +176,15 @@ class Contest:
 
     def _session(self) -> Open:
         return require_open(self._lane.state, self._lane.stream.session_id)
+
+
+def find_dead(claimant: LeaseOwner, lease: Lease) -> FoundDead | None:
+    """Look for the holder's process; say so if it has certainly ended."""
+    holder = lease.holder
+    if holder is None:
+        return None
+    sight = sight_of(holder.owner)
+    if not is_certainly_dead(claimant.liveness, holder.owner.liveness, sight):
+        return None
+    observed = Fence(owner=holder.owner, token=holder.token, generation=lease.generation)
+    return FoundDead(observed=observed, sight=sight)

@@ -11,6 +11,16 @@ SESSION_EXECUTION_LEASE_LOST: Final = "session_execution_lease_lost"
 STORE_COMMIT_FAILED: Final = "store_commit_failed"
 LLM_PROVIDER: Final = "llm_provider"
 
+_TERMINAL: Final = (
+    "missing_execution_scope_id",
+    "execution_scope_turn_id_mismatch",
+    "missing_process_execution_id",
+    "durable_store_required:",
+    "durable_effect_live_protocol_extension",
+    "durable_effect_live_plugin_input",
+)
+"""Codes of faults in the wiring; one that ends with a colon is followed by the facet."""
+
 _RETRYABLE: Final = frozenset({SESSION_EXECUTION_BUSY, SESSION_EXECUTION_LEASE_LOST})
 
 
@@ -29,6 +39,14 @@ class RuntimeFault(LashError):
     def is_retryable(self) -> bool:
         """Tell whether the same call may work later."""
         return self.code in _RETRYABLE
+
+    @property
+    def is_terminal(self) -> bool:
+        """Tell whether the same call can never work: the wiring is wrong."""
+        return any(
+            self.code == code or (code.endswith(":") and self.code.startswith(code))
+            for code in _TERMINAL
+        )
 
     def _summary(self) -> str:
         return f"{self.code}: {self.message}"

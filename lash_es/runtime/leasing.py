@@ -14,17 +14,18 @@ from typing import ClassVar, Self
 from attrs import define, frozen
 from attrs import evolve as with_changes
 
-from lash_es.core.commands import AcquireLease, ReleaseLease, RenewLease
+from lash_es.core.commands import AcquireLease, ReclaimLease, ReleaseLease, RenewLease
 from lash_es.core.errors import LashError
 from lash_es.core.leases import Lease
 from lash_es.core.owners import Fence, LeaseOwner
 from lash_es.core.receipts import LeaseReceipt, leased
 from lash_es.runtime.committing import Draft, Lane
+from lash_es.runtime.contending import Chance
 
 
 @define(kw_only=True)
 class LeaseTimingsInvalid(LashError):
-    """The timings leave no room for a renewal."""
+    """The timings leave no room for a renewal; which of the rules is broken, the class says."""
 
     ttl_ms: int
     renew_interval_ms: int
@@ -37,6 +38,18 @@ class LeaseTimingsInvalid(LashError):
         )
 
 
+class TtlTooSmall(LeaseTimingsInvalid):
+    """The time to live is under a millisecond."""
+
+
+class RenewIntervalTooSmall(LeaseTimingsInvalid):
+    """The renew interval is under a millisecond."""
+
+
+class TtlRenewRatioTooSmall(LeaseTimingsInvalid):
+    """The time to live is under three renew intervals: one lost renewal could lose the lease."""
+
+
 @frozen(kw_only=True)
 class LeaseTimings:
     """How long a lease holds without a word from its owner, and when a silent owner speaks up."""
@@ -45,8 +58,15 @@ class LeaseTimings:
     renew_interval_ms: int = 10_000
 
     def __attrs_post_init__(self) -> None:
-        if self.renew_interval_ms < 1 or self.ttl_ms < 3 * self.renew_interval_ms:
-            raise LeaseTimingsInvalid(ttl_ms=self.ttl_ms, renew_interval_ms=self.renew_interval_ms)
+        broken: type[LeaseTimingsInvalid] | None = None
+        if self.ttl_ms < 1:
+            broken = TtlTooSmall
+        elif self.renew_interval_ms < 1:
+            broken = RenewIntervalTooSmall
+        elif self.ttl_ms < 3 * self.renew_interval_ms:
+            broken = TtlRenewRatioTooSmall
+        if broken is not None:
+            raise broken(ttl_ms=self.ttl_ms, renew_interval_ms=self.renew_interval_ms)
 
     @classmethod
     def from_ttl(cls, ttl_ms: int) -> "LeaseTimings":
@@ -57,6 +77,23 @@ class LeaseTimings:
 def acquire(draft: Draft, owner: LeaseOwner, token: str, ttl_ms: int, now_ms: int) -> LeaseReceipt:
     """Ask for the lease on a draft."""
     command = AcquireLease(now_ms=now_ms, owner=owner, token=token, ttl_ms=ttl_ms)
+    events = draft.do(command)
+    return leased(draft.session, command, events)
+
+
+def take(draft: Draft, owner: LeaseOwner, token: str, ttl_ms: int, chance: Chance) -> LeaseReceipt:
+    """Ask on a draft for the lease, also if its holder was found dead."""
+    dead = chance.found_dead
+    if dead is None:
+        return acquire(draft, owner, token, ttl_ms, chance.now_ms)
+    command = ReclaimLease(
+        now_ms=chance.now_ms,
+        owner=owner,
+        token=token,
+        ttl_ms=ttl_ms,
+        observed=dead.observed,
+        sight=dead.sight,
+    )
     events = draft.do(command)
     return leased(draft.session, command, events)
 

@@ -40,7 +40,7 @@ from lash_es.runtime.faults import (
     RuntimeFault,
     TooManyConflicts,
 )
-from lash_es.runtime.leasing import LeaseGuard, LeaseTimings, acquire, release
+from lash_es.runtime.leasing import LeaseGuard, LeaseTimings, release, take
 from lash_es.runtime.opening import require_open
 from lash_es.runtime.performing import (
     UNCERTAIN_TOOL_WAIT_MS_MAX,
@@ -202,7 +202,7 @@ class TurnRunner:
         acquired_at_ms = self._lane.world.monotonic_ms()
         now_ms = chance.now_ms
         ttl_ms = self._equipment.timings.ttl_ms
-        lease = acquire(draft, self._owner, token, ttl_ms, now_ms)
+        lease = take(draft, self._owner, token, ttl_ms, chance)
         if isinstance(lease, Busy):
             return lease
         turn = _open_turn(draft)

@@ -27,6 +27,7 @@ from lash_es.core.commands import (
     EnqueueTurnInput,
     OpenSession,
     ParkSession,
+    ReclaimLease,
     ReleaseLease,
     RenewLease,
     RequestEffect,
@@ -60,7 +61,14 @@ from lash_es.core.outcomes import (
     ToolCallRef,
     ToolReturned,
 )
-from lash_es.core.owners import Fence, LeaseOwner
+from lash_es.core.owners import (
+    Fence,
+    LeaseOwner,
+    LocalProcess,
+    ProcessGone,
+    ProcessSight,
+    ProcessUnseen,
+)
 from lash_es.core.policy import ModelSpec, SessionPolicy
 from lash_es.core.state import Open
 from lash_es.core.turns import OpenTurn, Replied
@@ -70,7 +78,15 @@ Life: TypeAlias = tuple[Decision, ...]
 T = TypeVar("T")
 
 SESSION = SessionId("s1")
-OWNERS = tuple(LeaseOwner(owner_id=name, incarnation_id="boot-1") for name in ("alice", "bob"))
+OWNERS = tuple(
+    LeaseOwner(
+        owner_id=name,
+        incarnation_id="boot-1",
+        liveness=LocalProcess(host_id="h", boot_id="b", pid=pid, process_start=pid),
+    )
+    for pid, name in enumerate(("alice", "bob"))
+)
+SIGHTS: tuple[ProcessSight, ...] = (ProcessGone(), ProcessUnseen())
 STRANGER = Fence(owner=OWNERS[0], token="stale", generation=Generation(0))
 BODIES = tuple(NewBody(content=text, salt=text * 4) for text in (b"once", b"more"))
 POLICIES = tuple(
@@ -142,6 +158,17 @@ def next_command(m: Moment) -> Command:
 def acquire(m: Moment) -> Command:
     owner = m.one_of(*OWNERS)
     return AcquireLease(now_ms=m.now_ms, owner=owner, token=f"token{m.step}", ttl_ms=TTL_MS)
+
+
+def reclaim(m: Moment) -> Command:
+    return ReclaimLease(
+        now_ms=m.now_ms,
+        owner=m.one_of(*OWNERS),
+        token=f"token{m.step}",
+        ttl_ms=TTL_MS,
+        observed=m.fence,
+        sight=m.one_of(*SIGHTS),
+    )
 
 
 def release(m: Moment) -> Command:
@@ -298,6 +325,6 @@ def end(m: Moment) -> Command:
 
 
 Kind: TypeAlias = Callable[[Moment], Command]
-FOR_ANYONE: tuple[Kind, ...] = (release, reopen, configure, park)
+FOR_ANYONE: tuple[Kind, ...] = (release, reclaim, reopen, configure, park)
 FOR_THE_QUEUE: tuple[Kind, ...] = (enqueue, enqueue, enqueue, cancel, abandon)
 FOR_THE_OWNER: tuple[Kind, ...] = (claim, claim, claim, drain, drain, drain, start, renew)

@@ -175,6 +175,18 @@ class NaiveSession:
             return NOTHING
         return self._longer(now, ttl_ms)
 
+    def reclaimed(
+        self, now: int, owner: str, token: str, ttl_ms: int, observed: Fence, *, dead: bool
+    ) -> str:
+        """Take a lease that is free, or whose holder is dead and the one that was observed."""
+        if self._closed():
+            return self._closed()
+        if self._is_live(now):
+            if self.holder is None or not dead or observed != (*self.holder, self.generation):
+                return NOTHING
+            self.holder = None
+        return self.acquired(now, owner, token, ttl_ms)
+
     def renewed(self, now: int, fence: Fence, ttl_ms: int) -> str:
         problem = self._closed() or self._fenced_off(now, fence)
         return problem or self._longer(self._not_before(now), ttl_ms)

@@ -9,7 +9,7 @@ from typing import Final, TypeAlias, TypeVar
 
 from attrs import frozen
 
-from lash_es.core.commands import EnqueueTurnInput, RequestEffect
+from lash_es.core.commands import EnqueueTurnInput, ReclaimLease, RequestEffect
 from lash_es.core.effects import ToolCall
 from lash_es.core.errors import EffectRequestRefused, SessionExecutionLeaseExpired
 from lash_es.core.events import (
@@ -52,6 +52,16 @@ class Happening:
         if holder is None or taken is None:
             return False
         return not holder.owner.is_incarnation_of(taken.owner)
+
+    @property
+    def is_reclaim(self) -> bool:
+        reclaims = isinstance(self.decision.command, ReclaimLease)
+        return reclaims and self.fact(LeaseAcquired) is not None
+
+    @property
+    def is_live(self) -> bool:
+        holder = self.before.lease.holder
+        return holder is not None and holder.expires_at_ms > self.decision.command.now_ms
 
     @property
     def has_live_claims(self) -> bool:
@@ -99,6 +109,10 @@ RARE: Final[dict[str, Sometimes]] = {
     "a takeover": lambda h: h.is_takeover,
     "a takeover with live claims": lambda h: h.is_takeover and h.has_live_claims,
     "a takeover of an open turn": lambda h: h.is_takeover and h.turn is not None,
+    "a reclaim of a live lease": lambda h: h.is_reclaim and h.is_live,
+    "a reclaim that was refused": lambda h: (
+        h.answer == "-" and isinstance(h.decision.command, ReclaimLease)
+    ),
     "an expired owner refused": lambda h: h.is_fenced_off("expired"),
     "a superseded owner refused": lambda h: h.is_fenced_off("superseded"),
     "a cancel after a claim": lambda h: h.is_cancelled_after_a_claim(),

@@ -29,6 +29,7 @@ from lash_es.core.commands import (
     EnqueueTurnInput,
     OpenSession,
     ParkSession,
+    ReclaimLease,
     ReleaseLease,
     RenewLease,
     RequestEffect,
@@ -44,6 +45,7 @@ from lash_es.core.evolve import fold
 from lash_es.core.ids import EffectId, TurnId, Version
 from lash_es.core.ingress import NextTurn
 from lash_es.core.outcomes import EffectOutcome, Finished, Stopped, StopReason
+from lash_es.core.owners import ProcessGone
 from lash_es.core.policy import ModelSpec, SessionPolicy
 from lash_es.core.stamps import commit_hash
 from lash_es.verify.spec import given
@@ -55,6 +57,7 @@ from tests.core.examples import (
     ASKING,
     BATCH_DONE,
     BEGUN,
+    BOB,
     BOBS_FENCE,
     CALLING,
     CALLS_AT,
@@ -151,6 +154,14 @@ ROWS: dict[str, Callable[[Scene], Command]] = {
     "AcquireLease": lambda s: AcquireLease(
         now_ms=s.now_ms, owner=ALICE, token="token", ttl_ms=TTL_MS
     ),
+    "ReclaimLease": lambda s: ReclaimLease(
+        now_ms=s.now_ms,
+        owner=BOB,
+        token="bob-token",
+        ttl_ms=TTL_MS,
+        observed=FENCE,
+        sight=ProcessGone(),
+    ),
     "RenewLease": lambda s: RenewLease(now_ms=s.now_ms, fence=FENCE, ttl_ms=TTL_MS),
     "ReleaseLease": lambda s: ReleaseLease(now_ms=s.now_ms, fence=FENCE),
     "EnqueueTurnInput": lambda s: EnqueueTurnInput(
@@ -216,6 +227,7 @@ ParkSession            | !SessionNotOpen | SessionParked     | -                
 DeleteSession          | !SessionNotOpen | SessionTombstoned | SessionTombstoned | !SessionDeleted
 TrimHistory            | !SessionNotOpen | HistoryTrimmed    | HistoryTrimmed    | HistoryTrimmed
 AcquireLease           | !SessionNotOpen | LeaseAcquired     | LeaseAcquired     | !SessionDeleted
+ReclaimLease           | !SessionNotOpen | LeaseAcquired     | LeaseAcquired     | !SessionDeleted
 RenewLease             | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
 ReleaseLease           | !SessionNotOpen | -                 | -                 | !SessionDeleted
 EnqueueTurnInput       | !SessionNotOpen | TurnInputEnqueued | TurnInputEnqueued | !SessionDeleted
@@ -241,6 +253,7 @@ ParkSession            | SessionParked             | SessionParked
 DeleteSession          | SessionTombstoned         | SessionTombstoned
 TrimHistory            | !TrimHeldBack             | !TrimHeldBack
 AcquireLease           | LeaseRenewed              | LeaseRenewed
+ReclaimLease           | -                         | -
 RenewLease             | LeaseRenewed              | LeaseRenewed
 ReleaseLease           | LeaseReleased             | LeaseReleased
 EnqueueTurnInput       | TurnInputEnqueued         | TurnInputEnqueued
@@ -266,6 +279,7 @@ ParkSession            | SessionParked           | SessionParked
 DeleteSession          | SessionTombstoned       | SessionTombstoned
 TrimHistory            | !TrimHeldBack           | !TrimHeldBack
 AcquireLease           | LeaseRenewed            | LeaseRenewed
+ReclaimLease           | -                       | -
 RenewLease             | LeaseRenewed            | LeaseRenewed
 ReleaseLease           | LeaseReleased           | LeaseReleased
 EnqueueTurnInput       | TurnInputEnqueued       | TurnInputEnqueued
@@ -291,6 +305,7 @@ ParkSession            | SessionParked         | SessionParked         | Session
 DeleteSession          | SessionTombstoned     | SessionTombstoned     | SessionTombstoned
 TrimHistory            | !TrimHeldBack         | !TrimHeldBack         | !TrimHeldBack
 AcquireLease           | LeaseRenewed          | LeaseRenewed          | LeaseRenewed
+ReclaimLease           | -                     | -                     | -
 RenewLease             | LeaseRenewed          | LeaseRenewed          | LeaseRenewed
 ReleaseLease           | LeaseReleased         | LeaseReleased         | LeaseReleased
 EnqueueTurnInput       | TurnInputEnqueued     | TurnInputEnqueued     | TurnInputEnqueued
@@ -316,6 +331,7 @@ ParkSession            | SessionParked         | SessionParked         | Session
 DeleteSession          | SessionTombstoned     | SessionTombstoned     | SessionTombstoned
 TrimHistory            | !TrimHeldBack         | !TrimHeldBack         | !TrimHeldBack
 AcquireLease           | LeaseRenewed          | LeaseRenewed          | LeaseRenewed
+ReclaimLease           | -                     | -                     | -
 RenewLease             | LeaseRenewed          | LeaseRenewed          | LeaseRenewed
 ReleaseLease           | LeaseReleased         | LeaseReleased         | LeaseReleased
 EnqueueTurnInput       | TurnInputEnqueued     | TurnInputEnqueued     | TurnInputEnqueued
@@ -341,6 +357,7 @@ ParkSession            | SessionParked         | SessionParked           | Sessi
 DeleteSession          | SessionTombstoned     | SessionTombstoned       | SessionTombstoned
 TrimHistory            | !TrimHeldBack         | !TrimHeldBack           | !TrimHeldBack
 AcquireLease           | LeaseRenewed          | LeaseAcquired           | -
+ReclaimLease           | -                     | LeaseAcquired           | -
 RenewLease             | LeaseRenewed          | !fence: expired         | !fence: superseded
 ReleaseLease           | LeaseReleased         | LeaseReleased           | -
 EnqueueTurnInput       | TurnInputEnqueued     | TurnInputEnqueued       | TurnInputEnqueued

@@ -3,7 +3,7 @@
 import attrs
 import pytest
 
-from lash_es.core.commands import AcquireLease, ReleaseLease, RenewLease
+from lash_es.core.commands import AcquireLease, ReclaimLease, ReleaseLease, RenewLease
 from lash_es.core.errors import (
     BlankValue,
     ImpossibleEvent,
@@ -15,7 +15,17 @@ from lash_es.core.evolve import evolve, fold
 from lash_es.core.ids import Generation, Position
 from lash_es.core.leases import UNHELD, Holder, Lease, extended, live_holder, mismatch
 from lash_es.core.limits import Limits
-from lash_es.core.owners import Fence, LeaseOwner, LocalProcess
+from lash_es.core.owners import (
+    Fence,
+    LeaseOwner,
+    LocalProcess,
+    Opaque,
+    ProcessGone,
+    ProcessRunning,
+    ProcessSight,
+    ProcessUnseen,
+    is_certainly_dead,
+)
 from lash_es.core.state import Open, State
 from lash_es.verify.spec import given
 from tests.core.examples import (
@@ -49,6 +59,32 @@ def renew(fence: Fence, now_ms: int = 100) -> RenewLease:
 
 def release(fence: Fence, now_ms: int = 100) -> ReleaseLease:
     return ReleaseLease(now_ms=now_ms, fence=fence)
+
+
+PROCESS = LocalProcess(host_id="h", boot_id="b", pid=1, process_start=10)
+CLAIMANT = LocalProcess(host_id="h", boot_id="b", pid=2, process_start=20)
+LOCAL_BOB = attrs.evolve(BOB, liveness=CLAIMANT)
+OTHER_HOST = attrs.evolve(CLAIMANT, host_id="other")
+OTHER_BOOT = attrs.evolve(CLAIMANT, boot_id="other")
+LOCAL_LEASE = attrs.evolve(acquired(), owner=attrs.evolve(ALICE, liveness=PROCESS))
+HELD_BY_A_PROCESS = (*IDLE, LOCAL_LEASE)
+
+
+def reclaim(
+    owner: LeaseOwner = LOCAL_BOB,
+    *,
+    observed: Fence = FENCE,
+    sight: ProcessSight = ProcessGone(),  # noqa: B008 - a value
+    now_ms: int = 100,
+) -> ReclaimLease:
+    return ReclaimLease(
+        now_ms=now_ms,
+        owner=owner,
+        token="bob-token",
+        ttl_ms=TTL_MS,
+        observed=observed,
+        sight=sight,
+    )
 
 
 def lease_of(state: State) -> Lease:
@@ -170,6 +206,73 @@ def test_an_owners_name_is_bounded() -> None:
     given(*IDLE, limits=Limits(owner_id_chars_max=5)).when(
         acquire(attrs.evolve(ALICE, incarnation_id="boot-1"), 30)
     ).refused(too_long)
+
+
+def test_the_lease_of_a_dead_process_is_reclaimed_before_its_time_is_out() -> None:
+    given(*HELD_BY_A_PROCESS).when(reclaim()).then(
+        attrs.evolve(acquired(BOBS_FENCE, at_ms=100), owner=LOCAL_BOB)
+    )
+
+
+def test_a_plain_claim_never_takes_the_lease_of_a_dead_process() -> None:
+    given(*HELD_BY_A_PROCESS).when(acquire(LOCAL_BOB, 100)).nothing_happened()
+
+
+def test_a_lease_that_is_free_or_run_out_is_reclaimed_whoever_was_observed() -> None:
+    nobody = attrs.evolve(FENCE, token="nobody")
+    alive = ProcessRunning(10)
+    given(*IDLE).when(reclaim(BOB, observed=nobody, sight=alive)).then(
+        attrs.evolve(acquired(BOBS_FENCE, at_ms=100), generation=Generation(1))
+    )
+    given(*HELD_BY_A_PROCESS).when(
+        reclaim(BOB, observed=nobody, sight=alive, now_ms=EXPIRES_AT_MS)
+    ).then(acquired(BOBS_FENCE, at_ms=EXPIRES_AT_MS))
+
+
+@pytest.mark.parametrize(
+    "observed",
+    [
+        attrs.evolve(FENCE, token="older"),
+        attrs.evolve(FENCE, generation=Generation(0)),
+        attrs.evolve(FENCE, owner=attrs.evolve(ALICE, incarnation_id="boot-0")),
+    ],
+    ids=["token", "generation", "incarnation"],
+)
+def test_who_was_observed_dead_says_nothing_of_who_holds_the_lease_now(observed: Fence) -> None:
+    given(*HELD_BY_A_PROCESS).when(reclaim(observed=observed)).nothing_happened()
+
+
+def test_nobody_reclaims_a_lease_from_a_holder_that_may_be_alive() -> None:
+    given(*HELD_BY_A_PROCESS).when(reclaim(sight=ProcessUnseen())).nothing_happened()
+    given(*LEASED).when(reclaim()).nothing_happened()
+
+
+def test_who_reclaims_has_a_name() -> None:
+    nobody = attrs.evolve(LOCAL_BOB, owner_id="")
+    given(*HELD_BY_A_PROCESS).when(reclaim(nobody)).refused(BlankValue(field="owner_id"))
+
+
+@pytest.mark.parametrize(
+    ("claimant", "holder", "sight", "is_dead"),
+    [
+        (CLAIMANT, PROCESS, ProcessGone(), True),
+        (CLAIMANT, PROCESS, ProcessRunning(11), True),  # Its pid is another process's by now.
+        (CLAIMANT, PROCESS, ProcessRunning(10), False),
+        (CLAIMANT, PROCESS, ProcessUnseen(), False),
+        (OTHER_HOST, PROCESS, ProcessGone(), False),
+        (OTHER_BOOT, PROCESS, ProcessGone(), False),
+        (Opaque(), PROCESS, ProcessGone(), False),
+        (CLAIMANT, Opaque(), ProcessGone(), False),
+    ],
+    ids=repr,
+)
+def test_a_process_is_dead_only_if_the_same_boot_of_the_same_host_says_so(
+    claimant: LocalProcess | Opaque,
+    holder: LocalProcess | Opaque,
+    sight: ProcessSight,
+    is_dead: bool,
+) -> None:
+    assert is_certainly_dead(claimant, holder, sight) is is_dead
 
 
 def test_the_holder_renews() -> None:

@@ -38,6 +38,7 @@ from lash_es.core.commands import (
     EnqueueTurnInput,
     OpenSession,
     ParkSession,
+    ReclaimLease,
     ReleaseLease,
     RenewLease,
     RequestEffect,
@@ -78,7 +79,15 @@ from lash_es.core.outcomes import (
     ToolCallRef,
     ToolReturned,
 )
-from lash_es.core.owners import Fence, LeaseOwner
+from lash_es.core.owners import (
+    Fence,
+    LeaseOwner,
+    LocalProcess,
+    ProcessGone,
+    ProcessRunning,
+    ProcessSight,
+    ProcessUnseen,
+)
 from lash_es.core.policy import ModelSpec, SessionPolicy
 from lash_es.core.retention import Pin, oldest
 from lash_es.core.state import Deleted, NotOpened, Open
@@ -119,6 +128,9 @@ NAIVE_LIMITS: Final = {"waiting": 4, "claim": 3, "returns": 1, "model_calls": 9,
 MISFITS: Final = {"model": "returned", "tool": "silent"}
 NO_TURN: Final = "no-turn"
 OWNERS: Final = ("alice", "bob", "carol")
+PROCESSES: Final = {"alice": ("near", 1), "bob": ("near", 2), "carol": ("far", 3)}
+"""On which host each owner runs, and since when."""
+SIGHTS: Final = ("gone", "another", "alive", "unseen")
 MODELS: Final = ("m1", "m2")
 TEXTS: Final = ("hello", "goodbye")
 OUTCOMES: Final = ("replied", "silent", "returned", "failed", "cancelled")
@@ -247,6 +259,31 @@ class SessionMachine(RuleBasedStateMachine):
             now_ms=self.now_ms, owner=owner_of(owner), token=token, ttl_ms=ttl_ms
         )
         expected = self.naive.acquired(self.now_ms, owner, token, ttl_ms)
+        self.ask(command, expected)
+        if expected == "LeaseAcquired":
+            self.fences[owner] = (owner, token, self.naive.generation)
+
+    @rule(owner=owners, seen=whose, sight=st.sampled_from(SIGHTS))
+    def reclaim(self, owner: str, seen: str, sight: str) -> None:
+        token = self.mint("token")
+        observed = self.naive_fence(seen)
+        command = ReclaimLease(
+            now_ms=self.now_ms,
+            owner=owner_of(owner),
+            token=token,
+            ttl_ms=1_000,
+            observed=self.fence(seen),
+            sight=sight_of(sight, observed[0]),
+        )
+        is_near = PROCESSES[owner][0] == PROCESSES[observed[0]][0]
+        expected = self.naive.reclaimed(
+            self.now_ms,
+            owner,
+            token,
+            1_000,
+            observed,
+            dead=is_near and sight in ("gone", "another"),
+        )
         self.ask(command, expected)
         if expected == "LeaseAcquired":
             self.fences[owner] = (owner, token, self.naive.generation)
@@ -598,7 +635,19 @@ class SessionMachine(RuleBasedStateMachine):
 
 
 def owner_of(name: str) -> LeaseOwner:
-    return LeaseOwner(owner_id=name, incarnation_id="boot-1")
+    host, start = PROCESSES[name]
+    process = LocalProcess(host_id=host, boot_id="b", pid=start, process_start=start)
+    return LeaseOwner(owner_id=name, incarnation_id="boot-1", liveness=process)
+
+
+def sight_of(sight: str, holder: str) -> ProcessSight:
+    sights: dict[str, ProcessSight] = {
+        "gone": ProcessGone(),
+        "another": ProcessRunning(0),
+        "alive": ProcessRunning(PROCESSES[holder][1]),
+        "unseen": ProcessUnseen(),
+    }
+    return sights[sight]
 
 
 def policy_of(provider: str, model: str, most: int | None) -> SessionPolicy:

@@ -7,18 +7,26 @@ Time moves only when a test says so.
 import asyncio
 from collections.abc import Sequence
 
+import attrs
 import pytest
 
 from lash_es import (
     LeaseOwner,
     LeaseTimings,
     LeaseTimingsInvalid,
+    Limits,
+    LocalProcess,
     Opaque,
     RuntimeFault,
+    this_process,
 )
 from lash_es.core.errors import BlankValue
 from lash_es.core.events import LeaseAcquired
 from lash_es.log.appends import AppendResult, StreamAppend
+from lash_es.log.log import StoreLog
+from lash_es.runtime.committing import Lane
+from lash_es.runtime.world import World
+from lash_es.session.session_leases import SessionLeases
 from tests.session.host import host, run, texts, until
 from tests.session.scripted import (
     ScriptedProvider,
@@ -29,7 +37,7 @@ from tests.session.scripted import (
     says,
     speaking,
 )
-from tests.session.stores import Failing, Place, Through, facts, names
+from tests.session.stores import Failing, Place, Through, facts, names, stream
 from tests.session.virtual_time import VirtualTime, settle
 
 TIMINGS = LeaseTimings(ttl_ms=30_000, renew_interval_ms=10_000)
@@ -372,3 +380,32 @@ def test_timings_that_leave_no_room_for_a_renewal_are_refused(
 
 def test_timings_from_a_time_to_live_renew_at_its_third() -> None:
     assert LeaseTimings.from_ttl(3_000) == LeaseTimings(ttl_ms=3_000, renew_interval_ms=1_000)
+
+
+def test_a_turn_takes_over_at_once_from_a_process_that_is_dead(place: Place) -> None:
+    me = this_process()
+    assert isinstance(me, LocalProcess)
+    # The pid is this process's own, but it was started at another time: the one meant is gone.
+    dead = LeaseOwner(
+        owner_id="dead",
+        incarnation_id="1",
+        liveness=attrs.evolve(me, process_start=me.process_start + 1),
+    )
+    near = LeaseOwner(owner_id="near", incarnation_id="1", liveness=me)
+
+    async def scene() -> None:
+        store = place.store()
+        async with host(store, speaking(says("done"))) as core:
+            held = SessionLeases(Lane(StoreLog(store, lambda: 1), stream(), World(), Limits()))
+            async with (
+                core.session("s").open() as session,
+                core.session("s", session_execution_owner=near).open() as neighbour,
+            ):
+                await held.try_claim(dead, ttl_ms=10**15)
+                with pytest.raises(RuntimeFault, match="busy"):
+                    await session.turn("hello")
+                assert (await neighbour.turn("hello")).result.assistant_message == "done"
+        taken = [fact for fact in facts(place.store()) if isinstance(fact, LeaseAcquired)]
+        assert [(fact.generation, fact.owner) for fact in taken] == [(1, dead), (2, near)]
+
+    run(scene())
