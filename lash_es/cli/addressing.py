@@ -76,23 +76,26 @@ class Opening:
     blobs: Path | None = None
 
 
-def open_inner(opening: Opening, *, create: bool = False) -> InspectedStore:
+def open_inner(
+    opening: Opening, *, create: bool = False, for_reading: bool = False
+) -> InspectedStore:
     """
     Open the log as it lies, without what seals its bodies.
 
     Raises:
-        StorageError: there is none, or it cannot be read; with ``create``, it cannot be made.
+        StorageError: there is none, or it cannot be read; with ``create``, it cannot be made;
+            ``for_reading``, it would have to be written to be read.
     """
     place = str(opening.db or os.environ.get(VARIABLE) or default_db())
     if not place.startswith(URL_SCHEMES):
-        return SQLiteStore.open(place, create=create)
+        return SQLiteStore.open(place, create=create, for_reading=for_reading)
     try:
         # Its driver is an extra: who needs none imports none.
         from lash_es.log.stores.postgres import PostgresStore
     except ModuleNotFoundError as cause:
         reason = f"{cause.name} is missing: install lash-es[postgres]"
         raise StoreUnavailable(where="PostgreSQL", reason=reason) from cause
-    return PostgresStore.open(place, create=create, schema=opening.schema)
+    return PostgresStore.open(place, create=create, schema=opening.schema, for_reading=for_reading)
 
 
 @contextmanager
@@ -124,7 +127,7 @@ def opened(opening: Opening, namespace: str) -> Generator[Log]:
         StorageError: there is none, or it cannot be read.
         KeyUnusable, CryptoExtraMissing: the keys cannot be used.
     """
-    with sealed(opening, open_inner(opening)) as store:
+    with sealed(opening, open_inner(opening, for_reading=True)) as store:
         yield Log(store=store, namespace=namespace)
 
 

@@ -83,7 +83,7 @@ def print_findings(opening: Opening, chosen: Chosen, *, as_json: bool, quiet: bo
         StorageError: there is no log, or it cannot be read.
         UnknownSession: there is no such session.
     """
-    with opened_database(opening) as database:
+    with opened_database(opening, for_reading=True) as database:
         checked = Checked()
 
         def total() -> int:

@@ -63,7 +63,7 @@ def print_exported(
         facts_count += 1
         advance(1)
 
-    with opened_database(opening) as database:
+    with opened_database(opening, for_reading=True) as database:
         with (
             progress("facts", lambda: _facts_count(database, chosen), quiet=quiet) as advance,
             using_file("export to", path),

@@ -49,7 +49,7 @@ def print_upgraded(opening: Opening, *, dry_run: bool, as_json: bool) -> None:
     Raises:
         StorageError: there is no log, or it cannot be written.
     """
-    with opened_database(opening) as database:
+    with opened_database(opening, for_reading=dry_run) as database:
         store = database.inner
         before = store.record_formats() if dry_run else upgrade(store)
         after = max(before.writes, RECORD_FORMAT)
@@ -74,7 +74,7 @@ def print_inventory(opening: Opening, *, as_json: bool) -> None:
     Raises:
         StorageError: there is none, or it cannot be read.
     """
-    with opened_database(opening) as database:
+    with opened_database(opening, for_reading=True) as database:
         if as_json:
             print_json(_inventory_document(database))
         else:
@@ -89,7 +89,7 @@ def print_session(opening: Opening, namespace: str | None, session: str, *, as_j
         StorageError: there is no log, or it cannot be read.
         UnknownSession: it holds no such session.
     """
-    with opened_database(opening) as database:
+    with opened_database(opening, for_reading=True) as database:
         stream = Log(store=database.store, namespace=namespace or DEFAULT_NAMESPACE).stream(
             session
         )

@@ -93,15 +93,17 @@ def stream_named(key: str) -> StreamId | None:
 
 
 @contextmanager
-def opened_database(opening: Opening, *, create: bool = False) -> Generator[Database]:
+def opened_database(
+    opening: Opening, *, create: bool = False, for_reading: bool = False
+) -> Generator[Database]:
     """
-    Open a log, whatever it is kept in.
+    Open a log, whatever it is kept in; ``for_reading``, nothing of it can be written.
 
     Raises:
         StorageError: there is none, or it cannot be opened.
         KeyUnusable, CryptoExtraMissing: the keys cannot be used.
     """
-    inner = open_inner(opening, create=create)
+    inner = open_inner(opening, create=create, for_reading=for_reading)
     with sealed(opening, inner) as store:
         yield Database(store=store, inner=inner, opening=opening)
 

@@ -22,7 +22,7 @@ def print_reindexed(
         UnknownSession: there is no such session.
     """
     rebuild: Callable[[Store, StreamId], IndexReport] = compare_index if dry_run else rebuild_index
-    with opened_database(opening) as database:
+    with opened_database(opening, for_reading=dry_run) as database:
         tally = go_through(
             database,
             chosen,

@@ -104,7 +104,7 @@ def print_retained(
         UnknownSession: there is no such session.
     """
     kept.require_said(chosen)
-    with opened_database(opening) as database:
+    with opened_database(opening, for_reading=kept.dry_run) as database:
         retaining = _Retaining(database.store, kept, _archive(kept))
         facts = Tally()
         if kept.lets_facts_go:

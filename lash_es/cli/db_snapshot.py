@@ -38,7 +38,7 @@ def print_snapshots(opening: Opening, asked: Asked, *, as_json: bool, quiet: boo
         StorageError: the log cannot be opened, or not be written.
         UnknownSession, UnknownPosition: there is no such thing.
     """
-    with opened_database(opening) as database:
+    with opened_database(opening, for_reading=asked.dry_run) as database:
         meant = None if asked.address is None else _meant(database, asked.address, asked.namespace)
         if meant is None:
             chosen, position = Chosen(namespace=asked.namespace), None

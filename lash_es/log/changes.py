@@ -39,6 +39,11 @@ class Ends:
         before, self._known = self._known, ends
         return [stream for stream, end in ends.items() if before.get(stream) != end]
 
+    def moved_among(self, ends: Mapping[StreamId, Offset]) -> Collection[StreamId]:
+        """Return the same of some of them, and remember the others as they were."""
+        before, self._known = self._known, {**self._known, **ends}
+        return [stream for stream, end in ends.items() if before.get(stream) != end]
+
 
 class Changes(Protocol):
     """Looks for commits; used on one thread, and closed by whoever opened it."""

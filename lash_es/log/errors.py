@@ -107,6 +107,23 @@ class StoreClosed(StorageError):
 
 
 @define(kw_only=True)
+class StoreTablesOlder(StorageError):
+    """The tables lack steps, and whoever only reads takes none."""
+
+    where: str
+    found: int
+    needed: int
+    terminal_by_kind: ClassVar[bool] = True
+
+    def _summary(self) -> str:
+        return (
+            f"the tables of the log at {self.where} are of step {self.found}, and step "
+            f"{self.needed} is read here: what only reads changes nothing, `lash-es db upgrade` "
+            "or any process that opens it to write brings them forward"
+        )
+
+
+@define(kw_only=True)
 class MalformedAppend(StorageError):
     """The records of an append do not follow each other from the expected version on."""
 

@@ -184,10 +184,10 @@ def open_history(
     Read a session's history from a SQLite file, and close the file again.
 
     Raises:
-        StoreUnavailable: there is no log at ``path``.
+        StoreUnavailable, StoreTablesOlder: there is no log at ``path``, or one to be upgraded.
         CorruptHistory, WrittenByNewerVersion: the stream cannot be read.
     """
-    with closing(SQLiteStore.open(path, create=False)) as store:
+    with closing(SQLiteStore.open(path, create=False, for_reading=True)) as store:
         return read_history(store, StreamId(namespace, SessionId(session_id)))
 
 
@@ -198,8 +198,8 @@ def open_state(
     Read one state of a session from a SQLite file, and close the file again.
 
     Raises:
-        StoreUnavailable: there is no log at ``path``.
+        StoreUnavailable, StoreTablesOlder: there is no log at ``path``, or one to be upgraded.
         As ``read_state``.
     """
-    with closing(SQLiteStore.open(path, create=False)) as store:
+    with closing(SQLiteStore.open(path, create=False, for_reading=True)) as store:
         return read_state(store, StreamId(namespace, SessionId(session_id)), version)

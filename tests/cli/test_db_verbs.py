@@ -6,6 +6,7 @@ import shutil
 import signal
 import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -334,3 +335,38 @@ def test_an_interruption_is_told_and_does_no_harm(
     # What was rewritten in the transaction that was interrupted is not there: the same goes on.
     assert document("reindex", "--db", db)["rows_count"] > 0
     assert document("check", "--db", db)["is_sound"]
+
+
+# Tables that an older release made
+
+
+def test_a_verb_that_reads_changes_no_old_tables_and_upgrade_does(
+    db: Path, tmp_path: Path
+) -> None:
+    with closing(sqlite3.connect(db)) as connection, connection:
+        connection.execute("DROP TABLE lash_es_clock")
+        connection.execute("UPDATE lash_es_format SET tables = 3")
+    before = db.read_bytes()
+    reading: tuple[tuple[str | Path, ...], ...] = (
+        ("show", "s"),
+        ("log", "s"),
+        ("verify", "s"),
+        ("db", "info"),
+        ("db", "info", "s"),
+        ("db", "check"),
+        ("db", "export", tmp_path / "out.gz"),
+        ("db", "retain", "--dry-run"),
+        ("db", "snapshot", "--dry-run"),
+        ("db", "reindex", "--dry-run"),
+        ("db", "upgrade", "--dry-run"),
+    )
+    for words in reading:
+        result = invoke(*words, "--db", db)
+        assert result.exit_code == 1, words
+        assert "lash-es db upgrade" in " ".join(result.stderr.split()), words
+    assert db.read_bytes() == before
+    assert not (tmp_path / "out.gz").exists()
+
+    assert invoke("db", "upgrade", "--db", db).exit_code == 0
+    for words in reading:
+        assert invoke(*words, "--db", db).exit_code == 0, words

@@ -20,6 +20,7 @@ from lash_es.log.errors import (
     StoreFormatNewer,
     StoreFull,
     StoreReadOnly,
+    StoreTablesOlder,
     StoreUnavailable,
 )
 from lash_es.log.retaining import RecordFormats
@@ -28,6 +29,7 @@ from lash_es.log.stores.sqlite import Durability, SQLiteStore
 from lash_es.log.stores.sqlite_connections import Place, typed_errors
 from lash_es.log.stores.sqlite_schema import APPLICATION_ID
 from lash_es.log.stores.sqlite_steps import STEPS, TABLES_STEP
+from lash_es.timetravel.history import open_history
 from tests.log.conformance import (
     A,
     B,
@@ -37,7 +39,7 @@ from tests.log.conformance import (
     everything,
     stored_body,
 )
-from tests.log.tapes import STREAM, play
+from tests.log.tapes import SESSION, STREAM, play
 
 
 @pytest.fixture
@@ -227,6 +229,32 @@ def test_old_tables_are_brought_forward_with_all_that_is_in_them(
     )
     connection.close()
     assert _layout(old) == _layout(path)
+
+
+def test_who_only_reads_brings_no_tables_forward(tmp_path: Path, path: Path) -> None:
+    old = tmp_path / "old.db"
+    with contextlib.closing(SQLiteStore.open(path, create=True)) as store:
+        play(store)
+    _copy_to_first_step(path, old)
+    before = _layout(old)
+
+    with pytest.raises(StoreTablesOlder, match="lash-es db upgrade") as caught:
+        SQLiteStore.open(old, create=False, for_reading=True)
+    assert (caught.value.found, caught.value.needed) == (1, TABLES_STEP)
+    with pytest.raises(StoreTablesOlder):
+        open_history(old, SESSION)
+    assert _layout(old) == before
+
+    SQLiteStore.open(old, create=False).close()
+    assert open_history(old, SESSION) == open_history(path, SESSION)
+
+
+def test_who_opens_for_reading_can_write_nothing(path: Path) -> None:
+    SQLiteStore.open(path, create=True).close()
+    with contextlib.closing(SQLiteStore.open(path, create=False, for_reading=True)) as store:
+        with pytest.raises(StoreReadOnly):
+            store.append([an_append(A, 0)])
+        assert store.head(A) is None
 
 
 def _copy_to_first_step(path: Path, old: Path) -> None:

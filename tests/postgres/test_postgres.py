@@ -22,6 +22,7 @@ from lash_es.log.errors import (
     StoreFormatNewer,
     StoreFull,
     StoreReadOnly,
+    StoreTablesOlder,
     StoreUnavailable,
 )
 from lash_es.log.stores import postgres_groups, postgres_schema
@@ -533,6 +534,28 @@ def test_old_tables_are_brought_forward(database: Database) -> None:
     with contextlib.closing(database.store()) as store:
         play(store)
         assert database.sql("SELECT * FROM lash_es_format") == [(1, 1, TABLES_STEP, 2)]
+
+
+def test_who_only_reads_brings_no_tables_forward_and_writes_nothing(database: Database) -> None:
+    with psycopg.connect(database.url, autocommit=True) as connection:
+        connection.execute(f"CREATE SCHEMA {database.schema}".encode())
+        connection.execute(f"SET search_path TO {database.schema}".encode())
+        for statement in STEPS[0].statements:
+            connection.execute(statement.encode())
+    before = database.sql("SELECT * FROM lash_es_format")
+    reading = partial(
+        PostgresStore.open, database.url, create=False, schema=database.schema, for_reading=True
+    )
+
+    error = refused(StoreTablesOlder, reading)
+    assert (error.found, error.needed) == (1, TABLES_STEP)
+    assert database.sql("SELECT * FROM lash_es_format") == before
+
+    database.store().close()
+    with contextlib.closing(reading()) as store:
+        assert store.head(A) is None
+        refused(StoreReadOnly, lambda: store.append([an_append(A, 0)]))
+        assert store.head(A) is None
 
 
 def test_a_database_in_another_encoding_is_refused(database: Database) -> None:

@@ -3,13 +3,13 @@
 import asyncio
 import multiprocessing
 import select
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 
 import pytest
 
 from lash_es.codec.streams import StreamId
-from lash_es.core.ids import Version
+from lash_es.core.ids import SessionId, Version
 from lash_es.log.errors import StorageError
 from lash_es.log.loading import Fact
 from lash_es.log.log import StoreLog
@@ -84,6 +84,46 @@ def test_pruning_is_one_statement_of_its_write(database: Database) -> None:
 
 def _moved(changes: PostgresChanges) -> set[object]:
     return set(changes.moved({A}))
+
+
+def test_a_hint_is_looked_up_for_what_it_names_however_many_are_watched(
+    database: Database,
+) -> None:
+    store, other = database.store(), database.store()
+    watched = [StreamId("default", SessionId(f"s{number}")) for number in range(1_000)]
+    absent, late = (StreamId("default", SessionId(name)) for name in ("absent", "late"))
+    store.append([an_append(stream, 0) for stream in (*watched, late)])
+    looks: list[int] = []
+
+    def ends(streams: Collection[StreamId]) -> Mapping[StreamId, Offset]:
+        looks.append(len(streams))
+        return store._ends(streams)
+
+    def moved(*streams: StreamId) -> set[object]:
+        asyncio.run(asyncio.sleep(0.05))
+        return set(changes.moved([*watched, absent, *streams]))
+
+    changes = PostgresChanges(store.listen, ends, lambda: 0.0)
+    assert moved() == set(watched)
+    other.append([an_append(watched[7], 1)])
+    other.announce([watched[7], B])
+    assert moved() == {watched[7]}
+    other.announce([B])
+    assert moved() == set()
+    other.announce([watched[7]])
+    assert moved() == set()  # It was told before.
+    other.append([an_append(absent, 0)])
+    other.announce([absent])
+    assert moved(late) == {absent, late}
+    other.announce([late])
+    assert moved() == set()  # Nobody watches it any more.
+    other.append([an_append(watched[8], 1)])
+    other.announce([StreamId("default", SessionId(f"x{number}")) for number in range(300)])
+    assert moved() == {watched[8]}
+    assert looks == [1_001, 1, 1, 2, 1_001]
+    changes.close()
+    for each in (store, other):
+        each.close()
 
 
 def test_hints_about_others_are_not_looked_up_until_it_is_time(database: Database) -> None:

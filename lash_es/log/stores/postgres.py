@@ -73,7 +73,13 @@ class PostgresStore(PostgresRetention):
 
     @classmethod
     def open(
-        cls, url: str, *, create: bool, schema: str = "public", lock_wait_ms: int = LOCK_WAIT_MS
+        cls,
+        url: str,
+        *,
+        create: bool,
+        schema: str = "public",
+        lock_wait_ms: int = LOCK_WAIT_MS,
+        for_reading: bool = False,
     ) -> "PostgresStore":
         """
         Open the log at ``url``.
@@ -84,14 +90,16 @@ class PostgresStore(PostgresRetention):
             create: make schema and tables if they do not exist.
             schema: where the tables are; each schema is a log of its own.
             lock_wait_ms: how long to wait for another process that writes to the same stream.
+            for_reading: write nothing (``StoreReadOnly``), and bring no tables forward.
 
         Raises:
             StoreUnavailable: no server lets us in, or there is no log, or another program's.
             StoreFormatNewer: a newer version of this library wrote it.
+            StoreTablesOlder: its tables would have to be brought forward to be read.
             StoreReadOnly, StoreBusy, StoreFull, StoreFailed: it could not be opened.
         """
-        server = server_at(url, schema=schema, lock_wait_ms=lock_wait_ms)
-        return cls(connect(server, create=create))
+        server = server_at(url, schema=schema, lock_wait_ms=lock_wait_ms, for_reading=for_reading)
+        return cls(connect(server, create=create, for_reading=for_reading))
 
     @property
     def where(self) -> str:

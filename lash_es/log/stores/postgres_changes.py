@@ -1,13 +1,14 @@
 """
 How a PostgreSQL log is followed: hints, with slow polling as the truth, and a page of a stream.
 
-A hint that is heard is looked up in the head rows. Where none comes, they are looked up all the
-same, every ``idle_ms``; so a lost hint costs time and nothing else. A connection that was lost is
-opened again at the next look but one, and until then everything may have moved.
+The streams that a hint names are looked up in the head rows, and no others. Where none comes, all
+are looked up all the same, every ``idle_ms``; so a lost hint costs time and nothing else. A
+connection that was lost is opened again at the next look but one, and until then everything may
+have moved.
 """
 
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Final, TypeAlias
 
 from psycopg import Cursor
@@ -56,6 +57,8 @@ class PostgresChanges:
         self._monotonic_s = monotonic_s
         self._listener: Listener | None = listen()
         self._ends = Ends()
+        self._hints: dict[Hint, set[StreamId]] = {}
+        self._hinted: set[StreamId] = set()
         self._looked_up_s = float("-inf")
 
     @property
@@ -68,16 +71,35 @@ class PostgresChanges:
         return None if self._listener is None else self._listener.fileno()
 
     def moved(self, watched: Collection[StreamId]) -> Collection[StreamId]:
-        """Look these streams up if a hint is about one of them, or if it is time again."""
+        """
+        Look up those that a hint is about and those that are new; all of them if it is time again.
+        """
         heard = self._heard()
-        is_about_others = bool(heard) and heard.isdisjoint({ANY_STREAM, *map(hint, watched)})
         now_s = self._monotonic_s()
         is_time = now_s - self._looked_up_s >= _PACE.idle_ms / 1_000
-        if is_about_others and not is_time and self._ends.know_all(watched):
-            return ()
+        if heard and ANY_STREAM not in heard and not is_time:
+            told_of = self._told_of(heard, watched)
+            return self._ends.moved_among(self._read_ends(told_of)) if told_of else ()
+        self._hints.clear()
+        self._hinted.clear()
+        self._expect(watched)
         moved = self._ends.moved(self._read_ends(watched))
         self._looked_up_s = now_s
         return moved
+
+    def _told_of(self, heard: Iterable[Hint], watched: Collection[StreamId]) -> set[StreamId]:
+        """Pick those that hints name, and those that nobody has looked up so far."""
+        asked = set(watched)
+        new = asked - self._hinted
+        self._expect(new)
+        hinted = (self._hints.get(each, ()) for each in heard)
+        return new.union(*hinted) & asked
+
+    def _expect(self, streams: Iterable[StreamId]) -> None:
+        """Remember by which hint each of these will be named."""
+        for stream in streams:
+            self._hints.setdefault(hint(stream), set()).add(stream)
+            self._hinted.add(stream)
 
     def _heard(self) -> frozenset[Hint]:
         """Listen; without a connection nothing is heard and everything is looked up."""

@@ -62,10 +62,10 @@ class Connections:
         with self._cursor(self._reader) as cursor:
             return work(cursor)
 
-    def prepare(self, *, create: bool) -> None:
+    def prepare(self, *, create: bool, for_reading: bool) -> None:
         """Make the tables if they are missing and wanted; refuse what is no log of ours."""
         with self._cursor(self._writer) as cursor:
-            prepare(cursor.connection, self.server, create=create)
+            prepare(cursor.connection, self.server, create=create, for_reading=for_reading)
 
     @contextmanager
     def _cursor(self, pinned: Pinned) -> Generator[Cursor[Row]]:
@@ -107,16 +107,17 @@ class Connections:
             raise StoreClosed(where=self.server.where)
 
 
-def connect(server: Server, *, create: bool) -> Connections:
+def connect(server: Server, *, create: bool, for_reading: bool = False) -> Connections:
     """
     Open the writing connection, and make the tables if the database is new.
 
     Raises:
         StoreUnavailable: there is no server, or no log, and none could be made.
+        StoreTablesOlder: its tables are old, and it is opened for reading.
     """
     connections = Connections(server)
     try:
-        connections.prepare(create=create)
+        connections.prepare(create=create, for_reading=for_reading)
     except StoreDisconnected as cause:
         connections.close()
         raise StoreUnavailable(where=cause.where, reason=cause.reason) from None

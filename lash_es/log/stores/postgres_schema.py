@@ -28,18 +28,21 @@ from lash_es.log.stores.steps import Stated
 _SERVER_VERSION_MIN: Final = 130_000  # 13 has xid8, by which the feed goes.
 
 
-def prepare(connection: Connection, server: Server, *, create: bool) -> None:
+def prepare(
+    connection: Connection, server: Server, *, create: bool, for_reading: bool = False
+) -> None:
     """
     Make the tables if there are none and that is wanted; refuse what is no log of ours.
 
     Raises:
         StoreUnavailable: there is no log, or another program's tables, or no server for one.
         StoreFormatNewer: it is in a format that this version does not know.
+        StoreTablesOlder: tables would have to be brought forward, and this is ``for_reading``.
     """
     _require_server(connection, server)
     if create and not _has_table(connection, server, "lash_es_format"):
         _make_tables(connection, server)
-    _require_format(connection, server)
+    _require_format(connection, server, for_reading=for_reading)
 
 
 def _require_server(connection: Connection, server: Server) -> None:
@@ -112,10 +115,12 @@ def _has_table(connection: Connection, server: Server, name: str) -> bool:
     return connection.execute(statement, [server.schema, name]).fetchone() is not None
 
 
-def _require_format(connection: Connection, server: Server) -> None:
+def _require_format(connection: Connection, server: Server, *, for_reading: bool) -> None:
     if not _has_table(connection, server, "lash_es_format"):
         raise StoreUnavailable(where=server.where, reason="it holds no log")
     stated = _stated_format(connection)
+    if for_reading:
+        stated.require_step(server.where, TABLES_STEP)
     if stated.tables < TABLES_STEP:
         stated = _bring_forward(connection)
     stated.require_known(server.where, TABLES_STEP)

@@ -38,6 +38,8 @@ _ASKED: Final[Mapping[str, _Word]] = {
 }
 """What we ask of a connection unless the URL says otherwise."""
 
+_READS_ONLY: Final = "-c default_transaction_read_only=on"
+
 
 @frozen(kw_only=True)
 class Server:
@@ -57,7 +59,7 @@ class Server:
         return said
 
 
-def server_at(url: str, *, schema: str, lock_wait_ms: int) -> Server:
+def server_at(url: str, *, schema: str, lock_wait_ms: int, for_reading: bool = False) -> Server:
     """
     Read a URL, or ``key=value`` words, as libpq does; what it leaves out comes from libpq's own
     environment variables and files.
@@ -69,9 +71,11 @@ def server_at(url: str, *, schema: str, lock_wait_ms: int) -> Server:
     where = _where(words, schema)
     if not 0 < len(schema.encode(errors="replace")) <= _IDENTIFIER_BYTES_MAX or "\0" in schema:
         raise StoreUnavailable(where=where, reason="no schema can have that name")
+    options = f"{words.get('options', '')} {_READS_ONLY}"
+    reads = {"options": options} if for_reading else {}
     secrets = {str(words[name]) for name in _SECRETS if words.get(name)}
     return Server(
-        conninfo=make_conninfo("", **{**_ASKED, **words, "client_encoding": "UTF8"}),
+        conninfo=make_conninfo("", **{**_ASKED, **words, "client_encoding": "UTF8", **reads}),
         secrets=tuple(sorted(secrets | {quote(each, safe="") for each in secrets}, key=len))[::-1],
         schema=schema,
         where=where,

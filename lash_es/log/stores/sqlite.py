@@ -73,6 +73,7 @@ class SQLiteStore(SQLiteRetention):
         durability: Durability = Durability.FULL,
         busy_wait_ms: int = BUSY_WAIT_MS,
         allow_network_filesystem: bool = False,
+        for_reading: bool = False,
     ) -> "SQLiteStore":
         """
         Open the log at ``path``.
@@ -83,14 +84,21 @@ class SQLiteStore(SQLiteRetention):
             durability: what an acknowledged append survives.
             busy_wait_ms: how long to wait for another process that writes.
             allow_network_filesystem: use it even where it cannot be locked for certain.
+            for_reading: write nothing (``StoreReadOnly``), and bring no tables forward.
 
         Raises:
             StoreUnavailable: there is no log, or it is no database, or another program's, or it
                 is on a network file system.
             StoreFormatNewer: a newer version of this library wrote it.
+            StoreTablesOlder: its tables would have to be brought forward to be read.
             StoreReadOnly, StoreBusy, StoreFull, StoreFailed: it could not be opened.
         """
-        place = Place(path=Path(path), durability=durability, busy_wait_ms=busy_wait_ms)
+        place = Place(
+            path=Path(path),
+            durability=durability,
+            busy_wait_ms=busy_wait_ms,
+            for_reading=for_reading,
+        )
         if not allow_network_filesystem:
             require_local(place.path)
         return cls(connect(place, create=create))

@@ -35,6 +35,7 @@ _R = TypeVar("_R")
 
 _BEGIN: Final = "BEGIN IMMEDIATE"
 _NO_WAITING: Final = "PRAGMA busy_timeout = 0"
+_READS_ONLY: Final = "PRAGMA query_only = ON"
 _NO_CHECKPOINTS: Final = "PRAGMA wal_autocheckpoint = 0"
 
 
@@ -54,6 +55,7 @@ class Place:
     path: Path
     durability: Durability
     busy_wait_ms: int
+    for_reading: bool = False
 
     @property
     def where(self) -> str:
@@ -164,6 +166,7 @@ def connect(place: Place, *, create: bool) -> Connections:
 
     Raises:
         StoreUnavailable: there is no log, and none could be made.
+        StoreTablesOlder: its tables are old, and it is opened for reading.
         StoreReadOnly: the log cannot even be read without writing beside it.
     """
     reason = _why_not(place.path, create=create)
@@ -172,12 +175,20 @@ def connect(place: Place, *, create: bool) -> Connections:
     with typed_errors(place):
         writer = _connection(place, "rwc" if create else "rw")
         try:
-            prepare(writer, place.where, create=create, busy_wait_ms=place.busy_wait_ms)
+            prepare(
+                writer,
+                place.where,
+                create=create,
+                busy_wait_ms=place.busy_wait_ms,
+                for_reading=place.for_reading,
+            )
             writer.execute(f"PRAGMA synchronous = {place.durability.value}")
             writer.execute(_NO_WAITING)
             writer.execute(_NO_CHECKPOINTS)
+            if place.for_reading:
+                writer.execute(_READS_ONLY)
             reader = _connection(place, "rw")
-            reader.execute("PRAGMA query_only = ON")
+            reader.execute(_READS_ONLY)
         except BaseException:
             writer.close()
             raise

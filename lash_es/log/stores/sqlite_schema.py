@@ -24,7 +24,12 @@ _PAUSE_S: Final = 0.002
 
 
 def prepare(
-    connection: sqlite3.Connection, where: str, *, create: bool, busy_wait_ms: int
+    connection: sqlite3.Connection,
+    where: str,
+    *,
+    create: bool,
+    busy_wait_ms: int,
+    for_reading: bool = False,
 ) -> None:
     """
     Make the tables if the database is empty and that is wanted; refuse what is no log of ours.
@@ -32,11 +37,12 @@ def prepare(
     Raises:
         StoreUnavailable: it is empty, or another program's, or does not say its format.
         StoreFormatNewer: it is in a format that this version does not know.
+        StoreTablesOlder: tables would have to be brought forward, and this is ``for_reading``.
     """
     if create and _is_empty(connection):
         _use_write_ahead_log(connection, busy_wait_ms)
         _make_tables(connection)
-    _require_tables(connection, where)
+    _require_tables(connection, where, for_reading=for_reading)
 
 
 def _make_tables(connection: sqlite3.Connection) -> None:
@@ -51,12 +57,14 @@ def _make_tables(connection: sqlite3.Connection) -> None:
     connection.execute("COMMIT")
 
 
-def _require_tables(connection: sqlite3.Connection, where: str) -> None:
+def _require_tables(connection: sqlite3.Connection, where: str, *, for_reading: bool) -> None:
     (application_id,) = connection.execute("PRAGMA application_id").fetchone()
     if application_id != APPLICATION_ID:
         reason = "it holds no log" if _is_empty(connection) else "it is another program's database"
         raise StoreUnavailable(where=where, reason=reason)
     stated = _stated_format(connection, where)
+    if for_reading:
+        stated.require_step(where, TABLES_STEP)
     if stated.tables < TABLES_STEP:
         stated = _bring_forward(connection, where)
     stated.require_known(where, TABLES_STEP)

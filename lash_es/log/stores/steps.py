@@ -9,7 +9,7 @@ processes of the last release go on while they are replaced.
 from attrs import frozen
 
 from lash_es.codec.records import RECORD_FORMAT
-from lash_es.log.errors import StoreFormatNewer
+from lash_es.log.errors import StoreFormatNewer, StoreTablesOlder
 
 
 @frozen(kw_only=True)
@@ -57,3 +57,13 @@ class Stated:
             raise StoreFormatNewer(
                 where=where, found=(self.writes, self.tables), known=(RECORD_FORMAT, step)
             )
+
+    def require_step(self, where: str, step: int) -> None:
+        """
+        Refuse tables that lack steps.
+
+        Raises:
+            StoreTablesOlder: with the step found and the one needed.
+        """
+        if self.tables < step:
+            raise StoreTablesOlder(where=where, found=self.tables, needed=step)
