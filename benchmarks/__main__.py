@@ -1,14 +1,15 @@
 """
 ``python -m benchmarks``: every unit of work beside its floor and its peers, and the goals.
 
-``python -m benchmarks w1 w3 --store sqlite --rounds 5`` measures a part of it, ``--quick`` a short
-form, ``--list`` says what there is. Results are written to ``results/``.
+``python -m benchmarks --goals`` measures what the goals compare and nothing else: the run that
+shows them. ``python -m benchmarks w1 w3 --store sqlite --rounds 5`` measures a part of everything,
+``--quick`` a short form, ``--list`` says what there is. Results are written to ``results/``.
 """
 
 import argparse
 import asyncio
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -16,7 +17,8 @@ from typing import Final
 import orjson
 from attrs import frozen
 
-from benchmarks.contests import Measured, Spread, contest
+from benchmarks.compared import only_compared
+from benchmarks.contests import Case, Measured, Spread, contest
 from benchmarks.goals import Results
 from benchmarks.importing import imports
 from benchmarks.measuring import RESULTS, Result, machine
@@ -49,6 +51,12 @@ class Run:
     rounds: int
     seconds_max: float
     arguments: Sequence[str]
+    only_goals: bool = False
+
+    def cases(self, unit: str) -> Iterable[Case]:
+        """List the cases of a unit; some units are no cases."""
+        found = UNITS[unit](self.selection) if unit in UNITS else ()
+        return only_compared(found) if self.only_goals else found
 
 
 def asked(arguments: Sequence[str]) -> argparse.Namespace:
@@ -60,6 +68,7 @@ def asked(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, help="5, or 2 if quick")
     parser.add_argument("--seconds", type=float, default=2.0, help="at most, for each slice")
     parser.add_argument("--quick", action="store_true", help="2 rounds, short slices")
+    parser.add_argument("--goals", action="store_true", help="only what goals compare")
     parser.add_argument("--no-peers", action="store_true", help="only ours and the floor")
     parser.add_argument("--name", default="log", help="of the file of results")
     parser.add_argument("--to", type=Path, default=RESULTS, help="where the file is written")
@@ -86,7 +95,7 @@ def listed(selection: Selection) -> None:
 async def measured(run: Run, cases: dict[str, Measured], figures: dict[str, Spread]) -> None:
     """Measure what was asked for, and show and hand over each case as soon as it is done."""
     for unit in run.units:
-        for case in UNITS[unit](run.selection) if unit in UNITS else ():
+        for case in run.cases(unit):
             done = await contest(case, rounds=run.rounds, seconds_max=run.seconds_max)
             cases[case.name] = done
             show(case_lines(done))
@@ -109,6 +118,7 @@ def main(arguments: Sequence[str]) -> None:
         seconds_max=0.5 if options.quick else options.seconds,
         # Where the file went is nobody's business, and differs on every machine.
         arguments=[word for word in arguments if word not in {"--to", str(options.to)}],
+        only_goals=options.goals,
     )
     cases: dict[str, Measured] = {}
     figures: dict[str, Spread] = {}

@@ -7,6 +7,7 @@ its median and its extremes over the rounds.
 
 import statistics
 import tempfile
+import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, ExitStack
@@ -20,6 +21,8 @@ from benchmarks.places import Setting, place, warm
 from benchmarks.timing import Timing, Work, timed
 
 WARM_UPS: Final = 5
+SLOW_ROUND_S: Final = 10.0
+"""Whoever takes longer for a round, its history not counted, takes part in no more of them."""
 
 Prepare: TypeAlias = Callable[[Setting], AbstractAsyncContextManager[Work]]
 Fill: TypeAlias = Callable[[Setting], Awaitable[None]]
@@ -84,7 +87,7 @@ class Measured:
         return {
             "case": self.case.name,
             "contenders": {
-                name: _medians(timings) | {"note": note}
+                name: _medians(timings) | {"rounds": len(timings), "note": note}
                 for contender in self.case.contenders
                 for name, note in [(contender.name, contender.note)]
                 if (timings := self.timings.get(name))
@@ -118,24 +121,34 @@ def _short(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.2f}"
 
 
-async def contest(case: Case, *, rounds: int, seconds_max: float) -> Measured:
-    """Run every contender once a round; whoever fails is named and takes no further part."""
+async def contest(
+    case: Case, *, rounds: int, seconds_max: float, slow_round_s: float = SLOW_ROUND_S
+) -> Measured:
+    """
+    Run every contender once a round; whoever fails is named and takes no further part, and
+    whoever is very slow takes part in the first round only: a goal against it is far from its
+    bound, or will never be near it.
+    """
     timings: dict[str, list[Timing]] = defaultdict(list)
     failures: dict[str, str] = {}
+    slow: set[str] = set()
     with tempfile.TemporaryDirectory(prefix="bench-") as scratch, ExitStack() as templates:
         filled: dict[str, str] = {}
         for number in range(rounds):
             for contender in case.contenders[:: 1 if number % 2 == 0 else -1]:
-                if contender.name in failures:
+                if contender.name in failures or contender.name in slow:
                     continue
                 try:
                     template = await _template(contender, case, Path(scratch), templates, filled)
+                    began_s = time.monotonic()
                     with place(case.setting, Path(scratch), template) as setting:
                         timing = await _slice(contender, setting, seconds_max)
                 except Exception as failure:  # noqa: BLE001 - a peer may fail in any way
                     failures[contender.name] = f"{type(failure).__name__}: {failure}"[:300]
                 else:
                     timings[contender.name].append(timing)
+                    if time.monotonic() - began_s > slow_round_s:
+                        slow.add(contender.name)
     kept = {name: each for name, each in timings.items() if name not in failures}
     return Measured(case, kept, failures)
 

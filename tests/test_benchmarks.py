@@ -9,12 +9,14 @@ import orjson
 import pytest
 
 from benchmarks.__main__ import main
+from benchmarks.compared import compared, only_compared
 from benchmarks.contests import Case, Contender, Measured, Spread, contest
 from benchmarks.goals import GOALS, Goal, Results
 from benchmarks.peers import Peer
 from benchmarks.places import Setting, StoreKind
 from benchmarks.reporting import case_lines, goal_lines, goal_results
 from benchmarks.timing import Timing, Work
+from benchmarks.units import UNITS, Selection
 from lash_es import Durability
 
 ALONE = Setting(
@@ -156,3 +158,25 @@ def test_a_unit_that_does_not_exist_is_refused(capsys: pytest.CaptureFixture[str
         main(["w9"])
 
     assert "unknown: w9" in capsys.readouterr().err
+
+
+def test_who_is_very_slow_works_in_the_first_round_only() -> None:
+    order: list[str] = []
+    case = Case(name="w1", setting=ALONE, contenders=(_contender("a", order),))
+    measured = asyncio.run(contest(case, rounds=3, seconds_max=1, slow_round_s=0))
+
+    assert order == ["a"]
+    assert len(measured.timings["a"]) == 1
+
+
+def test_a_run_for_the_goals_measures_what_they_compare_and_nothing_else() -> None:
+    found = {
+        case.name: [each.name for each in case.contenders]
+        for unit in UNITS.values()
+        for case in only_compared(unit(Selection(kinds=[StoreKind.SQLITE], with_peers=False)))
+    }
+
+    assert found["w1 sqlite full, 1 task"] == ["raw", "lash_es"]
+    assert found["w4 sqlite full, H=10"] == ["lash_es", "lash_es, cold"]
+    assert "w2 sqlite normal, 1 task" not in found
+    assert found.keys() == {name for name in compared() if "postgres" not in name}

@@ -16,7 +16,7 @@ from benchmarks.places import Setting, StoreKind
 from benchmarks.timing import Work
 
 _TYPES: Final = {"user": "human", "assistant": "ai", "tool": "tool"}
-_FILL_CHUNKS: Final = 250
+_FILL_CHUNKS: Final = 50
 
 
 def _messages(messages: list[Json]) -> list[Json]:

@@ -139,9 +139,15 @@ def require_text(keys: Iterable[IndexKey]) -> None:
 
 @frozen(kw_only=True)
 class Appended:
-    """It is written: the streams' new versions, in the order of the appends."""
+    """
+    It is written: the streams' new versions, in the order of the appends.
+
+    ``seqs`` say where each stream had ended before: at the activity of this number after its last
+    fact, 0 without one. A store need not say it; then they are left out.
+    """
 
     versions: tuple[Version, ...]
+    seqs: tuple[int, ...] = field(default=(), eq=False)
 
 
 @frozen(kw_only=True)

@@ -31,9 +31,11 @@ from lash_es.log.activities import (
 from lash_es.log.appends import (
     ActivityAppended,
     ActivityResult,
+    Appended,
     AppendResult,
     Conflict,
     StreamAppend,
+    Unknown,
 )
 from lash_es.log.errors import StorageError, StoreBusy, StoreClosed
 from lash_es.log.grouping import DEFAULT_BOUNDS, Bounds, GroupCommit
@@ -158,10 +160,16 @@ class StoreLog:
 
         Cost: one turn of the loop, and a part of a transaction.
         """
-        result = await self._writer.append(self._losses.marked(appends))
+        marked = self._losses.marked(appends)
+        result = await self._writer.append(marked)
         self._losses.settle(appends, result)
-        if not isinstance(result, Conflict):
-            self._wakes.wake(append.stream for append in appends)
+        match result:
+            case Appended():
+                self._wakes.appended(marked, result)
+            case Unknown():
+                self._wakes.wake(append.stream for append in appends)
+            case Conflict():
+                pass
         return result
 
     async def append_activity(

@@ -3,7 +3,8 @@ Following a stream: its facts and activity, each once and in order, those that a
 that come.
 
 A subscription reads the store after its cursor, waits until it is woken, and reads again. The
-store is the truth and a wake-up is a hint, so that there is no seam between replay and live.
+store is the truth and a wake-up is a hint, so that there is no seam between replay and live. What
+its own log has just committed exactly behind what it has read last, it takes without reading.
 Nothing is buffered but one page: a slow consumer reads later, and meets a gap if its activity is
 pruned meanwhile.
 """
@@ -27,7 +28,7 @@ from lash_es.log.appends import Activity
 from lash_es.log.loading import Fact, checked_fact
 from lash_es.log.pages import START, Offset, Page, offset_of
 from lash_es.log.port import Store
-from lash_es.log.watching import Wakes
+from lash_es.log.watching import Handed, Wakes
 
 ITEMS_PER_PAGE: Final = 64
 """Of facts and of activity; also how many items one turn of the event loop may hand out."""
@@ -106,7 +107,7 @@ class Subscription:
         CorruptHistory, WrittenByNewerVersion: as ``read_facts``; the subscription is closed.
         StorageError: the store cannot be read; the subscription is closed.
 
-    Cost: one statement a page, and one each time it is woken.
+    Cost: one statement a page, and one each time it is woken by what was not handed on to it.
     """
 
     def __init__(
@@ -142,8 +143,9 @@ class Subscription:
         """Return the next item, waiting for it; cancelling loses none."""
         try:
             while not self._ready and not self._is_closed:
-                self._watcher.about_to_read()
-                if not await self._read() and not self._is_closed:
+                if self._watcher.is_to_read:
+                    await self._read_unless_at_end()
+                elif not self._take_handed():
                     await self._watcher.wait()
         except asyncio.CancelledError:
             raise
@@ -173,6 +175,47 @@ class Subscription:
     ) -> None:
         """Close it."""
         await self.aclose()
+
+    async def _read_unless_at_end(self) -> None:
+        """Read a page; only after one that was empty there is no reason to read the next."""
+        self._watcher.about_to_read()
+        is_at_end = False
+        try:
+            is_at_end = not await self._read()
+        finally:
+            if not is_at_end:
+                self._watcher.wake()
+
+    def _take_handed(self) -> bool:
+        """
+        Take what was committed exactly behind what was read last; returns whether anything was.
+
+        What it was committed behind was compared under the store's lock: nothing lies in between.
+        What does not fit, for whatever reason, is read.
+        """
+        for handed in self._watcher.take():
+            if handed.after > self._read_up_to or not self._has_taken(handed):
+                self._watcher.wake()
+        return bool(self._ready)
+
+    def _has_taken(self, handed: Handed) -> bool:
+        """Take the records of one append, unless they are behind; returns whether they fit."""
+        if handed.after < self._read_up_to:
+            return True
+        try:
+            for record in handed.records:
+                fact = self._checked(record)
+                self._ready.append(((Version(record.position + 1), 0), fact))
+        except LashError:
+            return False
+        return True
+
+    def _checked(self, record: Record) -> Fact:
+        """Check a record as the next one, and go on behind it."""
+        fact = checked_fact(self._stream, record, Position(self._read_up_to[0]), self._digest)
+        self._digest = fact.digest
+        self._read_up_to = (Version(record.position + 1), 0)
+        return fact
 
     async def _read(self) -> bool:
         """Read one page; returns whether there was anything. What was read is kept as a whole."""
@@ -228,13 +271,10 @@ class Subscription:
         for item in page.in_order(self._items_max):
             offset = offset_of(item)
             if isinstance(item, Record):
-                expected = Position(self._read_up_to[0])
-                fact = checked_fact(self._stream, item, expected, self._digest)
-                self._digest = fact.digest
-                yield offset, fact
+                yield offset, self._checked(item)
             else:
                 yield offset, item
-            self._read_up_to = offset
+                self._read_up_to = offset
         if len(page.records) < self._items_max and version + len(page.records) < page.end[0]:
             raise CorruptHistory(
                 session_id=self._stream.session_id,

@@ -4,17 +4,36 @@ processes by one poller a log, whatever the number of those who wait.
 
 A wake-up is a hint. Whoever waits reads the store first, and reads it again when it is woken; a
 wake-up that comes between the two is kept. So none is lost, and one for nothing costs a read.
+
+What this log has just committed is handed on with its wake-up, together with the place in the
+stream that it followed: whoever stands exactly there need not read it (ADR 0027).
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from typing import Final
 from weakref import WeakSet
 
+from attrs import frozen
+
+from lash_es.codec.records import Record
 from lash_es.codec.streams import StreamId
 from lash_es.log import polling
 from lash_es.log.announcing import Announcing, Reading
+from lash_es.log.appends import Appended, StreamAppend
+from lash_es.log.pages import Offset
 from lash_es.log.polling import Poller
+
+HANDED_MAX: Final = 16
+"""How many appends wait for one who does not take them; with one more all of them are read."""
+
+
+@frozen
+class Handed:
+    """Records that were committed, and where the stream had ended in front of them."""
+
+    after: Offset
+    records: tuple[Record, ...]
 
 
 class Watcher:
@@ -23,14 +42,38 @@ class Watcher:
     def __init__(self, stream: StreamId) -> None:
         self.stream: Final = stream
         self._woken = asyncio.Event()
+        self._handed: list[Handed] = []
+        self._is_to_read = True
+
+    @property
+    def is_to_read(self) -> bool:
+        """Tell whether there was a reason to read since ``about_to_read``; at first there is."""
+        return self._is_to_read
 
     def about_to_read(self) -> None:
         """Take what comes from now on as a reason to read again."""
+        self._is_to_read = False
         self._woken.clear()
 
     def wake(self) -> None:
         """Let it read again."""
+        self._is_to_read = True
         self._woken.set()
+
+    def hand(self, handed: Handed) -> None:
+        """Wake it, and save it the reading if it stands where these records begin."""
+        if len(self._handed) == HANDED_MAX:
+            self._handed.clear()
+            self._is_to_read = True
+        elif not self._is_to_read:
+            self._handed.append(handed)
+        self._woken.set()
+
+    def take(self) -> Sequence[Handed]:
+        """Take what was handed on, in the order of commits; for who has no reason to read."""
+        handed, self._handed = self._handed, []
+        self._woken.clear()
+        return handed
 
     async def wait(self) -> None:
         """Wait for a reason; one that came since ``about_to_read`` is one."""
@@ -71,6 +114,21 @@ class Wakes:
         self._wake_here(grown)
         if self._announcing is not None:
             self._announcing.add(grown)
+
+    def appended(self, appends: Sequence[StreamAppend], result: Appended) -> None:
+        """Hand on what was committed, as far as the store says where it followed."""
+        if len(result.seqs) != len(appends):
+            self.wake([append.stream for append in appends])
+            return
+        for append, seq in zip(appends, result.seqs, strict=True):
+            watchers = self._watchers.get(append.stream)
+            if watchers:
+                handed = Handed((append.expected_version, seq), append.records)
+                for watcher in watchers:
+                    # What could not be written in front of it is a gap, which a page tells.
+                    watcher.wake() if append.is_after_loss else watcher.hand(handed)
+        if self._announcing is not None:
+            self._announcing.add([append.stream for append in appends])
 
     def watch(self, stream: StreamId) -> Watcher:
         """Begin to wait for a stream."""

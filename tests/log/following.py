@@ -16,7 +16,7 @@ from attrs import Factory, define
 
 from lash_es.core.ids import Generation, Version
 from lash_es.log.activities import ActivityWindow, NewActivity
-from lash_es.log.appends import Activity, ActivityAppended
+from lash_es.log.appends import Activity, ActivityAppended, Appended
 from lash_es.log.loading import Fact, load
 from lash_es.log.pages import START, Offset
 from lash_es.log.port import Store
@@ -29,7 +29,7 @@ from lash_es.log.subscribing import (
     subscribe,
 )
 from lash_es.log.watching import Wakes
-from tests.log.processes import STREAM, enqueue
+from tests.log.processes import STREAM, enqueue, one_more
 from tests.session.virtual_time import VirtualTime
 
 _R = TypeVar("_R")
@@ -180,7 +180,7 @@ class Life:
         self._log.wakes.wake([STREAM])
         for _ in range(self._chance.randrange(4)):
             await asyncio.sleep(0)
-        self._facts()
+        self._chance.choice((self._facts, self._activity))()
 
     @contextmanager
     def _store(self) -> Iterator[Store]:
@@ -192,10 +192,15 @@ class Life:
             self._log.wakes.wake([STREAM])
 
     def _facts(self) -> None:
-        with self._store() as store:
-            for _ in range(self._chance.choice((1, 1, 2, 5))):
-                self._folded = enqueue(store, self._folded, self._folded.version)
-                self.model.written.append((self._folded.version, 0))
+        """Append some; what the follower's own log has appended is handed on to it."""
+        other = self._other if self._chance.random() < 0.5 else None
+        for _ in range(self._chance.choice((1, 1, 2, 5))):
+            append, self._folded = one_more(self._folded, self._folded.version)
+            result = (other or self._log.store).append([append])
+            assert isinstance(result, Appended)
+            if other is None:
+                self._log.wakes.appended([append], result)
+            self.model.written.append((self._folded.version, 0))
         self._seq = 0
 
     def _activity(self, *, is_after_loss: bool = False) -> None:

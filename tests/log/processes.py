@@ -14,7 +14,7 @@ from lash_es.core.ingress import NextTurn
 from lash_es.core.known import Known
 from lash_es.core.limits import Limits
 from lash_es.core.messages import TurnInput
-from lash_es.log.appends import Appended, Conflict
+from lash_es.log.appends import Appended, Conflict, StreamAppend
 from lash_es.log.encoding import Folded, encode_append
 from lash_es.log.errors import StorageError
 from lash_es.log.loading import load
@@ -54,6 +54,13 @@ def race(path: str, number: int, appends_count: int) -> list[int]:
 
 def enqueue(store: Store, folded: Folded, number: int) -> Folded:
     """Append one input, or first the session's birth."""
+    append, after = one_more(folded, number)
+    assert isinstance(store.append([append]), Appended)
+    return after
+
+
+def one_more(folded: Folded, number: int) -> tuple[StreamAppend, Folded]:
+    """Encode one input, or first the session's birth."""
     command = (
         OpenSession(now_ms=1, session_id=STREAM.session_id, policy=POLICY)
         if folded.version == 0
@@ -66,9 +73,7 @@ def enqueue(store: Store, folded: Folded, number: int) -> Folded:
         )
     )
     events = decide(folded.state, command, Known(limits=Limits(inputs_pending_max=10**6)))
-    append, after = encode_append(folded, events, new_bodies(command), AppendId(f"a{number}"))
-    assert isinstance(store.append([append]), Appended)
-    return after
+    return encode_append(folded, events, new_bodies(command), AppendId(f"a{number}"))
 
 
 def append_until_killed(path: str) -> None:

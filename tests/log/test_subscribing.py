@@ -1,7 +1,7 @@
 """What is followed comes once and in order, at the seam of replay and live as anywhere else."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import ExitStack, closing
 from itertools import count
 from pathlib import Path
@@ -14,7 +14,7 @@ from lash_es.codec.errors import CorruptHistory
 from lash_es.codec.records import Record
 from lash_es.codec.streams import StreamId
 from lash_es.core.ids import Position, Version
-from lash_es.log.appends import Activity
+from lash_es.log.appends import Activity, Appended, AppendResult, StreamAppend
 from lash_es.log.errors import StoreClosed, StoreFailed
 from lash_es.log.loading import Fact, load, read_facts
 from lash_es.log.log import StoreLog
@@ -24,8 +24,10 @@ from lash_es.log.stores.memory import MemoryStore
 from lash_es.log.stores.memory_changes import MemoryChanges
 from lash_es.log.stores.sqlite import SQLiteStore
 from lash_es.log.subscribing import Gap, GapReason, Item, Subscription, subscribe
+from lash_es.log.watching import HANDED_MAX
 from tests.log.activity_clauses import window
 from tests.log.following import Follow, InlineLog, Life, Model
+from tests.log.processes import one_more
 from tests.log.tapes import STREAM, play
 from tests.session.virtual_time import VirtualTime, settle
 
@@ -125,6 +127,23 @@ class ReadsTwoStates(MemoryStore):
         return attrs.evolve(page, activities=tuple(a for a in before if a in page.activities))
 
 
+class TakesWhateverIsHandedOn(Subscription):
+    def _take_handed(self) -> bool:
+        for handed in self._watcher.take():
+            self._read_up_to = max(self._read_up_to, handed.after)
+            self._has_taken(handed)
+        return bool(self._ready)
+
+
+class SaysThatNothingWasInFront(MemoryStore):
+    """Hands facts on as if no activity had come before them."""
+
+    def append(self, appends: Sequence[StreamAppend]) -> AppendResult:
+        result = super().append(appends)
+        assert isinstance(result, Appended)
+        return attrs.evolve(result, seqs=(0,) * len(result.seqs))
+
+
 def faulty(kind: type[Subscription]) -> Follow:
     return lambda log, after: kind(log, Life.stream, after, None, 3)
 
@@ -138,8 +157,18 @@ def faulty(kind: type[Subscription]) -> Follow:
         (MemoryStore, faulty(GoesBack), False),
         (TellsNobody, follow, False),
         (ReadsTwoStates, follow, False),
+        (TellsNobody, faulty(TakesWhateverIsHandedOn), False),
+        (SaysThatNothingWasInFront, follow, False),
     ],
-    ids=["forgets a wake-up", "no gaps", "goes back", "tells nobody", "two states"],
+    ids=[
+        "forgets a wake-up",
+        "no gaps",
+        "goes back",
+        "tells nobody",
+        "two states",
+        "takes whatever is handed on",
+        "says that nothing was in front",
+    ],
 )
 def test_the_model_catches_a_follower_that(
     make_store: MakeStore, following: Follow, *, is_alone: bool
@@ -150,6 +179,134 @@ def test_the_model_catches_a_follower_that(
 
 def test_wake_ups_of_its_own_log_are_enough_for_a_follower() -> None:
     assert len(lives(range(30), TellsNobody, is_alone=True)) > 500
+
+
+class CountsReads(TellsNobody):
+    """No poller has it read once more."""
+
+    reads_count = 0
+
+    def read_page(self, stream: StreamId, after: Offset, items_max: int) -> Page:
+        self.reads_count += 1
+        return super().read_page(stream, after, items_max)
+
+
+def test_what_its_own_log_commits_behind_it_is_taken_without_a_read() -> None:
+    store = CountsReads()
+
+    async def scene() -> None:
+        log = StoreLog(store, lambda: 5)
+        subscription, folded = subscribe(log, Life.stream), load(store, Life.stream)
+        for number in range(3):
+            coming = asyncio.ensure_future(anext(subscription))
+            await settle()
+            append, folded = one_more(folded, number)
+            await log.append([append])
+            fact = await coming
+            assert isinstance(fact, Fact)
+            assert fact.record == append.records[0]
+        await subscription.aclose()
+        await log.aclose()
+
+    asyncio.run(scene())
+
+    assert store.reads_count == 1
+
+
+class ForgetsWhatDoesNotFit(Subscription):
+    def _take_handed(self) -> bool:
+        for handed in self._watcher.take():
+            if handed.after == self._read_up_to:
+                self._has_taken(handed)
+        return bool(self._ready)
+
+
+@pytest.mark.parametrize("kind", [Subscription, ForgetsWhatDoesNotFit])
+def test_what_nobody_told_of_is_read_before_what_is_handed_on(kind: type[Subscription]) -> None:
+    async def scene() -> list[Item]:
+        store = TellsNobody()
+        log = StoreLog(store, lambda: 5)
+        subscription = kind(log, Life.stream, START, None, 3)
+        coming = asyncio.ensure_future(take(subscription, 2))
+        await settle()
+        append, folded = one_more(load(store, Life.stream), 0)
+        store.append([append])
+        append, _ = one_more(folded, 1)
+        await log.append([append])
+        await settle()
+        items = coming.result() if coming.done() else []
+        coming.cancel()
+        await subscription.aclose()
+        await log.aclose()
+        return items
+
+    items = asyncio.run(scene())
+
+    assert len(items) == (2 if kind is Subscription else 0)
+
+
+def test_what_is_handed_on_and_does_not_chain_is_read() -> None:
+    async def scene() -> None:
+        store = TellsNobody()
+        log = StoreLog(store, lambda: 5)
+        subscription = subscribe(log, Life.stream)
+        coming = asyncio.ensure_future(anext(subscription))
+        await settle()
+        append, _ = one_more(load(store, Life.stream), 0)
+        result = store.append([append])
+        assert isinstance(result, Appended)
+        forged = attrs.evolve(append.records[0], header=append.records[0].header + b" ")
+        log.wakes.appended([attrs.evolve(append, records=(forged,))], result)
+        fact = await coming
+        assert isinstance(fact, Fact)
+        assert fact.record == append.records[0]
+        await subscription.aclose()
+        await log.aclose()
+
+    asyncio.run(scene())
+
+
+def test_what_was_lost_in_front_of_a_fact_is_told_though_the_fact_is_an_own_one() -> None:
+    async def scene() -> list[Item]:
+        store = TellsNobody()
+        log = StoreLog(store, lambda: 5)
+        append, folded = one_more(load(store, Life.stream), 0)
+        await log.append([append])
+        subscription = subscribe(log, Life.stream)
+        coming = asyncio.ensure_future(take(subscription, 3))
+        await settle()
+        log.lose_activity(Life.stream)
+        await log.append([one_more(folded, 1)[0]])
+        items = await coming
+        await subscription.aclose()
+        await log.aclose()
+        return items
+
+    assert [type(item) for item in asyncio.run(scene())] == [Fact, Gap, Fact]
+
+
+def test_a_slow_follower_is_handed_a_few_appends_and_reads_the_rest() -> None:
+    store = CountsReads()
+
+    async def scene() -> list[Item]:
+        log = StoreLog(store, lambda: 5)
+        subscription, folded = subscribe(log, Life.stream), load(store, Life.stream)
+        coming = asyncio.ensure_future(anext(subscription))
+        await settle()
+        for number in range(HANDED_MAX + 5):
+            append, folded = one_more(folded, number)
+            result = store.append([append])
+            assert isinstance(result, Appended)
+            log.wakes.appended([append], result)
+        items = [await coming, *await take(subscription, HANDED_MAX + 4)]
+        await subscription.aclose()
+        await log.aclose()
+        return items
+
+    items = asyncio.run(scene())
+
+    assert [item.position for item in items if isinstance(item, Fact)] == [*range(len(items))]
+    assert store.reads_count == 2
 
 
 # One by one

@@ -12,6 +12,7 @@ import pytest
 from lash_es.codec.streams import StreamId
 from lash_es.core.ids import Generation, Version
 from lash_es.log.announcing import ANNOUNCED_EVERY_MS, Announcing
+from lash_es.log.appends import Appended
 from lash_es.log.changes import Changes, Pace
 from lash_es.log.errors import StoreClosed, StoreFailed
 from lash_es.log.log import StoreLog
@@ -407,3 +408,27 @@ def test_a_closed_announcer_has_nothing_to_say() -> None:
     store = Announced()
     asyncio.run(_announcing(store, VirtualTime()).aclose())
     assert store.hints == []
+
+
+@pytest.mark.parametrize("seqs", [(0,), ()], ids=["it says where", "it does not say"])
+def test_what_was_appended_is_announced_whatever_the_store_says(seqs: tuple[int, ...]) -> None:
+    announced: list[StreamId] = []
+
+    class Announces(MemoryStore):
+        def announce(self, streams: Iterable[StreamId]) -> None:
+            announced.extend(streams)
+
+    async def scene() -> bool:
+        log = InlineLog(Announces(), VirtualTime())
+        wakes = Wakes(log.read, announces=True)
+        watcher = wakes.watch(A)
+        watcher.about_to_read()
+        append = an_append(A, 0)
+        wakes.appended([append], Appended(versions=(append.version,), seqs=seqs))
+        await asyncio.wait_for(watcher.wait(), 5)
+        await wakes.leave(watcher)
+        await wakes.aclose()
+        return bool(watcher.take())
+
+    assert asyncio.run(scene()) is bool(seqs)
+    assert announced == [A]

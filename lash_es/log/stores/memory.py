@@ -118,13 +118,18 @@ class MemoryStore(MemoryRetention):
                 return Conflict(
                     stream=append.stream, expected=append.expected_version, found=found
                 )
+        seqs = tuple(self._seq(append.stream) for append in appends)
         for append in appends:
             self._write(append)
-        return Appended(versions=tuple(append.version for append in appends))
+        return Appended(versions=tuple(append.version for append in appends), seqs=seqs)
 
     def _version(self, stream: StreamId) -> Version:
         head = self.head(stream)
         return Version(0) if head is None else head.version
+
+    def _seq(self, stream: StreamId) -> int:
+        head = self.head(stream)
+        return 0 if head is None else head.activity_seq
 
     def _write(self, append: StreamAppend) -> None:
         self._recorder.insert_events(stored_events(append))

@@ -66,7 +66,9 @@ INDEX_ROW: Final = """
 """
 
 
-_HEADS: Final = "SELECT stream, stream_no, version FROM lash_es_heads WHERE stream IN"
+_HEADS: Final = (
+    "SELECT stream, stream_no, version, activity_seq FROM lash_es_heads WHERE stream IN"
+)
 _KEYS_MAX: Final = 256
 """A power of two, far below the number of parameters that SQLite takes."""
 
@@ -103,6 +105,7 @@ class _Head:
 
     stream_no: int | None
     version: Version
+    activity_seq: int = 0
 
 
 def append_each(
@@ -137,8 +140,8 @@ def _heads(connection: sqlite3.Connection, keys: Collection[str]) -> dict[str, _
         length = 1 << (len(chunk) - 1).bit_length()
         asked = chunk + chunk[-1:] * (length - len(chunk))
         marks = ", ".join("?" * length)
-        for key, stream_no, version in connection.execute(f"{_HEADS} ({marks})", asked):
-            heads[key] = _Head(stream_no, Version(version))
+        for key, stream_no, version, seq in connection.execute(f"{_HEADS} ({marks})", asked):
+            heads[key] = _Head(stream_no, Version(version), seq)
     return heads
 
 
@@ -153,9 +156,12 @@ def _judged(batch: Sequence[StreamAppend], heads: Mapping[str, _Head]) -> Append
         if found != append.expected_version:
             expected = append.expected_version
             return Conflict(stream=append.stream, expected=expected, found=found)
+    seqs: list[int] = []
     for append in batch:
-        heads[append.stream.key].version = append.version
-    return Appended(versions=tuple(append.version for append in batch))
+        head = heads[append.stream.key]
+        seqs.append(head.activity_seq)
+        head.version, head.activity_seq = append.version, 0
+    return Appended(versions=tuple(append.version for append in batch), seqs=tuple(seqs))
 
 
 def _write_head(
