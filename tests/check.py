@@ -270,6 +270,10 @@ LANES: Final[Mapping[str, tuple[str, Phases]]] = {
         "long: every script killed at every place on both databases, a log torn at every byte",
         [[{"crashes": module("tests.crash")}]],
     ),
+    "explore": (
+        "long: every order of commands, crashes and clock jumps, up to named bounds",
+        [[{"explore": module("tests.explore")}]],
+    ),
     "soak": (
         "long: processes write, follow and lose activity for a minute on each database",
         [[{"soak": module("tests.soak", "--seconds", "60")}]],

@@ -1,0 +1,1 @@
+"""The long form of the search over the shipped reducers."""
