@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 from attrs import frozen
 
+from lash_es.core.batches import WorkCompletion
 from lash_es.core.bodies import NewBody
 from lash_es.core.effects import EffectRequest
 from lash_es.core.ids import ClaimId, EffectId, InputId, SessionId, TurnId, Version
@@ -17,6 +18,14 @@ from lash_es.core.outcomes import EffectOutcome, TurnOutcome
 from lash_es.core.owners import Fence, LeaseOwner
 from lash_es.core.policy import SessionPolicy
 from lash_es.core.retention import Pin
+from lash_es.core.work_commands import (
+    AbandonWorkClaim,
+    CancelWork,
+    ClaimWork,
+    CompleteWork,
+    EnqueueWork,
+    PruneFinishedWork,
+)
 
 
 @frozen(kw_only=True)
@@ -194,12 +203,13 @@ class SettleEffect:
 
 @frozen(kw_only=True)
 class CommitTurn:
-    """Make the open turn part of the history."""
+    """Make the open turn part of the history, and finish the work that it has done."""
 
     now_ms: int
     fence: Fence
     turn_id: TurnId
     outcome: TurnOutcome
+    completions: tuple[WorkCompletion, ...] = ()
 
 
 @frozen(kw_only=True)
@@ -221,6 +231,8 @@ OwnerCommand: TypeAlias = (
     | CommitTurn
     | EndTurn
     | RenewLease
+    | ClaimWork
+    | CompleteWork
 )
 """
 What is refused without the live lease.
@@ -239,6 +251,10 @@ Command: TypeAlias = (
     | EnqueueTurnInput
     | AbandonTurnInputClaim
     | CancelTurnInput
+    | EnqueueWork
+    | AbandonWorkClaim
+    | CancelWork
+    | PruneFinishedWork
     | OwnerCommand
 )
 
@@ -254,7 +270,7 @@ def new_bodies(command: Command) -> tuple[NewBody, ...]:
             return (command.source.body,) if isinstance(command.source, WithInput) else ()
         case SettleEffect():
             return () if command.body is None else (command.body,)
-        case TrimHistory():
+        case TrimHistory() | EnqueueWork():
             return command.bodies
         case _:
             return ()

@@ -12,6 +12,9 @@ What can go wrong, in one closed hierarchy.
     │   ├── SourceKeyConflict        the key is taken by another content
     │   ├── InputIdConflict          an input of this id waits already
     │   ├── TurnInputClaimSuperseded the claim is not held (any more)
+    │   ├── BatchIdConflict          a batch of this id waits already
+    │   ├── BatchNotOfOneClass       a batch is empty, or mixes turn work with session commands
+    │   ├── QueuedWorkClaimSuperseded   a completion is not exactly what its claim holds
     │   ├── TurnIdConflict           the id belongs to a turn with another input
     │   ├── TurnInProgress           another turn of this session is open
     │   ├── TurnNotOpen              the turn is not the open one
@@ -19,7 +22,7 @@ What can go wrong, in one closed hierarchy.
     │   ├── EffectRequestRefused     the effect does not follow from where the turn stands
     │   ├── EffectOutcomeMismatch    the outcome is of another kind than the effect
     │   ├── EffectsUnsettled         the turn still waits for effects
-    │   ├── QueueFull                too many inputs wait
+    │   ├── QueueFull                too many inputs or batches wait
     │   ├── LimitExceeded            something is larger than its named limit
     │   ├── BlankValue               a name is blank
     │   ├── TrimOutOfRange           the version is not between the oldest kept and the newest
@@ -38,7 +41,14 @@ from typing import ClassVar
 import attrs
 from attrs import define
 
-from lash_es.core.ids import EffectId, Generation, InputId, Position, TurnId, Version
+from lash_es.core.ids import (
+    EffectId,
+    Generation,
+    InputId,
+    Position,
+    TurnId,
+    Version,
+)
 
 
 class LashError(Exception):
@@ -264,13 +274,13 @@ class EffectsUnsettled(CommandRejected):
 
 @define(kw_only=True)
 class QueueFull(CommandRejected):
-    """As many inputs wait as the limit allows."""
+    """As many inputs, or batches of work, wait as the limit allows."""
 
     limit: str
     allowed: int
 
     def _summary(self) -> str:
-        return f"the queue is full: {self.allowed} inputs wait, the limit {self.limit}"
+        return f"the queue is full: {self.allowed} wait, the limit {self.limit}"
 
 
 @define(kw_only=True)

@@ -3,12 +3,14 @@
 import base64
 import hashlib
 import json
+from typing import get_args
 
 from lash_es.codec.records import Caused, Record, decode_event, decode_header, encode_records
 from lash_es.codec.trims import TrimContent, decode_trim_content, encode_trim_content
 from lash_es.codec.wire_names import EVENT_CLASSES, EVENT_NAMES
 from lash_es.core.ids import Position
 from lash_es.core.trims import BodyPage, CommitPage, IndexPage, KeptState
+from lash_es.core.work_events import WorkEvent
 from tests.codec import golden_2
 from tests.log.tapes import STREAM
 
@@ -78,7 +80,9 @@ def test_golden_trims_commit_to_their_bodies() -> None:
 
 
 def test_the_golden_file_holds_every_event() -> None:
-    assert {record.name for record in _records()} == {name for name, _ in EVENT_NAMES.values()}
+    later = get_args(WorkEvent)  # They have a golden file of their own.
+    events = {name for kind, (name, _) in EVENT_NAMES.items() if kind not in later}
+    assert {record.name for record in _records()} == events
 
 
 def test_the_same_life_is_written_today() -> None:
