@@ -17,6 +17,7 @@ from cattrs.strategies import configure_tagged_union
 
 from lash_es.codec.errors import UndecodableValue, UnencodableValue
 from lash_es.codec.wire_names import UNION_TAGS
+from lash_es.core.batches import MergeKey
 from lash_es.core.effects import EffectRequest
 from lash_es.core.events import TurnOrigin
 from lash_es.core.ingress import TurnInputIngress
@@ -39,6 +40,7 @@ _UNIONS = (
     InputItem,
     ReplyPart,
     Part,
+    MergeKey,
     IndexEntry,
 )
 

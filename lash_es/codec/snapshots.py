@@ -16,6 +16,7 @@ from typing import Final, TypeAlias, cast, get_args, get_origin
 
 from cattrs import BaseConverter
 from cattrs.dispatch import StructureHook, UnstructureHook
+from cattrs.gen import make_dict_unstructure_fn, override
 from cattrs.preconf.orjson import OrjsonConverter
 
 from lash_es.codec.canonical import canonical_bytes, plain_values
@@ -24,6 +25,7 @@ from lash_es.codec.records import DIGEST_BYTES
 from lash_es.codec.shapes import strict_converter
 from lash_es.codec.state_shapes import fingerprint
 from lash_es.codec.wire_names import UNION_TAGS
+from lash_es.core.batches import MergeKey
 from lash_es.core.effects import EffectRequest
 from lash_es.core.events import TurnOrigin
 from lash_es.core.ingress import TurnInputIngress
@@ -49,6 +51,7 @@ _UNIONS: Final = (
     TurnOrigin,
     EffectRequest,
     EffectOutcome,
+    MergeKey,
 )
 
 
@@ -100,6 +103,7 @@ def _converter() -> OrjsonConverter:
     made = strict_converter()
     made.register_structure_hook_factory(_is_mapping, _pairs_structure_hook)
     made.register_unstructure_hook_factory(_is_mapping, _pairs_unstructure_hook)
+    made.register_unstructure_hook_factory(_is_open, _open_unstructure_hook)
     for union in _UNIONS:
         _register(union, made)
     return made
@@ -127,6 +131,19 @@ def _register(union: object, made: OrjsonConverter) -> None:
 
 def _is_mapping(kind: object) -> bool:
     return get_origin(kind) is Mapping
+
+
+def _is_open(kind: object) -> bool:
+    return kind is Open
+
+
+def _open_unstructure_hook(_: object, converter: BaseConverter) -> UnstructureHook:
+    """
+    Leave out queued work where there never was any: states that trims have kept before there was
+    queued work have the bytes that they are committed to.
+    """
+    unused_is_omitted = override(omit_if_default=True)
+    return make_dict_unstructure_fn(Open, converter, work=unused_is_omitted)
 
 
 def _pairs_unstructure_hook(kind: object, converter: BaseConverter) -> UnstructureHook:

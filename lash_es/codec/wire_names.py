@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from lash_es.core import (
+    batches,
     effects,
     events,
     ingress,
@@ -21,6 +22,7 @@ from lash_es.core import (
     transcripts,
     trims,
     turns,
+    work_events,
 )
 
 EVENT_NAMES: Final[Mapping[type[events.Event], tuple[str, int]]] = {
@@ -42,6 +44,12 @@ EVENT_NAMES: Final[Mapping[type[events.Event], tuple[str, int]]] = {
     events.TurnEnded: ("turn.ended", 1),
     events.EffectRequested: ("effect.requested", 1),
     events.EffectSettled: ("effect.settled", 1),
+    work_events.WorkEnqueued: ("work.enqueued", 1),
+    work_events.WorkClaimed: ("work.claimed", 1),
+    work_events.WorkClaimAbandoned: ("work.claim_abandoned", 1),
+    work_events.WorkCancelled: ("work.cancelled", 1),
+    work_events.WorkCompleted: ("work.completed", 1),
+    work_events.FinishedWorkPruned: ("work.pruned", 1),
 }
 
 EVENT_CLASSES: Final[Mapping[str, type[events.Event]]] = {
@@ -53,6 +61,9 @@ BODY_TYPES: Final[Mapping[type[object], tuple[str, int]]] = {
     messages.ModelReply: ("lash/model-reply", 1),
     messages.ToolOutput: ("lash/tool-output", 1),
     messages.EffectFailure: ("lash/failure", 1),
+    batches.ProcessWake: ("lash/process-wake", 1),
+    batches.RefreshToolCatalog: ("lash/refresh-tool-catalog", 1),
+    batches.ResetSession: ("lash/reset-session", 1),
     trims.KeptState: ("lash/kept-state", 2),
     trims.IndexPage: ("lash/kept-index", 2),
     trims.CommitPage: ("lash/kept-commits", 1),
@@ -81,6 +92,11 @@ UNION_TAGS: Final[Mapping[type[object], str]] = {
     known.SourceKeyEntry: "source_key",
     known.InputEntry: "input",
     known.TurnEntry: "turn",
+    known.WorkKeyEntry: "work_key",
+    known.BatchEntry: "batch",
+    batches.NeverMerge: "never",
+    batches.PayloadDefault: "payload_default",
+    batches.MergeGroup: "group",
     messages.TextPart: "text",
     messages.ImagePart: "image",
     messages.ProsePart: "prose",

@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 from attrs import frozen
 
+from lash_es.core.batches import WorkCompletion
 from lash_es.core.bodies import NewBody
 from lash_es.core.effects import EffectRequest
 from lash_es.core.ids import (
@@ -25,6 +26,14 @@ from lash_es.core.outcomes import EffectOutcome, TurnOutcome
 from lash_es.core.owners import Fence, LeaseOwner, ProcessSight
 from lash_es.core.policy import SessionPolicy
 from lash_es.core.retention import Pin
+from lash_es.core.work_commands import (
+    AbandonWorkClaim,
+    CancelWork,
+    ClaimWork,
+    CompleteWork,
+    EnqueueWork,
+    PruneFinishedWork,
+)
 
 
 @frozen(kw_only=True)
@@ -234,7 +243,8 @@ class CommitTurn:
     ``session_id`` is that of the session that is meant, and ``expected_revision`` the number of
     commits before this one; none is not compared. ``commit_hash`` says what is meant to be
     committed (``stamps.commit_hash``): only with it a retry is recognised. ``inputs_done`` are
-    settled, and the lease is let go, with the commit or not at all.
+    settled, ``completions`` of queued work finished, and the lease let go, with the commit or not
+    at all.
     """
 
     now_ms: int
@@ -246,6 +256,7 @@ class CommitTurn:
     commit_hash: str | None = None
     inputs_done: tuple[InputCompletion, ...] = ()
     releases_lease: bool = False
+    completions: tuple[WorkCompletion, ...] = ()
 
 
 @frozen(kw_only=True)
@@ -267,6 +278,8 @@ OwnerCommand: TypeAlias = (
     | CommitTurn
     | EndTurn
     | RenewLease
+    | ClaimWork
+    | CompleteWork
 )
 """
 What is refused without the live lease.
@@ -286,6 +299,10 @@ Command: TypeAlias = (
     | EnqueueTurnInput
     | AbandonTurnInputClaim
     | CancelTurnInput
+    | EnqueueWork
+    | AbandonWorkClaim
+    | CancelWork
+    | PruneFinishedWork
     | OwnerCommand
 )
 
@@ -301,7 +318,7 @@ def new_bodies(command: Command) -> tuple[NewBody, ...]:
             return (command.source.body,) if isinstance(command.source, WithInput) else ()
         case SettleEffect():
             return () if command.body is None else (command.body,)
-        case TrimHistory():
+        case TrimHistory() | EnqueueWork():
             return command.bodies
         case _:
             return ()

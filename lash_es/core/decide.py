@@ -36,8 +36,16 @@ from lash_es.core.commands import (
 from lash_es.core.errors import SessionDeleted, SessionNotOpen
 from lash_es.core.events import Event, SessionParked, SessionTombstoned
 from lash_es.core.known import NOTHING_KNOWN, Known
-from lash_es.core.rules import commits, effects, inputs, leases, retention, sessions, turns
+from lash_es.core.rules import commits, effects, inputs, leases, retention, sessions, turns, work
 from lash_es.core.state import Deleted, NotOpened, Open, State
+from lash_es.core.work_commands import (
+    AbandonWorkClaim,
+    CancelWork,
+    ClaimWork,
+    CompleteWork,
+    EnqueueWork,
+    PruneFinishedWork,
+)
 
 
 def decide(state: State, command: Command, known: Known = NOTHING_KNOWN) -> tuple[Event, ...]:
@@ -120,6 +128,19 @@ def _decide_open(session: Open, command: Command, known: Known) -> tuple[Event, 
             return (SessionTombstoned(at_ms=now_ms),)
         case TrimHistory():
             return retention.trim(session, command, now_ms, known.limits)
+        case EnqueueWork():
+            return work.enqueue(session, command, now_ms, known)
+        case ClaimWork():
+            return work.claim(session, command, now_ms, known.limits)
+        case CompleteWork():
+            at_ms = leases.fenced(session, command, now_ms)
+            return work.complete(session, command.completions, at_ms)
+        case AbandonWorkClaim():
+            return work.abandon(session, command, now_ms)
+        case CancelWork():
+            return work.cancel(session, command, now_ms)
+        case PruneFinishedWork():
+            return work.prune(session, now_ms)
         case OpenSession():
             return sessions.reopen(session, command, now_ms, known.limits)
         case _:

@@ -12,6 +12,9 @@ What can go wrong, in one closed hierarchy.
     │   ├── SourceKeyConflict        the key is taken by another content
     │   ├── InputIdConflict          an input of this id waits already
     │   ├── TurnInputClaimSuperseded the claim is not held (any more)
+    │   ├── BatchIdConflict          a batch of this id waits already
+    │   ├── BatchNotOfOneClass       a batch is empty, or mixes turn work with session commands
+    │   ├── QueuedWorkClaimSuperseded   a completion is not exactly what its claim holds
     │   ├── TurnIdConflict           the id belongs to a turn with another input
     │   ├── TurnInProgress           another turn of this session is open
     │   ├── TurnNotOpen              the turn is not the open one
@@ -22,7 +25,7 @@ What can go wrong, in one closed hierarchy.
     │   ├── EffectRequestRefused     the effect does not follow from where the turn stands
     │   ├── EffectOutcomeMismatch    the outcome is of another kind than the effect
     │   ├── EffectsUnsettled         the turn still waits for effects
-    │   ├── QueueFull                too many inputs wait
+    │   ├── QueueFull                too many inputs or batches wait
     │   ├── LimitExceeded            something is larger than its named limit
     │   ├── BlankValue               a name is blank
     │   ├── TrimOutOfRange           the version is not between the oldest kept and the newest
@@ -41,7 +44,7 @@ from typing import ClassVar
 import attrs
 from attrs import define
 
-from lash_es.core.ids import EffectId, Generation, InputId, Position, Revision, TurnId, Version
+from lash_es.core.ids import EffectId, Generation, InputId, Position, TurnId, Version
 
 
 class LashError(Exception):
@@ -218,48 +221,6 @@ class TurnNotOpen(CommandRejected):
 
 
 @define(kw_only=True)
-class SessionBindingMismatch(CommandRejected):
-    """A commit is meant for another session than the stream's."""
-
-    bound: str
-    attempted: str
-    terminal_by_kind: ClassVar[bool] = True
-
-    def _summary(self) -> str:
-        return f"bound to session {self.bound!r}, the commit is for {self.attempted!r}"
-
-
-@define(kw_only=True)
-class RuntimeTurnCommitConflict(CommandRejected):
-    """The turn was committed, or would be, with another content than the commit says."""
-
-    session_id: str
-    turn_id: TurnId
-    presented_hash: str
-    recorded_hash: str
-
-    def _summary(self) -> str:
-        return (
-            f"the commit of turn {self.turn_id!r} has hash {self.presented_hash!r}, expected "
-            f"{self.recorded_hash!r}"
-        )
-
-
-@define(kw_only=True)
-class HeadRevisionConflict(CommandRejected):
-    """Another commit came first."""
-
-    session_id: str
-    expected: Revision
-    actual: Revision
-
-    def _summary(self) -> str:
-        return (
-            f"session {self.session_id!r} is at revision {self.actual}, expected {self.expected}"
-        )
-
-
-@define(kw_only=True)
 class EffectNotOpen(CommandRejected):
     """The effect was never requested, or its outcome is recorded already."""
 
@@ -309,13 +270,13 @@ class EffectsUnsettled(CommandRejected):
 
 @define(kw_only=True)
 class QueueFull(CommandRejected):
-    """As many inputs wait as the limit allows."""
+    """As many inputs, or batches of work, wait as the limit allows."""
 
     limit: str
     allowed: int
 
     def _summary(self) -> str:
-        return f"the queue is full: {self.allowed} inputs wait, the limit {self.limit}"
+        return f"the queue is full: {self.allowed} wait, the limit {self.limit}"
 
 
 @define(kw_only=True)

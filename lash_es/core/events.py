@@ -31,6 +31,14 @@ from lash_es.core.outcomes import EffectOutcome, TurnOutcome
 from lash_es.core.owners import LeaseOwner
 from lash_es.core.policy import SessionPolicy
 from lash_es.core.transcripts import Node
+from lash_es.core.work_events import (
+    FinishedWorkPruned,
+    WorkCancelled,
+    WorkClaimAbandoned,
+    WorkClaimed,
+    WorkCompleted,
+    WorkEnqueued,
+)
 
 # The session itself
 
@@ -283,6 +291,12 @@ OpenEvent: TypeAlias = (
     | SessionParked
     | SessionTombstoned
     | HistoryTrimmed
+    | WorkEnqueued
+    | WorkClaimed
+    | WorkCompleted
+    | WorkClaimAbandoned
+    | WorkCancelled
+    | FinishedWorkPruned
 )
 """
 What can happen to an open session; the most frequent first, since a match tries them in turn.
@@ -301,13 +315,17 @@ OwnerEvent: TypeAlias = (
     | EffectSettled
     | TurnCommitted
     | TurnEnded
+    | WorkClaimed
+    | WorkCompleted
 )
 """What only the holder of the lease writes."""
 
 
 def commitments(event: Event) -> tuple[Commitment, ...]:
     """Return what the event says of its bodies, in order."""
-    if isinstance(event, TurnInputEnqueued | TurnStarted | EffectSettled | HistoryTrimmed):
+    if isinstance(
+        event, TurnInputEnqueued | TurnStarted | EffectSettled | HistoryTrimmed | WorkEnqueued
+    ):
         return event.bodies
     return ()
 

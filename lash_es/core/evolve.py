@@ -14,7 +14,7 @@ many.
 from collections.abc import Iterable
 from typing import assert_never
 
-from lash_es.core import heads, inputs, leases, retention, turns
+from lash_es.core import heads, inputs, leases, retention, turns, work
 from lash_es.core.bodies import RecordedBody
 from lash_es.core.errors import impossible
 from lash_es.core.events import (
@@ -49,6 +49,15 @@ from lash_es.core.policy import SessionPolicy
 from lash_es.core.retention import Trim
 from lash_es.core.state import NOT_OPENED, Deleted, NotOpened, Open, State
 from lash_es.core.turns import NO_TURN, OpenTurn, Turn
+from lash_es.core.work import Work
+from lash_es.core.work_events import (
+    FinishedWorkPruned,
+    WorkCancelled,
+    WorkClaimAbandoned,
+    WorkClaimed,
+    WorkCompleted,
+    WorkEnqueued,
+)
 
 _open = maker(Open)
 
@@ -120,6 +129,18 @@ def _evolve_open(session: Open, event: OpenEvent) -> State:
         case HistoryTrimmed():
             trim = retention.trimmed(session.trim, event, here)
             return _next(session, event.at_ms, is_parked=session.is_parked, trim=trim)
+        case WorkEnqueued():
+            return _next(session, event.at_ms, work=work.enqueued(session.work, event, here))
+        case WorkClaimed():
+            return _owned(session, event, work=work.claimed(session.work, event))
+        case WorkCompleted():
+            return _owned(session, event, work=work.completed(session.work, event))
+        case WorkClaimAbandoned():
+            return _next(session, event.at_ms, work=work.abandoned(session.work, event))
+        case WorkCancelled():
+            return _next(session, event.at_ms, work=work.cancelled(session.work, event))
+        case FinishedWorkPruned():
+            return _next(session, event.at_ms, work=work.pruned(session.work, event, here))
         case _:
             assert_never(event)
 
@@ -212,19 +233,29 @@ def _owned(
     | TurnContinued
     | TurnCommitted
     | TurnEnded
-    | TurnInputsClaimed,
+    | TurnInputsClaimed
+    | WorkClaimed
+    | WorkCompleted,
     *,
     inputs: Inputs | None = None,
     turn: Turn | None = None,
     head: Head | None = None,
     ledger: Ledger | None = None,
+    work: Work | None = None,
 ) -> Open:
     """Apply what the owner wrote: the fence is checked again, and its lease runs from here."""
     if session.lease.holder is None or event.generation != session.lease.generation:
         raise impossible(event, found=event.generation, expected=session.lease.generation)
     lease = leases.extended(session.lease, event.at_ms)
     return _next(
-        session, event.at_ms, lease=lease, inputs=inputs, turn=turn, head=head, ledger=ledger
+        session,
+        event.at_ms,
+        lease=lease,
+        inputs=inputs,
+        turn=turn,
+        head=head,
+        ledger=ledger,
+        work=work,
     )
 
 
@@ -240,6 +271,7 @@ def _next(
     head: Head | None = None,
     ledger: Ledger | None = None,
     trim: Trim | None = None,
+    work: Work | None = None,
 ) -> Open:
     return _open(
         version=Version(session.version + 1),
@@ -254,4 +286,5 @@ def _next(
         head=session.head if head is None else head,
         ledger=session.ledger if ledger is None else ledger,
         trim=session.trim if trim is None else trim,
+        work=session.work if work is None else work,
     )

@@ -28,6 +28,8 @@ from lash_es.core.outcomes import InputStatus
 from lash_es.core.stamps import stamped
 from lash_es.core.state import Open, State
 from lash_es.core.turns import OpenTurn
+from lash_es.core.work_events import WorkCancelled, WorkCompleted, WorkEnqueued
+from lash_es.core.work_index import work_rows
 
 IndexRow = tuple[IndexKey, IndexEntry]
 
@@ -37,9 +39,10 @@ def index_rows(before: State, event: Event) -> tuple[IndexRow, ...]:
     List the entries that the fact writes or rewrites; ``before`` is the state that it is applied
     to.
     """
-    if not isinstance(before, Open):
-        return ()
-    here = Position(before.version)
+    return _rows(before, event, Position(before.version)) if isinstance(before, Open) else ()
+
+
+def _rows(before: Open, event: Event, here: Position) -> tuple[IndexRow, ...]:
     match event:
         case TurnInputEnqueued():
             return _enqueued(event, here)
@@ -49,6 +52,8 @@ def index_rows(before: State, event: Event) -> tuple[IndexRow, ...]:
             return (_started(event, here),)
         case TurnCommitted() | TurnEnded():
             return _over(before, event, here)
+        case WorkEnqueued() | WorkCompleted() | WorkCancelled():
+            return work_rows(before, event, here)
         case _:
             return ()
 

@@ -12,6 +12,7 @@ from typing import TypeAlias, assert_never
 
 from attrs import Factory, frozen
 
+from lash_es.core.batches import BatchStatus, DeliveryPolicy, MergeKey, SlotPolicy, WorkKind
 from lash_es.core.bodies import BodyRef, RecordedBody
 from lash_es.core.commands import (
     CancelTurnInput,
@@ -20,10 +21,11 @@ from lash_es.core.commands import (
     EnqueueTurnInput,
     StartTurn,
 )
-from lash_es.core.ids import InputId, Position, Revision, TurnId
+from lash_es.core.ids import BatchId, InputId, Position, Revision, TurnId
 from lash_es.core.ingress import TurnInputIngress
 from lash_es.core.limits import DEFAULT_LIMITS, Limits
 from lash_es.core.outcomes import InputStatus
+from lash_es.core.work_commands import EnqueueWork
 
 
 class IndexKind(Enum):
@@ -32,6 +34,8 @@ class IndexKind(Enum):
     SOURCE_KEY = "source_key"
     INPUT = "input"
     TURN = "turn"
+    WORK_KEY = "work_key"
+    BATCH = "batch"
 
 
 @frozen
@@ -91,7 +95,32 @@ class TurnEntry:
     stamp: CommitStamp | None = None
 
 
-IndexEntry: TypeAlias = SourceKeyEntry | InputEntry | TurnEntry
+@frozen(kw_only=True)
+class WorkKeyEntry:
+    """Which batch of queued work a source key names; its content is never compared."""
+
+    batch_id: BatchId
+
+
+@frozen(kw_only=True)
+class BatchEntry:
+    """What became of a batch that has left the state; ``enqueued`` is where its items are."""
+
+    batch_id: BatchId
+    sequence: int
+    source_key: str | None
+    delivery: DeliveryPolicy
+    slot: SlotPolicy
+    merge_key: MergeKey
+    available_at_ms: int
+    enqueued_at_ms: int
+    kinds: tuple[WorkKind, ...]
+    enqueued: Position
+    status: BatchStatus
+    finished: Position
+
+
+IndexEntry: TypeAlias = SourceKeyEntry | InputEntry | TurnEntry | WorkKeyEntry | BatchEntry
 
 
 @frozen(kw_only=True)
@@ -121,6 +150,16 @@ class Known:
         entry = self.entries.get(IndexKey(IndexKind.TURN, turn_id))
         return entry if isinstance(entry, TurnEntry) else None
 
+    def work_key(self, key: str) -> WorkKeyEntry | None:
+        """Return which batch the source key names."""
+        entry = self.entries.get(IndexKey(IndexKind.WORK_KEY, key))
+        return entry if isinstance(entry, WorkKeyEntry) else None
+
+    def finished_batch(self, batch_id: BatchId) -> BatchEntry | None:
+        """Return what became of the batch, pruned or not."""
+        entry = self.entries.get(IndexKey(IndexKind.BATCH, batch_id))
+        return entry if isinstance(entry, BatchEntry) else None
+
 
 NOTHING_KNOWN = Known()
 
@@ -131,6 +170,9 @@ def names(command: Command) -> tuple[IndexKey, ...]:
         case EnqueueTurnInput():
             key = command.source_key
             return () if key is None else (IndexKey(IndexKind.SOURCE_KEY, key),)
+        case EnqueueWork():
+            key = command.source_key
+            return () if key is None else (IndexKey(IndexKind.WORK_KEY, key),)
         case CancelTurnInput():
             return (IndexKey(IndexKind.INPUT, command.input_id),)
         case StartTurn() | CommitTurn():
@@ -141,10 +183,13 @@ def names(command: Command) -> tuple[IndexKey, ...]:
 
 def follows(entry: IndexEntry) -> tuple[IndexKey, ...]:
     """
-    List the keys that an entry leads to: a source key's answer includes what became of its input.
+    List the keys that an entry leads to: a source key's answer includes what became of its input,
+    or of its batch.
     """
     if isinstance(entry, SourceKeyEntry):
         return (IndexKey(IndexKind.INPUT, entry.input_id),)
+    if isinstance(entry, WorkKeyEntry):
+        return (IndexKey(IndexKind.BATCH, entry.batch_id),)
     return ()
 
 
@@ -153,7 +198,7 @@ def compared_body(entry: IndexEntry) -> BodyRef | None:
     match entry:
         case SourceKeyEntry() | TurnEntry():
             return None if entry.content is None else entry.content.ref
-        case InputEntry():
+        case InputEntry() | WorkKeyEntry() | BatchEntry():
             return None
         case _:
             assert_never(entry)

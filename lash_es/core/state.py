@@ -16,6 +16,7 @@ from lash_es.core.leases import Lease
 from lash_es.core.policy import SessionPolicy
 from lash_es.core.retention import Trim
 from lash_es.core.turns import Turn
+from lash_es.core.work import NO_WORK, Work
 
 
 @frozen(kw_only=True)
@@ -43,6 +44,7 @@ class Open:
     head: Head
     ledger: Ledger
     trim: Trim | None = None
+    work: Work = NO_WORK
 
 
 @frozen(kw_only=True)

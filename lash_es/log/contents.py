@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Final, TypeAlias, TypeVar
 
-from lash_es.codec.contents import Content, decode_content
+from lash_es.codec.contents import Content, StoredContent, decode_content
 from lash_es.codec.errors import CorruptBody, CorruptHistory, UndecodableValue
 from lash_es.codec.records import Header, Record, decode_header, read_event
 from lash_es.codec.streams import StreamId
@@ -27,7 +27,7 @@ from lash_es.log.loading import (
 from lash_es.log.port import Store
 from lash_es.log.trims import KeptHistory, from_kept
 
-_C = TypeVar("_C", bound=Content)
+_C = TypeVar("_C", bound=StoredContent)
 _BODIES_PER_PAGE: Final = 256
 
 Commit: TypeAlias = KeptCommit

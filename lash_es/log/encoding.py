@@ -21,12 +21,14 @@ from lash_es.core.evolve import evolve
 from lash_es.core.ids import AppendId, Generation, Position, Version
 from lash_es.core.index import index_rows
 from lash_es.core.known import (
+    BatchEntry,
     IndexEntry,
     IndexKey,
     IndexKind,
     InputEntry,
     SourceKeyEntry,
     TurnEntry,
+    WorkKeyEntry,
 )
 from lash_es.core.state import NOT_OPENED, Deleted, NotOpened, Open, State
 from lash_es.log.appends import IndexRow, StoredBody, StreamAppend
@@ -36,6 +38,8 @@ _ENTRY_CLASSES: Final[Mapping[IndexKind, type[IndexEntry]]] = {
     IndexKind.SOURCE_KEY: SourceKeyEntry,
     IndexKind.INPUT: InputEntry,
     IndexKind.TURN: TurnEntry,
+    IndexKind.WORK_KEY: WorkKeyEntry,
+    IndexKind.BATCH: BatchEntry,
 }
 
 

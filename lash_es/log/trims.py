@@ -17,12 +17,14 @@ from lash_es.codec.wire_names import BODY_TYPES
 from lash_es.core.bodies import BodyRef, RecordedBody
 from lash_es.core.ids import Position, Version
 from lash_es.core.known import (
+    BatchEntry,
     IndexEntry,
     IndexKey,
     IndexKind,
     InputEntry,
     SourceKeyEntry,
     TurnEntry,
+    WorkKeyEntry,
 )
 from lash_es.core.trims import BodyPage, CommitPage, IndexPage, KeptCommit, KeptEntry, TrimPage
 from lash_es.log.commitments import body_refs, require_body
@@ -41,6 +43,8 @@ _INDEX_KINDS: Final[Mapping[type[IndexEntry], IndexKind]] = {
     SourceKeyEntry: IndexKind.SOURCE_KEY,
     InputEntry: IndexKind.INPUT,
     TurnEntry: IndexKind.TURN,
+    WorkKeyEntry: IndexKind.WORK_KEY,
+    BatchEntry: IndexKind.BATCH,
 }
 
 

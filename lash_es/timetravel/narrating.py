@@ -62,6 +62,7 @@ from lash_es.core.policy import SessionPolicy
 from lash_es.log.contents import read_content
 from lash_es.log.port import Store
 from lash_es.log.sealing_errors import BodySealed
+from lash_es.timetravel.telling_work import told_work
 from lash_es.turns.transcript import input_parts
 
 EXCERPT_CHARS_MAX: Final = 160
@@ -130,10 +131,13 @@ class Narrator:
                 return f"{_ordinal(event.effect_id)} {self._effect(position, event)}"
             case TurnStarted() | TurnContinued() | TurnCommitted() | TurnEnded():
                 return self._turn(position, event)
-            case TurnInputEnqueued():
-                return f"{_target(event)}: {self.input_at(position)}"
-            case TurnInputsClaimed() | TurnInputClaimAbandoned() | TurnInputCancelled():
-                return _waiting(event)
+            case (
+                TurnInputEnqueued()
+                | TurnInputsClaimed()
+                | TurnInputClaimAbandoned()
+                | TurnInputCancelled()
+            ):
+                return self._input(position, event)
             case LeaseAcquired() | LeaseRenewed() | LeaseReleased():
                 return _lease(event)
             case (
@@ -145,7 +149,19 @@ class Narrator:
             ):
                 return _session(event)
             case _:
-                assert_never(event)
+                return told_work(event)
+
+    def _input(
+        self,
+        position: Position,
+        event: TurnInputEnqueued
+        | TurnInputsClaimed
+        | TurnInputClaimAbandoned
+        | TurnInputCancelled,
+    ) -> str:
+        if isinstance(event, TurnInputEnqueued):
+            return f"{_target(event)}: {self.input_at(position)}"
+        return _waiting(event)
 
     def _effect(self, position: Position, event: EffectRequested | EffectSettled) -> str:
         if isinstance(event, EffectSettled):

@@ -13,18 +13,20 @@ from lash_es.codec.state_shapes import state_shapes
 from lash_es.core.evolve import evolve
 from lash_es.core.state import EVOLVE_VERSION, NOT_OPENED, State
 from lash_es.log.stores.memory import MemoryStore
+from tests.codec import golden_work
 from tests.log.tapes import play
 
 FILE = Path(__file__).parents[1] / "golden" / "state-shapes.txt"
 
 
 def states_digest() -> str:
-    """Fold the tape, in which every kind of fact happens, and hash every state on the way."""
-    state: State = NOT_OPENED
+    """Fold the tapes, in which every kind of fact happens, and hash every state on the way."""
     states: list[str] = []
-    for event in play(MemoryStore()).events:
-        state = evolve(state, event)
-        states.append(repr(state))
+    for life in (play(MemoryStore()), golden_work.life()):
+        state: State = NOT_OPENED
+        for event in life.events:
+            state = evolve(state, event)
+            states.append(repr(state))
     return hashlib.sha256("\n".join(states).encode()).hexdigest()
 
 

@@ -5,6 +5,13 @@ A history is a tuple of facts in which every position is right, so that a longer
 adding to it.
 """
 
+from lash_es.core.batches import (
+    NEVER_MERGE,
+    DeliveryPolicy,
+    MergeKey,
+    SlotPolicy,
+    WorkKind,
+)
 from lash_es.core.bodies import BodyRef, NewBody
 from lash_es.core.effects import ModelCall, ToolCall
 from lash_es.core.events import (
@@ -22,6 +29,7 @@ from lash_es.core.events import (
     body_ref,
 )
 from lash_es.core.ids import (
+    BatchId,
     CallId,
     ClaimId,
     EffectId,
@@ -45,6 +53,7 @@ from lash_es.core.outcomes import (
 from lash_es.core.owners import Fence, LeaseOwner
 from lash_es.core.policy import ModelSpec, SessionPolicy
 from lash_es.core.transcripts import FromInputs, FromReply, FromResults, Node, ResultRef
+from lash_es.core.work_events import WorkClaimed, WorkEnqueued
 
 SESSION = SessionId("s1")
 TURN = TurnId("t1")
@@ -67,6 +76,11 @@ RESULT = NewBody(content=b'"a result"', salt=b"salt-of-result16")
 
 I1, I2, I3 = InputId("i1"), InputId("i2"), InputId("i3")
 CLAIM = ClaimId("tic:1:1")
+B1, B2, B3 = BatchId("b1"), BatchId("b2"), BatchId("b3")
+WORK_CLAIM = ClaimId("qwc:1:1")
+EARLIEST = DeliveryPolicy.EARLIEST_SAFE_BOUNDARY
+AFTER_COMMIT = DeliveryPolicy.AFTER_CURRENT_TURN_COMMIT
+WAKE, REFRESH = WorkKind.PROCESS_WAKE, WorkKind.REFRESH_TOOL_CATALOG
 E1, E2, E3, E4 = (EffectId(f"t1/{ordinal}") for ordinal in (1, 2, 3, 4))
 ASK = ModelCall(iteration=0)
 USAGE = TokenUsage(input_tokens=10, output_tokens=3, reasoning_output_tokens=1)
@@ -101,6 +115,45 @@ def enqueued(
         source_key=source_key,
         ingress=ingress,
         bodies=(body.commitment,),
+    )
+
+
+def queued(
+    batch_id: BatchId,
+    sequence: int,
+    *kinds: WorkKind,
+    source_key: str | None = None,
+    delivery: DeliveryPolicy = EARLIEST,
+    slot: SlotPolicy = SlotPolicy.EXCLUSIVE,
+    merge_key: MergeKey = NEVER_MERGE,
+    available_at_ms: int = 0,
+) -> WorkEnqueued:
+    """Say that a batch was taken: a wake, unless other kinds are named."""
+    kinds = kinds or (WAKE,)
+    return WorkEnqueued(
+        at_ms=20,
+        batch_id=batch_id,
+        sequence=sequence,
+        source_key=source_key,
+        delivery=delivery,
+        slot=slot,
+        merge_key=merge_key,
+        available_at_ms=available_at_ms,
+        kinds=kinds,
+        bodies=(HELLO.commitment,) * len(kinds),
+    )
+
+
+def work_held(
+    *batch_ids: BatchId, fence: Fence = FENCE, claim_id: ClaimId = WORK_CLAIM
+) -> WorkClaimed:
+    """Say that the fence's owner claimed batches."""
+    return WorkClaimed(
+        at_ms=40,
+        generation=fence.generation,
+        claim_id=claim_id,
+        token="work-token",
+        batch_ids=batch_ids,
     )
 
 
@@ -187,6 +240,8 @@ IDLE: tuple[Event, ...] = (OPENED,)
 LEASED: tuple[Event, ...] = (OPENED, acquired())
 PENDING: tuple[Event, ...] = (*LEASED, enqueued(I1, 1), enqueued(I2, 2))
 CLAIMED: tuple[Event, ...] = (*PENDING, claimed(I1, I2))
+WORK: tuple[Event, ...] = (*LEASED, queued(B1, 1), queued(B2, 2, REFRESH))
+WORK_HELD: tuple[Event, ...] = (*WORK, work_held(B1))
 BEGUN: tuple[Event, ...] = (*LEASED, started())
 DRAINING: tuple[Event, ...] = (*CLAIMED, drained(I1, I2))
 ASKING: tuple[Event, ...] = (*BEGUN, requested(E1, ASK))

@@ -12,6 +12,16 @@ from attrs import frozen
 from hypothesis import strategies as st
 
 from lash_es.core.agenda import agenda
+from lash_es.core.batches import (
+    DeliveryPolicy,
+    MergeGroup,
+    MergeKey,
+    NeverMerge,
+    SlotPolicy,
+    WorkBoundary,
+    WorkCompletion,
+    WorkKind,
+)
 from lash_es.core.bodies import NewBody
 from lash_es.core.commands import (
     AbandonTurnInputClaim,
@@ -39,6 +49,7 @@ from lash_es.core.commands import (
 )
 from lash_es.core.effects import ModelCall, ToolCall
 from lash_es.core.ids import (
+    BatchId,
     CallId,
     ClaimId,
     EffectId,
@@ -72,6 +83,18 @@ from lash_es.core.owners import (
 from lash_es.core.policy import ModelSpec, SessionPolicy
 from lash_es.core.state import Open
 from lash_es.core.turns import OpenTurn, Replied
+from lash_es.core.work_commands import (
+    AbandonWorkClaim,
+    CancelWork,
+    ClaimWork,
+    CompleteWork,
+    EnqueueWork,
+    LeadingCommand,
+    LeadingTurnWork,
+    PruneFinishedWork,
+    TheseBatches,
+    WorkSelection,
+)
 from lash_es.verify.spec import Decision, given
 
 Life: TypeAlias = tuple[Decision, ...]
@@ -227,6 +250,81 @@ def abandon(m: Moment) -> Command:
     return AbandonTurnInputClaim(now_ms=m.now_ms, claim_id=claim_id, token=token)
 
 
+# For queued work
+
+MERGE_KEYS: tuple[MergeKey, ...] = (NeverMerge(), MergeGroup("a"), MergeGroup("a"))
+
+
+def queue_work(m: Moment) -> Command:
+    return EnqueueWork(
+        now_ms=m.now_ms,
+        batch_id=BatchId(f"b{m.step}"),
+        source_key=m.one_of(None, None, "w1"),
+        delivery=m.one_of(*DeliveryPolicy),
+        slot=m.one_of(*SlotPolicy),
+        merge_key=m.one_of(*MERGE_KEYS),
+        available_at_ms=m.now_ms + m.one_of(0, 0, 0, 20),
+        kinds=(m.one_of(WorkKind.PROCESS_WAKE, WorkKind.PROCESS_WAKE, WorkKind.RESET_SESSION),),
+        bodies=(m.one_of(*BODIES),),
+    )
+
+
+def a_work_claim(m: Moment) -> WorkCompletion:
+    """Choose a claim, and say that all it holds is done."""
+    held = [batch for batch in m.state.work.batches.values() if batch.claim is not None]
+    if not held:
+        return WorkCompletion(claim_id=NO_CLAIM, token="none", batch_ids=())
+    claim = m.one_of(*held).claim
+    assert claim is not None
+    return WorkCompletion(
+        claim_id=claim.claim_id,
+        token=claim.token,
+        batch_ids=tuple(batch.batch_id for batch in held if batch.claim == claim),
+    )
+
+
+def claim_work(m: Moment) -> Command:
+    boundary = m.one_of(*WorkBoundary)
+    these = TheseBatches(boundary=boundary, batch_ids=tuple(m.state.work.batches)[:1])
+    leading = LeadingTurnWork(boundary=boundary, batches_max=m.one_of(0, 1, 9))
+    selections: tuple[WorkSelection, ...] = (LeadingCommand(), leading, leading, these)
+    selection = m.one_of(*selections)
+    return ClaimWork(now_ms=m.now_ms, fence=m.fence, token=f"w{m.step}", selection=selection)
+
+
+def complete_work(m: Moment) -> Command:
+    completions = (a_work_claim(m),)
+    return CompleteWork(now_ms=m.now_ms, fence=m.fence, completions=completions)
+
+
+def abandon_work(m: Moment) -> Command:
+    claim = a_work_claim(m)
+    return AbandonWorkClaim(now_ms=m.now_ms, claim_id=claim.claim_id, token=claim.token)
+
+
+def cancel_work(m: Moment) -> Command:
+    batch_id = m.one_of(*m.state.work.batches, BatchId("nobody"))
+    return CancelWork(now_ms=m.now_ms, batch_id=batch_id)
+
+
+def prune_work(m: Moment) -> Command:
+    return PruneFinishedWork(now_ms=m.now_ms)
+
+
+def for_work(m: Moment) -> Command:
+    if m.state.work.finished_count and m.one_of(True, False):
+        return prune_work(m)
+    return m.one_of(queue_work, queue_work, queue_work, cancel_work)(m)
+
+
+def for_the_worker(m: Moment) -> Command:
+    if not m.state.work.batches:
+        return queue_work(m)
+    if any(batch.claim for batch in m.state.work.batches.values()):
+        return m.one_of(complete_work, complete_work, abandon_work, claim_work)(m)
+    return claim_work(m)
+
+
 # For the owner
 
 
@@ -314,8 +412,13 @@ def next_request(turn: OpenTurn) -> ModelCall | ToolCall:
 
 
 def commit(m: Moment) -> Command:
-    turn_id = m.turn.turn_id
-    return CommitTurn(now_ms=m.now_ms, fence=m.fence, turn_id=turn_id, outcome=Finished())
+    return CommitTurn(
+        now_ms=m.now_ms,
+        fence=m.fence,
+        turn_id=m.turn.turn_id,
+        outcome=Finished(),
+        completions=m.one_of((), (), (), (a_work_claim(m),)),
+    )
 
 
 def end(m: Moment) -> Command:
@@ -326,5 +429,15 @@ def end(m: Moment) -> Command:
 
 Kind: TypeAlias = Callable[[Moment], Command]
 FOR_ANYONE: tuple[Kind, ...] = (release, reclaim, reopen, configure, park)
-FOR_THE_QUEUE: tuple[Kind, ...] = (enqueue, enqueue, enqueue, cancel, abandon)
-FOR_THE_OWNER: tuple[Kind, ...] = (claim, claim, claim, drain, drain, drain, start, renew)
+FOR_THE_QUEUE: tuple[Kind, ...] = (enqueue, enqueue, enqueue, cancel, abandon, for_work, for_work)
+FOR_THE_OWNER: tuple[Kind, ...] = (
+    claim,
+    claim,
+    claim,
+    drain,
+    drain,
+    drain,
+    start,
+    renew,
+    for_the_worker,
+)

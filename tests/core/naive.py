@@ -26,6 +26,12 @@ Outcome: TypeAlias = tuple[str, tuple[str, ...], int]
 
 Message: TypeAlias = tuple[object, ...]
 
+BatchSays: TypeAlias = tuple[str, str, str, str | None, int]
+"""``wake`` or ``command``; ``join`` or ``alone``; ``early`` or ``late``; group; ready from."""
+
+Done: TypeAlias = tuple[str, str, tuple[str, ...]]
+"""What is said to be done: claim, token, names of batches."""
+
 NOTHING = "-"
 FITS = {
     "replied": "model",
@@ -77,6 +83,18 @@ class NaiveTurn:
         self.tokens = 0
 
 
+class NaiveBatch:
+    def __init__(self, number: int, key: str | None, say: BatchSays, at: int) -> None:
+        self.number = number
+        self.key = key
+        self.kind, self.slot, self.delivery, self.merge, self.ready_ms = say
+        self.at = at
+        self.status = "open"
+        self.claim: Claim | None = None
+        self.claims = 0
+        self.forgotten = False
+
+
 class NaiveSession:
     def __init__(self, limits: dict[str, int]) -> None:
         self.limits = limits
@@ -92,6 +110,7 @@ class NaiveSession:
         self.expires_ms = 0
         self.inputs: dict[str, NaiveInput] = {}
         self.turns: dict[str, NaiveTurn] = {}
+        self.batches: dict[str, NaiveBatch] = {}
         self.committed: list[str] = []
         self.ledger: dict[str, int] = {}
         self.last_tokens = 0
@@ -147,6 +166,7 @@ class NaiveSession:
         needed = [] if pinned is None else [pinned]
         if self.phase == "open":
             needed += [entry.at for entry in self.waiting().values()]
+            needed += [batch.at for batch in self.working().values()]
             needed += [turn.at for turn in self.turns.values() if turn.status == "open"]
             needed += [self.lease_at] if self.holder else []
         if any(below > at for at in needed):
@@ -372,10 +392,14 @@ class NaiveSession:
             turn.step, turn.answers = "batch done", {}
             turn.batches += 1
 
-    def commit(self, now: int, fence: Fence, name: str, *, ran_into_limit: bool) -> str:
+    def commit(
+        self, now: int, fence: Fence, name: str, *, ran_into_limit: bool, done: list[Done]
+    ) -> str:
         problem = self._closed() or self._fenced_off(now, fence) or self._unfinished(name)
+        problem = problem or self._not_done(done)
         if problem:
             return problem
+        facts = [self._finish(now, each) for each in done]
         turn = self.turns[name]
         if ran_into_limit:
             turn.messages.append(("notice", turn.limit))
@@ -383,7 +407,7 @@ class NaiveSession:
             self.inputs[taken].status = "completed"
         self.committed.append(name)
         self.last_tokens = turn.tokens or self.last_tokens
-        return self._over(now, name, "committed")
+        return ", ".join([*facts, self._over(now, name, "committed")])
 
     def end(self, now: int, fence: Fence, name: str) -> str:
         problem = self._closed() or self._fenced_off(now, fence) or self._unfinished(name)
@@ -412,6 +436,119 @@ class NaiveSession:
             if entry.going == ("into", name):
                 entry.going = ("next", "")
         return self._owned("TurnCommitted" if how == "committed" else "TurnEnded", now)
+
+    # Queued work
+
+    def queued(self, now: int, name: str, key: str | None, say: BatchSays) -> str:
+        if self._closed():
+            return self._closed()
+        remembered = [b.key for b in self.batches.values() if not b.forgotten]
+        if key is not None and key in remembered:
+            return NOTHING
+        if name in self.working():
+            return "!BatchIdConflict"
+        if len(self.working()) >= self.limits["batches"]:
+            return "!QueueFull"
+        self.batches[name] = NaiveBatch(len(self.batches) + 1, key, say, self.facts)
+        return self._recorded("WorkEnqueued", now)
+
+    def work_claimed(
+        self, now: int, fence: Fence, token: str, where: str, wanted: int | list[str]
+    ) -> str:
+        """Claim a ``command``, or turn work at ``idle`` or at a ``checkpoint``."""
+        if self._closed():
+            return self._closed()
+        most = wanted if isinstance(wanted, int) else len(wanted)
+        if most == 0:
+            return NOTHING
+        if self._fenced_off(now, fence):
+            return self._fenced_off(now, fence)
+        then = self._not_before(now)
+        names = [n for n, b in self.working().items() if b.ready_ms <= then]
+        names = [n for n in names if not self._is_worked_on(then, n)]
+        chosen = self._choose(names, where, min(most, self.limits["work claim"]))
+        if not chosen or (isinstance(wanted, list) and chosen != wanted):
+            return NOTHING
+        head = self.batches[chosen[0]]
+        claim = f"qwc:{head.number}:{head.claims + 1}"
+        for name in chosen:
+            self.batches[name].claim = (claim, token, self.generation)
+            self.batches[name].claims += 1
+        return self._owned("WorkClaimed", now)
+
+    def _choose(self, names: list[str], where: str, most: int) -> list[str]:
+        if not names:
+            return []
+        head = self.batches[names[0]]
+        if where == "command" or head.kind == "command":
+            return names[:1] if where == head.kind else []
+        if where == "checkpoint" and head.delivery == "late":
+            return []
+        chosen = names[:1]
+        for name in names[1:most]:
+            other = self.batches[name]
+            alike = (other.kind, other.slot, other.delivery, other.merge) == (
+                "wake",
+                "join",
+                head.delivery,
+                head.merge,
+            )
+            if head.slot != "join" or head.merge is None or not alike:
+                break
+            chosen.append(name)
+        return chosen
+
+    def work_abandoned(self, now: int, claim: str, token: str) -> str:
+        if self._closed():
+            return self._closed()
+        held = [b for b in self.working().values() if b.claim and b.claim[:2] == (claim, token)]
+        for batch in held:
+            batch.claim = None
+        return self._recorded("WorkClaimAbandoned", now) if held else NOTHING
+
+    def work_cancelled(self, now: int, name: str) -> str:
+        if self._closed():
+            return self._closed()
+        if name not in self.working() or self._is_worked_on(self._not_before(now), name):
+            return NOTHING
+        self.batches[name].status = "cancelled"
+        return self._recorded("WorkCancelled", now)
+
+    def work_done(self, now: int, fence: Fence, done: list[Done]) -> str:
+        problem = self._closed() or self._fenced_off(now, fence) or self._not_done(done)
+        if problem:
+            return problem
+        return ", ".join(self._finish(now, each) for each in done) or NOTHING
+
+    def _not_done(self, done: list[Done]) -> str:
+        seen: set[str] = set()
+        for claim, token, names in done:
+            whole = (claim, token, self.generation)
+            held = {n for n, b in self.working().items() if b.claim == whole}
+            if not held or sorted(held) != sorted(names) or claim in seen:
+                return "!QueuedWorkClaimSuperseded"
+            seen.add(claim)
+        return ""
+
+    def _finish(self, now: int, done: Done) -> str:
+        for name in done[2]:
+            self.batches[name].status = "completed"
+        return self._owned("WorkCompleted", now)
+
+    def pruned(self, now: int) -> str:
+        if self._closed():
+            return self._closed()
+        over = [b for b in self.batches.values() if b.status != "open" and not b.forgotten]
+        for batch in over:
+            batch.forgotten = True
+        return self._recorded("FinishedWorkPruned", now) if over else NOTHING
+
+    def working(self) -> dict[str, NaiveBatch]:
+        return {name: each for name, each in self.batches.items() if each.status == "open"}
+
+    def _is_worked_on(self, now: int, name: str) -> bool:
+        claim = self.batches[name].claim
+        return claim is not None and claim[2] == self.generation and self._is_live(now)
 
     # What everything asks
 

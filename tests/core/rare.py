@@ -9,7 +9,8 @@ from typing import Final, TypeAlias, TypeVar
 
 from attrs import frozen
 
-from lash_es.core.commands import EnqueueTurnInput, ReclaimLease, RequestEffect
+from lash_es.core.batches import DeliveryPolicy, WorkBoundary, WorkClass
+from lash_es.core.commands import CommitTurn, EnqueueTurnInput, ReclaimLease, RequestEffect
 from lash_es.core.effects import ToolCall
 from lash_es.core.errors import EffectRequestRefused, SessionExecutionLeaseExpired
 from lash_es.core.events import (
@@ -22,10 +23,13 @@ from lash_es.core.events import (
     TurnEnded,
     TurnInputCancelled,
 )
+from lash_es.core.known import BatchEntry
 from lash_es.core.messages import ToolStatus
 from lash_es.core.state import Open
 from lash_es.core.transcripts import FromResults
 from lash_es.core.turns import OpenTurn
+from lash_es.core.work_commands import ClaimWork, EnqueueWork, LeadingTurnWork
+from lash_es.core.work_events import WorkCancelled, WorkClaimed, WorkCompleted, WorkEnqueued
 from lash_es.verify.spec import Decision, is_same_error
 
 E = TypeVar("E", bound=Event)
@@ -68,6 +72,53 @@ class Happening:
         entries = self.before.inputs.pending.values()
         generation = self.before.lease.generation
         return any(e.claim is not None and e.claim.generation == generation for e in entries)
+
+    def is_work_taken_over(self) -> bool:
+        event = self.fact(WorkClaimed)
+        taken = () if event is None else event.batch_ids
+        return any(self.before.work.batches[batch_id].claim for batch_id in taken)
+
+    def is_blocked_by_a_command(self) -> bool:
+        command = self.decision.command
+        waiting = [b for b in self.before.work.batches.values() if b.claim is None]
+        return (
+            self.answer == "-"
+            and isinstance(command, ClaimWork)
+            and isinstance(command.selection, LeadingTurnWork)
+            and command.selection.batches_max > 0
+            and len(waiting) > 1
+            and waiting[0].work_class is WorkClass.SESSION_COMMAND
+        )
+
+    def is_waiting_for_idle(self) -> bool:
+        command = self.decision.command
+        waiting = [b for b in self.before.work.batches.values() if b.claim is None]
+        checkpoint = WorkBoundary.ACTIVE_TURN_CHECKPOINT
+        return (
+            self.answer == "-"
+            and isinstance(command, ClaimWork)
+            and isinstance(command.selection, LeadingTurnWork)
+            and command.selection.boundary is checkpoint
+            and command.selection.batches_max > 0
+            and bool(waiting)
+            and waiting[0].work_class is WorkClass.TURN_WORK
+            and waiting[0].delivery is DeliveryPolicy.AFTER_CURRENT_TURN_COMMIT
+        )
+
+    def is_passed_over(self) -> bool:
+        event = self.fact(WorkClaimed)
+        if event is None:
+            return False
+        first = next(iter(self.before.work.batches.values()))
+        return first.available_at_ms > event.at_ms
+
+    def is_key_used_again(self) -> bool:
+        event = self.fact(WorkEnqueued)
+        return event is not None and bool(self.decision.known.entries)
+
+    def is_work_cancelled_after_a_claim(self) -> bool:
+        event = self.fact(WorkCancelled)
+        return event is not None and self.before.work.batches[event.batch_id].claim is not None
 
     @property
     def statuses(self) -> list[ToolStatus]:
@@ -148,6 +199,28 @@ RARE: Final[dict[str, Sometimes]] = {
     ),
     "a trim that open work holds back": lambda h: h.answer == "!TrimHeldBack",
     "a trim out of range": lambda h: h.answer == "!TrimOutOfRange",
+    "a group of work claimed together": lambda h: bool(
+        (event := h.fact(WorkClaimed)) and len(event.batch_ids) > 1
+    ),
+    "work claimed again by another generation": lambda h: h.is_work_taken_over(),
+    "a session command that blocks turn work": lambda h: h.is_blocked_by_a_command(),
+    "a checkpoint at which the first batch waits for idle": lambda h: h.is_waiting_for_idle(),
+    "work that is not ready and blocks nothing": lambda h: h.is_passed_over(),
+    "work completed by a commit": lambda h: (
+        h.fact(WorkCompleted) is not None and h.fact(TurnCommitted) is not None
+    ),
+    "a superseded completion": lambda h: h.answer == "!QueuedWorkClaimSuperseded",
+    "a commit refused for its completion": lambda h: (
+        isinstance(h.decision.command, CommitTurn) and h.answer == "!QueuedWorkClaimSuperseded"
+    ),
+    "finished work that is remembered": lambda h: (
+        isinstance(h.decision.command, EnqueueWork)
+        and h.answer == "-"
+        and any(isinstance(e, BatchEntry) for e in h.decision.known.entries.values())
+    ),
+    "finished work that was forgotten": lambda h: h.is_key_used_again(),
+    "work cancelled after its claim died": lambda h: h.is_work_cancelled_after_a_claim(),
+    "a batch id given twice": lambda h: h.answer == "!BatchIdConflict",
     "a session deleted in mid-turn": lambda h: (
         h.turn is not None and h.fact(SessionTombstoned) is not None
     ),

@@ -3,8 +3,9 @@ The specification on one page: what every command comes to in every kind of stat
 
 The tables are kept here by hand, computed from the code, and compared as text. A cell says which
 fact is recorded, or which error refuses (``!``); of a fence that is not the live lease it says why
-(``!fence: ...``), and ``!CommitConflict`` is a ``RuntimeTurnCommitConflict``. ``-`` is nothing:
-the wish is fulfilled, or a race is lost, and the receipt says which.
+(``!fence: ...``), ``!CommitConflict`` is a ``RuntimeTurnCommitConflict``, and
+``QueuedWorkClaimSuperseded`` is written without its first word. ``-`` is nothing: the wish is
+fulfilled, or a race is lost, and the receipt says which.
 
 Every command comes from Alice, under the first lease, at time 100; the turn is called t1. Where a
 lease ran out, it is later.
@@ -15,6 +16,14 @@ from typing import get_args
 
 from attrs import frozen
 
+from lash_es.core.batches import (
+    NEVER_MERGE,
+    DeliveryPolicy,
+    SlotPolicy,
+    WorkBoundary,
+    WorkCompletion,
+    WorkKind,
+)
 from lash_es.core.commands import (
     AbandonTurnInputClaim,
     AcquireLease,
@@ -48,6 +57,19 @@ from lash_es.core.outcomes import EffectOutcome, Finished, Stopped, StopReason
 from lash_es.core.owners import ProcessGone
 from lash_es.core.policy import ModelSpec, SessionPolicy
 from lash_es.core.stamps import commit_hash
+from lash_es.core.work_commands import (
+    AbandonWorkClaim,
+    CancelWork,
+    ClaimWork,
+    CompleteWork,
+    EnqueueWork,
+    LeadingCommand,
+    LeadingTurnWork,
+    PruneFinishedWork,
+    TheseBatches,
+    WorkSelection,
+)
+from lash_es.core.work_events import WorkCancelled
 from lash_es.verify.spec import given
 from tests.core.examples import (
     ALICE,
@@ -55,6 +77,8 @@ from tests.core.examples import (
     ANSWERED,
     ASK,
     ASKING,
+    B1,
+    B3,
     BATCH_DONE,
     BEGUN,
     BOB,
@@ -82,10 +106,15 @@ from tests.core.examples import (
     SESSION,
     TTL_MS,
     TURN,
+    WORK,
+    WORK_CLAIM,
+    WORK_HELD,
     acquired,
     call,
+    queued,
     requested,
     started,
+    work_held,
 )
 from tests.core.test_turns import turn_of
 
@@ -101,7 +130,7 @@ class Scene:
     outcome: EffectOutcome = ANSWERED
 
 
-LEFT_BEHIND = (*CLAIMED, started(), requested(E1, ASK))
+LEFT_BEHIND = (*CLAIMED, queued(B1, 1), work_held(B1), started(), requested(E1, ASK))
 
 SCENES = {
     "NotOpened": Scene(()),
@@ -119,6 +148,10 @@ SCENES = {
     "tools asked": Scene(CALLING, next_effect=E4, open_effect=E2, outcome=RETURNED),
     "tools answered": Scene(BATCH_DONE, next_effect=E4),
     "turn committed": Scene(COMMITTED),
+    "work waits": Scene(WORK),
+    "work claimed": Scene(WORK_HELD),
+    "turn has work": Scene((*WORK_HELD, started())),
+    "work finished": Scene((*WORK, WorkCancelled(at_ms=90, batch_id=B1))),
     # Of the last two, a claim and a turn with an open effect are what the owner left behind.
     "lease ran out": Scene(LEFT_BEHIND, next_effect=E2, now_ms=LATER_MS),
     "another's lease": Scene(
@@ -131,6 +164,8 @@ TABLES = (
     ("input claimed", "turn committed"),
     ("turn begun", "model asked", "model answered"),
     ("model wants tools", "tools asked", "tools answered"),
+    ("work waits", "work claimed"),
+    ("turn has work", "work finished"),
     ("input in a turn", "lease ran out", "another's lease"),
 )
 
@@ -139,6 +174,14 @@ RAN_OUT = Stopped(reason=StopReason.RUNTIME_ERROR)
 T2 = TurnId("t2")
 HASH = commit_hash(turn_of(fold(ANSWER)), Finished())
 """Of what is committed in ``turn committed``."""
+DONE = (WorkCompletion(claim_id=WORK_CLAIM, token="work-token", batch_ids=(B1,)),)
+IDLY = LeadingTurnWork(boundary=WorkBoundary.IDLE, batches_max=64)
+THESE = TheseBatches(boundary=WorkBoundary.IDLE, batch_ids=(B1,))
+
+
+def claiming(scene: Scene, selection: WorkSelection) -> ClaimWork:
+    return ClaimWork(now_ms=scene.now_ms, fence=FENCE, token="work-token", selection=selection)
+
 
 ROWS: dict[str, Callable[[Scene], Command]] = {
     "OpenSession": lambda s: OpenSession(now_ms=s.now_ms, session_id=SESSION, policy=POLICY),
@@ -215,7 +258,30 @@ ROWS: dict[str, Callable[[Scene], Command]] = {
         outcome=Finished(),
         commit_hash=HASH,
     ),
+    "CommitTurn, work": lambda s: CommitTurn(
+        now_ms=s.now_ms, fence=FENCE, turn_id=TURN, outcome=Finished(), completions=DONE
+    ),
     "EndTurn": lambda s: EndTurn(now_ms=s.now_ms, fence=FENCE, turn_id=TURN, outcome=RAN_OUT),
+    "EnqueueWork": lambda s: EnqueueWork(
+        now_ms=s.now_ms,
+        batch_id=B3,
+        source_key="w",
+        delivery=DeliveryPolicy.EARLIEST_SAFE_BOUNDARY,
+        slot=SlotPolicy.EXCLUSIVE,
+        merge_key=NEVER_MERGE,
+        available_at_ms=0,
+        kinds=(WorkKind.PROCESS_WAKE,),
+        bodies=(HELLO,),
+    ),
+    "ClaimWork, command": lambda s: claiming(s, LeadingCommand()),
+    "ClaimWork, turn work": lambda s: claiming(s, IDLY),
+    "ClaimWork, these": lambda s: claiming(s, THESE),
+    "CompleteWork": lambda s: CompleteWork(now_ms=s.now_ms, fence=FENCE, completions=DONE),
+    "AbandonWorkClaim": lambda s: AbandonWorkClaim(
+        now_ms=s.now_ms, claim_id=WORK_CLAIM, token="work-token"
+    ),
+    "CancelWork": lambda s: CancelWork(now_ms=s.now_ms, batch_id=B1),
+    "PruneFinishedWork": lambda s: PruneFinishedWork(now_ms=s.now_ms),
 }
 
 MATRIX = """
@@ -243,7 +309,16 @@ RequestEffect, tool    | !SessionNotOpen | !fence: free      | !fence: free     
 SettleEffect           | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
 CommitTurn             | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
 CommitTurn, hash       | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
+CommitTurn, work       | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
 EndTurn                | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
+EnqueueWork            | !SessionNotOpen | WorkEnqueued      | WorkEnqueued      | !SessionDeleted
+ClaimWork, command     | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
+ClaimWork, turn work   | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
+ClaimWork, these       | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
+CompleteWork           | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
+AbandonWorkClaim       | !SessionNotOpen | -                 | -                 | !SessionDeleted
+CancelWork             | !SessionNotOpen | -                 | -                 | !SessionDeleted
+PruneFinishedWork      | !SessionNotOpen | -                 | -                 | !SessionDeleted
 
                        | leased                    | input waits
 OpenSession            | -                         | -
@@ -269,7 +344,16 @@ RequestEffect, tool    | !TurnNotOpen              | !TurnNotOpen
 SettleEffect           | !TurnNotOpen              | !TurnNotOpen
 CommitTurn             | !TurnNotOpen              | !TurnNotOpen
 CommitTurn, hash       | !TurnNotOpen              | !TurnNotOpen
+CommitTurn, work       | !TurnNotOpen              | !TurnNotOpen
 EndTurn                | !TurnNotOpen              | !TurnNotOpen
+EnqueueWork            | WorkEnqueued              | WorkEnqueued
+ClaimWork, command     | -                         | -
+ClaimWork, turn work   | -                         | -
+ClaimWork, these       | -                         | -
+CompleteWork           | !WorkClaimSuperseded      | !WorkClaimSuperseded
+AbandonWorkClaim       | -                         | -
+CancelWork             | -                         | -
+PruneFinishedWork      | -                         | -
 
                        | input claimed           | turn committed
 OpenSession            | -                       | -
@@ -295,7 +379,16 @@ RequestEffect, tool    | !TurnNotOpen            | !TurnNotOpen
 SettleEffect           | !TurnNotOpen            | !TurnNotOpen
 CommitTurn             | !TurnNotOpen            | !TurnNotOpen
 CommitTurn, hash       | !TurnNotOpen            | -
+CommitTurn, work       | !TurnNotOpen            | !TurnNotOpen
 EndTurn                | !TurnNotOpen            | !TurnNotOpen
+EnqueueWork            | WorkEnqueued            | WorkEnqueued
+ClaimWork, command     | -                       | -
+ClaimWork, turn work   | -                       | -
+ClaimWork, these       | -                       | -
+CompleteWork           | !WorkClaimSuperseded    | !WorkClaimSuperseded
+AbandonWorkClaim       | -                       | -
+CancelWork             | -                       | -
+PruneFinishedWork      | -                       | -
 
                        | turn begun            | model asked           | model answered
 OpenSession            | -                     | -                     | -
@@ -321,7 +414,16 @@ RequestEffect, tool    | !EffectRequestRefused | !EffectRequestRefused | !Effect
 SettleEffect           | !EffectNotOpen        | EffectSettled         | !EffectNotOpen
 CommitTurn             | TurnCommitted         | !EffectsUnsettled     | TurnCommitted
 CommitTurn, hash       | !CommitConflict       | !EffectsUnsettled     | TurnCommitted
+CommitTurn, work       | !WorkClaimSuperseded  | !EffectsUnsettled     | !WorkClaimSuperseded
 EndTurn                | TurnEnded             | !EffectsUnsettled     | TurnEnded
+EnqueueWork            | WorkEnqueued          | WorkEnqueued          | WorkEnqueued
+ClaimWork, command     | -                     | -                     | -
+ClaimWork, turn work   | -                     | -                     | -
+ClaimWork, these       | -                     | -                     | -
+CompleteWork           | !WorkClaimSuperseded  | !WorkClaimSuperseded  | !WorkClaimSuperseded
+AbandonWorkClaim       | -                     | -                     | -
+CancelWork             | -                     | -                     | -
+PruneFinishedWork      | -                     | -                     | -
 
                        | model wants tools     | tools asked           | tools answered
 OpenSession            | -                     | -                     | -
@@ -347,7 +449,86 @@ RequestEffect, tool    | EffectRequested       | !EffectRequestRefused | !Effect
 SettleEffect           | !EffectNotOpen        | EffectSettled         | !EffectNotOpen
 CommitTurn             | TurnCommitted         | !EffectsUnsettled     | TurnCommitted
 CommitTurn, hash       | TurnCommitted         | !EffectsUnsettled     | !CommitConflict
+CommitTurn, work       | !WorkClaimSuperseded  | !EffectsUnsettled     | !WorkClaimSuperseded
 EndTurn                | TurnEnded             | !EffectsUnsettled     | TurnEnded
+EnqueueWork            | WorkEnqueued          | WorkEnqueued          | WorkEnqueued
+ClaimWork, command     | -                     | -                     | -
+ClaimWork, turn work   | -                     | -                     | -
+ClaimWork, these       | -                     | -                     | -
+CompleteWork           | !WorkClaimSuperseded  | !WorkClaimSuperseded  | !WorkClaimSuperseded
+AbandonWorkClaim       | -                     | -                     | -
+CancelWork             | -                     | -                     | -
+PruneFinishedWork      | -                     | -                     | -
+
+                       | work waits                | work claimed
+OpenSession            | -                         | -
+OpenSession, new model | SessionConfigured         | SessionConfigured
+ConfigureSession       | SessionConfigured         | SessionConfigured
+ParkSession            | SessionParked             | SessionParked
+DeleteSession          | SessionTombstoned         | SessionTombstoned
+TrimHistory            | !TrimHeldBack             | !TrimHeldBack
+AcquireLease           | LeaseRenewed              | LeaseRenewed
+ReclaimLease           | -                         | -
+RenewLease             | LeaseRenewed              | LeaseRenewed
+ReleaseLease           | LeaseReleased             | LeaseReleased
+EnqueueTurnInput       | TurnInputEnqueued         | TurnInputEnqueued
+ClaimTurnInputs        | -                         | -
+AbandonTurnInputClaim  | -                         | -
+CancelTurnInput        | -                         | -
+StartTurn              | TurnStarted               | TurnStarted
+StartTurn, t2          | TurnStarted               | TurnStarted
+StartTurn, t2, claim   | !TurnInputClaimSuperseded | !TurnInputClaimSuperseded
+ContinueTurn           | !TurnNotOpen              | !TurnNotOpen
+RequestEffect, model   | !TurnNotOpen              | !TurnNotOpen
+RequestEffect, tool    | !TurnNotOpen              | !TurnNotOpen
+SettleEffect           | !TurnNotOpen              | !TurnNotOpen
+CommitTurn             | !TurnNotOpen              | !TurnNotOpen
+CommitTurn, hash       | !TurnNotOpen              | !TurnNotOpen
+CommitTurn, work       | !TurnNotOpen              | !TurnNotOpen
+EndTurn                | !TurnNotOpen              | !TurnNotOpen
+EnqueueWork            | WorkEnqueued              | WorkEnqueued
+ClaimWork, command     | -                         | WorkClaimed
+ClaimWork, turn work   | WorkClaimed               | -
+ClaimWork, these       | WorkClaimed               | -
+CompleteWork           | !WorkClaimSuperseded      | WorkCompleted
+AbandonWorkClaim       | -                         | WorkClaimAbandoned
+CancelWork             | WorkCancelled             | -
+PruneFinishedWork      | -                         | -
+
+                       | turn has work                | work finished
+OpenSession            | -                            | -
+OpenSession, new model | SessionConfigured            | SessionConfigured
+ConfigureSession       | SessionConfigured            | SessionConfigured
+ParkSession            | SessionParked                | SessionParked
+DeleteSession          | SessionTombstoned            | SessionTombstoned
+TrimHistory            | !TrimHeldBack                | !TrimHeldBack
+AcquireLease           | LeaseRenewed                 | LeaseRenewed
+ReclaimLease           | -                            | -
+RenewLease             | LeaseRenewed                 | LeaseRenewed
+ReleaseLease           | LeaseReleased                | LeaseReleased
+EnqueueTurnInput       | TurnInputEnqueued            | TurnInputEnqueued
+ClaimTurnInputs        | -                            | -
+AbandonTurnInputClaim  | -                            | -
+CancelTurnInput        | -                            | -
+StartTurn              | -                            | TurnStarted
+StartTurn, t2          | !TurnInProgress              | TurnStarted
+StartTurn, t2, claim   | !TurnInProgress              | !TurnInputClaimSuperseded
+ContinueTurn           | -                            | !TurnNotOpen
+RequestEffect, model   | EffectRequested              | !TurnNotOpen
+RequestEffect, tool    | !EffectRequestRefused        | !TurnNotOpen
+SettleEffect           | !EffectNotOpen               | !TurnNotOpen
+CommitTurn             | TurnCommitted                | !TurnNotOpen
+CommitTurn, hash       | !CommitConflict              | !TurnNotOpen
+CommitTurn, work       | WorkCompleted, TurnCommitted | !TurnNotOpen
+EndTurn                | TurnEnded                    | !TurnNotOpen
+EnqueueWork            | WorkEnqueued                 | WorkEnqueued
+ClaimWork, command     | WorkClaimed                  | WorkClaimed
+ClaimWork, turn work   | -                            | -
+ClaimWork, these       | -                            | -
+CompleteWork           | WorkCompleted                | !WorkClaimSuperseded
+AbandonWorkClaim       | WorkClaimAbandoned           | -
+CancelWork             | -                            | -
+PruneFinishedWork      | -                            | FinishedWorkPruned
 
                        | input in a turn       | lease ran out           | another's lease
 OpenSession            | -                     | -                       | -
@@ -373,7 +554,16 @@ RequestEffect, tool    | !EffectRequestRefused | !fence: expired         | !fenc
 SettleEffect           | !EffectNotOpen        | !fence: expired         | !fence: superseded
 CommitTurn             | TurnCommitted         | !fence: expired         | !fence: superseded
 CommitTurn, hash       | !CommitConflict       | !fence: expired         | !fence: superseded
+CommitTurn, work       | !WorkClaimSuperseded  | !fence: expired         | !fence: superseded
 EndTurn                | TurnEnded             | !fence: expired         | !fence: superseded
+EnqueueWork            | WorkEnqueued          | WorkEnqueued            | WorkEnqueued
+ClaimWork, command     | -                     | !fence: expired         | !fence: superseded
+ClaimWork, turn work   | -                     | !fence: expired         | !fence: superseded
+ClaimWork, these       | -                     | !fence: expired         | !fence: superseded
+CompleteWork           | !WorkClaimSuperseded  | !fence: expired         | !fence: superseded
+AbandonWorkClaim       | -                     | WorkClaimAbandoned      | WorkClaimAbandoned
+CancelWork             | -                     | WorkCancelled           | WorkCancelled
+PruneFinishedWork      | -                     | -                       | -
 """
 
 
@@ -382,7 +572,8 @@ def cell(scene: Scene, command: Command) -> str:
     if isinstance(found, SessionExecutionLeaseExpired):
         return f"!fence: {found.reason.removeprefix('the lease is ')}"
     if isinstance(found, CommandRejected):
-        return f"!{type(found).__name__.removeprefix('RuntimeTurn')}"
+        name = type(found).__name__
+        return f"!{name.removeprefix('RuntimeTurn').replace('QueuedWorkClaim', 'WorkClaim')}"
     return ", ".join(type(event).__name__ for event in found) or "-"
 
 

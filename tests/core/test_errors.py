@@ -10,7 +10,12 @@ import pickle
 
 import pytest
 
-from lash_es.core import errors
+from lash_es.core import commit_errors, errors, work_errors
+from lash_es.core.commit_errors import (
+    HeadRevisionConflict,
+    RuntimeTurnCommitConflict,
+    SessionBindingMismatch,
+)
 from lash_es.core.errors import (
     BlankValue,
     CommandRejected,
@@ -18,15 +23,12 @@ from lash_es.core.errors import (
     EffectOutcomeMismatch,
     EffectRequestRefused,
     EffectsUnsettled,
-    HeadRevisionConflict,
     HistoryTrimmedBelow,
     ImpossibleEvent,
     InputIdConflict,
     LashError,
     LimitExceeded,
     QueueFull,
-    RuntimeTurnCommitConflict,
-    SessionBindingMismatch,
     SessionDeleted,
     SessionExecutionLeaseExpired,
     SessionNotOpen,
@@ -40,9 +42,14 @@ from lash_es.core.errors import (
     TurnNotOpen,
     impossible,
 )
-from lash_es.core.ids import Generation, Position, Revision, Version
+from lash_es.core.ids import ClaimId, Generation, Position, Revision, Version
+from lash_es.core.work_errors import (
+    BatchIdConflict,
+    BatchNotOfOneClass,
+    QueuedWorkClaimSuperseded,
+)
 from lash_es.verify.spec import is_same_error
-from tests.core.examples import E1, E2, I1, TURN
+from tests.core.examples import B1, E1, E2, I1, TURN
 
 SAYS: list[tuple[LashError, str]] = [
     (
@@ -92,6 +99,27 @@ SAYS: list[tuple[LashError, str]] = [
         (
             "claim 'tic:1:1' is not held under the current lease generation "
             "[session_id='s1', claim_id='tic:1:1']"
+        ),
+    ),
+    (
+        BatchIdConflict(session_id="s1", batch_id=B1),
+        (
+            "batch 'b1' waits already, expected an id that was never used "
+            "[session_id='s1', batch_id='b1']"
+        ),
+    ),
+    (
+        BatchNotOfOneClass(batch_id=B1, classes=(), kinds_count=0, bodies_count=1),
+        (
+            "batch 'b1': found 0 kinds of classes () and 1 bodies, expected items of one class "
+            "with a body each [batch_id='b1', classes=(), kinds_count=0, bodies_count=1]"
+        ),
+    ),
+    (
+        QueuedWorkClaimSuperseded(session_id="s1", claim_id=ClaimId("qwc:1:1")),
+        (
+            "claim 'qwc:1:1' does not hold exactly these batches (any more) "
+            "[session_id='s1', claim_id='qwc:1:1']"
         ),
     ),
     (
@@ -151,7 +179,7 @@ SAYS: list[tuple[LashError, str]] = [
     (
         QueueFull(limit="inputs_pending_max", allowed=9),
         (
-            "the queue is full: 9 inputs wait, the limit inputs_pending_max "
+            "the queue is full: 9 wait, the limit inputs_pending_max "
             "[limit='inputs_pending_max', allowed=9]"
         ),
     ),
@@ -196,7 +224,7 @@ SAYS: list[tuple[LashError, str]] = [
 ]
 KINDS = {
     kind
-    for kind in vars(errors).values()
+    for kind in (vars(errors) | vars(commit_errors) | vars(work_errors)).values()
     if isinstance(kind, type) and issubclass(kind, LashError)
 }
 

@@ -47,7 +47,15 @@ from lash_es.core.events import (
 )
 from lash_es.core.evolve import evolve, fold
 from lash_es.core.index import index_rows
-from lash_es.core.known import IndexEntry, IndexKey, IndexKind, InputEntry, TurnEntry
+from lash_es.core.known import (
+    BatchEntry,
+    IndexEntry,
+    IndexKey,
+    IndexKind,
+    InputEntry,
+    TurnEntry,
+    WorkKeyEntry,
+)
 from lash_es.core.messages import TokenUsage
 from lash_es.core.outcomes import InputStatus, ModelReplied
 from lash_es.core.state import NOT_OPENED, Deleted, NotOpened, Open, State
@@ -336,7 +344,12 @@ def test_the_index_is_a_fold_of_the_facts_and_has_a_key_for_every_entry() -> Non
             index.update(index_rows(state, event))
             state = evolve(state, event)
         assert index == life[-1].afterwards.known.entries
-        named = {InputEntry: IndexKind.INPUT, TurnEntry: IndexKind.TURN}
+        named = {
+            InputEntry: IndexKind.INPUT,
+            TurnEntry: IndexKind.TURN,
+            WorkKeyEntry: IndexKind.WORK_KEY,
+            BatchEntry: IndexKind.BATCH,
+        }
         for key, entry in index.items():
             assert key.kind is named.get(type(entry), IndexKind.SOURCE_KEY)
         return [key.kind.value for key in index]

@@ -23,6 +23,15 @@ from hypothesis.stateful import (
 from hypothesis.stateful import run_state_machine_as_test as run_machine
 
 from lash_es.core.agenda import agenda
+from lash_es.core.batches import (
+    DeliveryPolicy,
+    MergeGroup,
+    NeverMerge,
+    SlotPolicy,
+    WorkBoundary,
+    WorkCompletion,
+    WorkKind,
+)
 from lash_es.core.bodies import BodyRef, NewBody
 from lash_es.core.commands import (
     AbandonTurnInputClaim,
@@ -54,6 +63,7 @@ from lash_es.core.events import (
     TurnCommitted,
 )
 from lash_es.core.ids import (
+    BatchId,
     CallId,
     ClaimId,
     EffectId,
@@ -65,7 +75,7 @@ from lash_es.core.ids import (
     Version,
 )
 from lash_es.core.ingress import ActiveTurn, NextTurn
-from lash_es.core.known import InputEntry, TurnEntry
+from lash_es.core.known import BatchEntry, InputEntry, TurnEntry
 from lash_es.core.limits import Limits
 from lash_es.core.messages import FinishReason, TokenUsage
 from lash_es.core.outcomes import (
@@ -107,6 +117,17 @@ from lash_es.core.turns import (
     Replied,
     Step,
 )
+from lash_es.core.work_commands import (
+    AbandonWorkClaim,
+    CancelWork,
+    ClaimWork,
+    CompleteWork,
+    EnqueueWork,
+    LeadingCommand,
+    LeadingTurnWork,
+    PruneFinishedWork,
+    TheseBatches,
+)
 from lash_es.verify.spec import Decision, given
 from tests.core import naive
 from tests.core.effort import EXAMPLES, effort
@@ -122,8 +143,18 @@ LIMITS: Final = Limits(
     drain_attempts_max=1,
     model_calls_per_turn_max=9,
     tool_calls_per_reply_max=2,
+    batches_open_max=4,
+    batches_per_claim_max=2,
 )
-NAIVE_LIMITS: Final = {"waiting": 4, "claim": 3, "returns": 1, "model_calls": 9, "calls": 2}
+NAIVE_LIMITS: Final = {
+    "waiting": 4,
+    "claim": 3,
+    "returns": 1,
+    "model_calls": 9,
+    "calls": 2,
+    "batches": 4,
+    "work claim": 2,
+}
 
 MISFITS: Final = {"model": "returned", "tool": "silent"}
 NO_TURN: Final = "no-turn"
@@ -141,6 +172,15 @@ STEPS: Final[dict[type[Step], str]] = {
     BatchDone: "batch done",
     Interrupted: "interrupted",
 }
+
+KINDS: Final = {"wake": WorkKind.PROCESS_WAKE, "command": WorkKind.REFRESH_TOOL_CATALOG}
+SLOTS: Final = {"join": SlotPolicy.JOIN, "alone": SlotPolicy.EXCLUSIVE}
+DELIVERIES: Final = {
+    "early": DeliveryPolicy.EARLIEST_SAFE_BOUNDARY,
+    "late": DeliveryPolicy.AFTER_CURRENT_TURN_COMMIT,
+}
+IDLE: Final = WorkBoundary.IDLE
+BOUNDARIES: Final = {"idle": IDLE, "checkpoint": WorkBoundary.ACTIVE_TURN_CHECKPOINT}
 
 owners = st.sampled_from(OWNERS)
 whose = st.sampled_from(["the holder"] * 9 + list(OWNERS))
@@ -163,6 +203,7 @@ class SessionMachine(RuleBasedStateMachine):
         self.minted = 0
         self.fences: dict[str, naive.Fence] = {o: (o, "none", 0) for o in OWNERS}
         self.claims: list[tuple[str, str]] = [("tic:0:0", "none")]
+        self.work_claims: list[tuple[str, str]] = [("qwc:0:0", "none")]
         self.before = given(limits=LIMITS)
 
     # How both are asked
@@ -346,6 +387,159 @@ class SessionMachine(RuleBasedStateMachine):
         command = CancelTurnInput(now_ms=self.now_ms, input_id=InputId(name))
         self.ask(command, self.naive.cancelled(self.now_ms, name))
 
+    # What may happen: queued work
+
+    @rule(
+        key=st.sampled_from([None, None, "w1", "w2"]),
+        kind=st.sampled_from(["wake", "wake", "wake", "command"]),
+        slot=st.sampled_from(["join", "join", "alone"]),
+        delivery=st.sampled_from(["early", "early", "late"]),
+        merge=st.sampled_from(["a", "a", "b", None]),
+        wait_ms=st.sampled_from([-5, 0, 0, 600]),
+        fresh=mostly,
+    )
+    def queue_work(
+        self,
+        *,
+        key: str | None,
+        kind: str,
+        slot: str,
+        delivery: str,
+        merge: str | None,
+        wait_ms: int,
+        fresh: bool,
+    ) -> None:
+        working = list(self.naive.working())
+        name = self.mint("b") if fresh or not working else working[0]
+        ready_ms = self.now_ms + wait_ms
+        command = EnqueueWork(
+            now_ms=self.now_ms,
+            batch_id=BatchId(name),
+            source_key=key,
+            delivery=DELIVERIES[delivery],
+            slot=SLOTS[slot],
+            merge_key=NeverMerge() if merge is None else MergeGroup(merge),
+            available_at_ms=ready_ms,
+            kinds=(KINDS[kind],),
+            bodies=(self.body("work"),),
+        )
+        says = (kind, slot, delivery, merge, ready_ms)
+        self.ask(command, self.naive.queued(self.now_ms, name, key, says))
+
+    @rule(
+        owner=whose,
+        where=st.sampled_from(["command", "idle", "idle", "checkpoint"]),
+        most=st.integers(0, 3),
+    )
+    def claim_work(self, owner: str, where: str, most: int) -> None:
+        most = 1 if where == "command" else most
+        leading = LeadingTurnWork(boundary=BOUNDARIES.get(where, IDLE), batches_max=most)
+        self.claim_selected(
+            owner, where, most, LeadingCommand() if where == "command" else leading
+        )
+
+    @rule(owner=whose, at_idle=mostly, data=st.data())
+    def claim_these(self, owner: str, at_idle: bool, data: st.DataObject) -> None:
+        working = list(self.naive.working())
+        first = data.draw(st.sampled_from([0, 0, 0, 1]))
+        these = working[first : first + data.draw(st.integers(0, 2))]
+        where = "idle" if at_idle else "checkpoint"
+        selection = TheseBatches(
+            boundary=BOUNDARIES[where], batch_ids=tuple(BatchId(name) for name in these)
+        )
+        self.claim_selected(owner, where, these, selection)
+
+    def claim_selected(
+        self,
+        owner: str,
+        where: str,
+        wanted: int | list[str],
+        selection: LeadingCommand | LeadingTurnWork | TheseBatches,
+    ) -> None:
+        token = self.mint("work")
+        fence = self.naive_fence(owner)
+        command = ClaimWork(
+            now_ms=self.now_ms, fence=self.fence(owner), token=token, selection=selection
+        )
+        expected = self.naive.work_claimed(self.now_ms, fence, token, where, wanted)
+        self.ask(command, expected)
+        if expected == "WorkClaimed":
+            held = [each.claim for each in self.naive.working().values() if each.claim]
+            self.work_claims += [(name, t) for name, t, _ in held if t == token][:1]
+
+    @rule(data=st.data())
+    def abandon_work(self, data: st.DataObject) -> None:
+        claim, token = data.draw(st.sampled_from(self.work_claims[-3:]))
+        command = AbandonWorkClaim(now_ms=self.now_ms, claim_id=ClaimId(claim), token=token)
+        self.ask(command, self.naive.work_abandoned(self.now_ms, claim, token))
+
+    @rule(data=st.data())
+    def cancel_work(self, data: st.DataObject) -> None:
+        working = list(self.naive.working())
+        name = data.draw(st.sampled_from(["nobody", *self.naive.batches][-2:] + working * 2))
+        command = CancelWork(now_ms=self.now_ms, batch_id=BatchId(name))
+        self.ask(command, self.naive.work_cancelled(self.now_ms, name))
+
+    @rule()
+    def prune_work(self) -> None:
+        self.ask(PruneFinishedWork(now_ms=self.now_ms), self.naive.pruned(self.now_ms))
+
+    @rule(owner=whose, data=st.data(), whole=mostly)
+    def complete_work(self, owner: str, data: st.DataObject, whole: bool) -> None:
+        done = self.done(data, whole=whole)
+        command = CompleteWork(
+            now_ms=self.now_ms, fence=self.fence(owner), completions=tuple(map(done_of, done))
+        )
+        self.ask(command, self.naive.work_done(self.now_ms, self.naive_fence(owner), done))
+
+    def done(self, data: st.DataObject, *, whole: bool) -> list[naive.Done]:
+        """Say of one claim, or of two, that all that it held is done; or of a part, or twice."""
+        held_now = [each.claim[:2] for each in self.naive.working().values() if each.claim]
+        choices = self.work_claims[-3:] + held_now * 3
+        chosen = data.draw(st.lists(st.sampled_from(choices), max_size=2))
+        done: list[naive.Done] = []
+        for claim, token in chosen:
+            batches = self.naive.working().items()
+            held = [n for n, b in batches if b.claim and b.claim[:2] == (claim, token)]
+            done.append((claim, token, tuple(held if whole else held[1:])))
+        return done
+
+    @rule(data=st.data(), steps_count=st.integers(1, 8), owner=owners)
+    def work_through(self, data: st.DataObject, steps_count: int, owner: str) -> None:
+        """Take sensible steps: queue what belongs together, claim it, and say that it is done."""
+        for _ in range(steps_count):
+            self.take_a_step_of_the_work(data, owner)
+
+    def take_a_step_of_the_work(self, data: st.DataObject, owner: str) -> None:
+        me = "the holder"
+        model = self.naive
+        claims = [each.claim for each in model.working().values()]
+        if model.holder is None or max(self.now_ms, model.last_ms) >= model.expires_ms:
+            self.acquire(owner, 1_000)
+        elif any(claim and claim[2] == model.generation for claim in claims):
+            found = model.open_turn()
+            if found is not None and data.draw(mostly):
+                self.take_a_step_of_the_turn(data, found[1])
+            elif found is None and data.draw(st.booleans()):
+                self.start(me, TEXTS[0], fresh=True)
+            elif data.draw(st.booleans()):
+                self.complete_work(me, data, whole=True)
+            else:  # The owner falls silent before it has done anything.
+                self.the_clock_jumps(1_100)
+                self.cancel_work(data)
+        elif len(claims) > 1:
+            self.claim_work(me, data.draw(st.sampled_from(["idle", "checkpoint", "command"])), 3)
+        else:
+            self.queue_work(
+                key=data.draw(st.sampled_from([None, "w1"])),
+                kind="wake",
+                slot="join",
+                delivery=data.draw(st.sampled_from(["early", "early", "late"])),
+                merge="a",
+                wait_ms=0,
+                fresh=True,
+            )
+
     # What may happen: turns
 
     @rule(owner=whose, text=texts, fresh=mostly)
@@ -438,16 +632,23 @@ class SessionMachine(RuleBasedStateMachine):
             self.naive.settled(self.now_ms, fence, name, effect, outcome, worded=worded),
         )
 
-    @rule(owner=whose, ran_into_limit=st.booleans())
-    def commit(self, owner: str, ran_into_limit: bool) -> None:
+    @rule(owner=whose, ran_into_limit=st.booleans(), data=st.data())
+    def commit(self, owner: str, ran_into_limit: bool, data: st.DataObject) -> None:
         name = self.open_turn()
+        done = self.done(data, whole=True) if data.draw(mostly) else []
         outcome = Stopped(reason=StopReason.MAX_TURNS) if ran_into_limit else Finished()
         command = CommitTurn(
-            now_ms=self.now_ms, fence=self.fence(owner), turn_id=TurnId(name), outcome=outcome
+            now_ms=self.now_ms,
+            fence=self.fence(owner),
+            turn_id=TurnId(name),
+            outcome=outcome,
+            completions=tuple(map(done_of, done)),
         )
         fence = self.naive_fence(owner)
-        expected = self.naive.commit(self.now_ms, fence, name, ran_into_limit=ran_into_limit)
-        for event in self.ask(command, expected).events:
+        expected = self.naive.commit(
+            self.now_ms, fence, name, ran_into_limit=ran_into_limit, done=done
+        )
+        for event in self.ask(command, expected).events[-1:]:
             assert isinstance(event, TurnCommitted)
             assert [seen(node) for node in event.nodes] == self.naive.turns[name].messages
 
@@ -517,7 +718,7 @@ class SessionMachine(RuleBasedStateMachine):
             for ordinal in unasked:
                 self.call_a_tool(me, next_one=True, ordinal=ordinal, this_reply=True)
         elif data.draw(st.booleans()):
-            self.commit(me, ran_into_limit=False)
+            self.commit(me, ran_into_limit=False, data=data)
         else:
             self.end(me)
 
@@ -568,6 +769,41 @@ class SessionMachine(RuleBasedStateMachine):
             (n, e.number, e.key, e.at, e.submitted, e.going, e.claim, e.claims, e.attempts)
             for n, e in self.naive.waiting().items()
         ]
+
+    @invariant()
+    def both_have_the_same_work_queued(self) -> None:
+        state = self.before.state
+        if not isinstance(state, Open):
+            return
+        found = [
+            (
+                batch.batch_id,
+                batch.sequence,
+                batch.source_key,
+                batch.position,
+                batch.claim and (batch.claim.claim_id, batch.claim.token, batch.claim.generation),
+                batch.claims_count,
+            )
+            for batch in state.work.batches.values()
+        ]
+        assert found == [
+            (n, b.number, b.key, b.at, b.claim, b.claims) for n, b in self.naive.working().items()
+        ]
+
+    @invariant()
+    def both_remember_the_same_finished_work(self) -> None:
+        state = self.before.state
+        if not isinstance(state, Open):
+            return
+        entries = self.before.known.entries.values()
+        found = {
+            entry.batch_id: entry.status.value
+            for entry in entries
+            if isinstance(entry, BatchEntry) and entry.finished >= state.work.pruned_below
+        }
+        finished = {n: b for n, b in self.naive.batches.items() if b.status != "open"}
+        assert found == {n: b.status for n, b in finished.items() if not b.forgotten}
+        assert state.work.finished_count == len(found)
 
     @invariant()
     def both_have_the_same_turn_open(self) -> None:
@@ -662,6 +898,12 @@ def policy_from(policy: dict[str, object]) -> SessionPolicy:
     most = policy["max_turns"]
     assert most is None or isinstance(most, int)
     return policy_of(str(policy["provider"]), str(policy["model"]), most)
+
+
+def done_of(done: naive.Done) -> WorkCompletion:
+    claim, token, names = done
+    batch_ids = tuple(BatchId(name) for name in names)
+    return WorkCompletion(claim_id=ClaimId(claim), token=token, batch_ids=batch_ids)
 
 
 def going(ingress: ActiveTurn | NextTurn) -> naive.Going:

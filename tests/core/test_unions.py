@@ -15,6 +15,7 @@ import pytest
 
 from lash_es.core import (
     activity,
+    batches,
     commands,
     effects,
     events,
@@ -25,6 +26,8 @@ from lash_es.core import (
     owners,
     transcripts,
     turns,
+    work_commands,
+    work_events,
 )
 from lash_es.core.activity import StreamedActivity
 from lash_es.core.causes import cause
@@ -42,6 +45,7 @@ from lash_es.core.events import (
 )
 from lash_es.core.evolve import evolve, fold
 from lash_es.core.known import names
+from lash_es.core.work_commands import WorkSelection
 from tests.core.test_decision_matrix import ROWS, SCENES
 from tests.core.test_laws import facts, sample
 
@@ -57,16 +61,15 @@ def classes_of(module: ModuleType) -> set[type]:
 
 
 def test_the_union_of_facts_names_every_fact() -> None:
-    assert classes_of(events) == set(get_args(Event)) | {DirectInput, DrainedInputs}
+    defined = classes_of(events) | classes_of(work_events)
+    assert defined == set(get_args(Event)) | {DirectInput, DrainedInputs}
     assert set(get_args(Event)) == {SessionOpened, *get_args(OpenEvent)}
 
 
 def test_the_union_of_commands_names_every_command() -> None:
-    assert classes_of(commands) == set(get_args(Command)) | {
-        WithInput,
-        WithClaim,
-        commands.InputCompletion,
-    }
+    defined = classes_of(commands) | classes_of(work_commands)
+    parts = {WithInput, WithClaim, commands.InputCompletion, *get_args(WorkSelection)}
+    assert defined == set(get_args(Command)) | parts
 
 
 def test_what_only_an_owner_may_do_shows_its_fence_and_what_it_wrote_has_a_generation() -> None:
@@ -122,6 +125,7 @@ def test_activity_is_no_fact() -> None:
     "module",
     [
         activity,
+        batches,
         commands,
         effects,
         events,
@@ -132,6 +136,8 @@ def test_activity_is_no_fact() -> None:
         owners,
         transcripts,
         turns,
+        work_commands,
+        work_events,
     ],
     ids=lambda module: module.__name__,
 )

@@ -7,7 +7,7 @@ same tape makes the same bytes on every store.
 
 from collections.abc import Iterator
 
-from lash_es.codec.contents import Content, encode_content
+from lash_es.codec.contents import StoredContent, encode_content
 from lash_es.codec.streams import StreamId
 from lash_es.core.bodies import BodyRef, NewBody
 from lash_es.core.commands import (
@@ -102,7 +102,7 @@ CALLS = (
 )
 
 
-def body(content: Content) -> NewBody:
+def body(content: StoredContent) -> NewBody:
     """Encode content under a salt that only depends on its length."""
     salted = encode_content(content, b"")
     return encode_content(content, len(salted.content).to_bytes(16, "big"))

@@ -20,10 +20,12 @@ from lash_es import (
 )
 from lash_es.codec.records import Header
 from lash_es.codec.streams import StreamId
-from lash_es.core import events
+from lash_es.core import events, work_events
+from lash_es.core.batches import NEVER_MERGE, DeliveryPolicy, SlotPolicy, WorkKind
 from lash_es.core.effects import ModelCall
 from lash_es.core.ids import (
     AppendId,
+    BatchId,
     CallId,
     ClaimId,
     EffectId,
@@ -92,6 +94,7 @@ def committed(outcome: Finished | Stopped) -> events.TurnCommitted:
     )
 
 
+BATCHES = (BatchId("a"), BatchId("b"))
 WORDLESS: list[tuple[events.Event, str]] = [
     (events.SessionOpened(**AT, session_id=SessionId("s"), policy=POLICY), "model p:m"),
     (events.SessionConfigured(**AT, policy=POLICY), "from now on model p:m"),
@@ -107,6 +110,42 @@ WORDLESS: list[tuple[events.Event, str]] = [
     ),
     (events.LeaseRenewed(**AT, generation=GENERATION, ttl_ms=9), "renewed, 9 ms"),
     (events.LeaseReleased(**AT, generation=GENERATION), "released"),
+    (
+        work_events.WorkEnqueued(
+            **AT,
+            batch_id=BatchId("b"),
+            sequence=1,
+            source_key=None,
+            delivery=DeliveryPolicy.EARLIEST_SAFE_BOUNDARY,
+            slot=SlotPolicy.EXCLUSIVE,
+            merge_key=NEVER_MERGE,
+            available_at_ms=0,
+            kinds=(WorkKind.REFRESH_TOOL_CATALOG, WorkKind.RESET_SESSION),
+            bodies=(),
+        ),
+        "work is queued: refresh_tool_catalog, reset_session",
+    ),
+    (
+        work_events.WorkClaimed(
+            **AT, generation=GENERATION, claim_id=ClaimId("c"), token="x", batch_ids=BATCHES
+        ),
+        "2 batches claimed as c",
+    ),
+    (
+        work_events.WorkClaimAbandoned(**AT, claim_id=ClaimId("c"), batch_ids=BATCHES[:1]),
+        "1 batch of c given back",
+    ),
+    (
+        work_events.WorkCancelled(**AT, batch_id=BatchId("0123456789" * 3)),
+        "batch 012345678901234567890123 withdrawn",
+    ),
+    (
+        work_events.WorkCompleted(
+            **AT, generation=GENERATION, claim_id=ClaimId("c"), batch_ids=BATCHES
+        ),
+        "2 batches of c done",
+    ),
+    (work_events.FinishedWorkPruned(**AT, batches_count=3), "3 batches forgotten"),
     (
         events.TurnInputsClaimed(
             **AT, generation=GENERATION, claim_id=ClaimId("c"), token="x", input_ids=IDS

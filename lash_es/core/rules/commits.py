@@ -8,21 +8,23 @@ The checks come in this order, and the first that fails is what the caller hears
 3. the fence;
 4. the revision that is expected;
 5. the turn: it is the open one, nothing of it is in flight, it holds what the commit says;
-6. what is to be completed: the exact set of each claim.
+6. what is to be completed: the exact set of each claim, of inputs and then of queued work.
 """
 
 from lash_es.core import inputs
 from lash_es.core.commands import CommitTurn, ReleaseLease
-from lash_es.core.errors import (
+from lash_es.core.commit_errors import (
     HeadRevisionConflict,
     RuntimeTurnCommitConflict,
     SessionBindingMismatch,
+)
+from lash_es.core.errors import (
     TurnInputClaimSuperseded,
 )
 from lash_es.core.events import Event, LeaseReleased, TurnCommitted
 from lash_es.core.ids import InputId, Revision
 from lash_es.core.known import Known
-from lash_es.core.rules import leases
+from lash_es.core.rules import leases, work
 from lash_es.core.rules.inputs import claimed_by
 from lash_es.core.rules.turns import notices, require_settled, require_turn
 from lash_es.core.stamps import commit_hash
@@ -39,9 +41,10 @@ def commit(session: Open, command: CommitTurn, now_ms: int, known: Known) -> tup
     leases.fenced(session, command, now_ms)
     _require_revision(session, command)
     committed = _committed(session, command, now_ms)
+    facts = (*work.complete(session, command.completions, now_ms), committed)
     if not command.releases_lease:
-        return (committed,)
-    return (committed, LeaseReleased(at_ms=now_ms, generation=session.lease.generation))
+        return facts
+    return (*facts, LeaseReleased(at_ms=now_ms, generation=session.lease.generation))
 
 
 def _require_binding(session: Open, command: CommitTurn) -> None:

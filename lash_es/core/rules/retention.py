@@ -47,6 +47,8 @@ def open_work(session: Open) -> Iterator[tuple[Position, str]]:
         yield session.turn.started, f"the open turn {session.turn.turn_id!r}"
     for entry in session.inputs.pending.values():
         yield entry.position, f"the pending input {entry.input_id!r}"
+    for batch in session.work.batches.values():
+        yield batch.position, f"the batch {batch.batch_id!r}"
     if session.lease.holder is not None and session.lease.position is not None:
         yield session.lease.position, "the lease"
 

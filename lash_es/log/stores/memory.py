@@ -44,6 +44,7 @@ from lash_es.log.stores import memory_snapshots as snapshots
 from lash_es.log.stores.facts import stored_events, stored_record
 from lash_es.log.stores.memory_blobs import MemoryBlobs
 from lash_es.log.stores.memory_changes import MemoryChanges
+from lash_es.log.stores.memory_heads import head_after
 from lash_es.log.stores.memory_trims import MemoryRecorder, MemoryRetention
 
 _WHERE: Final = "memory"
@@ -134,7 +135,7 @@ class MemoryStore(MemoryRetention):
     def _write(self, append: StreamAppend) -> None:
         self._recorder.insert_events(stored_events(append))
         before = self.head(append.stream)
-        head = append_head(append)
+        head = head_after(append)
         if before is not None:
             head = attrs.evolve(
                 head,
@@ -385,19 +386,6 @@ def _prune(kept: _Stream, window: ActivityWindow, coming: int, at_ms: int) -> in
         kept.head = attrs.evolve(kept.head, low_water=low_water)
         del kept.activities[:pruned_count]
     return pruned_count
-
-
-def append_head(append: StreamAppend) -> StreamHead:
-    """Say what the head row is after an append."""
-    return StreamHead(
-        stream=append.stream,
-        version=append.version,
-        digest=append.digest,
-        generation=append.generation,
-        status=append.status,
-        at_ms=append.at_ms,
-        activity_seq=0,
-    )
 
 
 def _order(key: IndexKey) -> tuple[str, str]:
