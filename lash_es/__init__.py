@@ -13,6 +13,18 @@ from lash_es.codec.errors import (
     UnencodableValue,
     WrittenByNewerVersion,
 )
+from lash_es.core.batches import (
+    BatchStatus,
+    DeliveryPolicy,
+    MergeGroup,
+    NeverMerge,
+    PayloadDefault,
+    ProcessWake,
+    RefreshToolCatalog,
+    ResetSession,
+    SlotPolicy,
+    WorkClass,
+)
 from lash_es.core.errors import (
     BlankValue,
     CommandRejected,
@@ -56,6 +68,13 @@ from lash_es.core.receipts import (
     Cancelled,
     CancelOutcome,
     NotFound,
+)
+from lash_es.core.work_errors import BatchIdConflict, BatchNotOfOneClass, QueuedWorkClaimSuperseded
+from lash_es.core.work_receipts import (
+    BatchFinished,
+    BatchReceipt,
+    BatchUnknown,
+    WorkClaimReceipt,
 )
 from lash_es.log.errors import (
     StorageError,
@@ -118,6 +137,12 @@ from lash_es.session.turn_builders import (
     TurnBuilder,
 )
 from lash_es.session.views import SessionReadView
+from lash_es.session.work import (
+    QueuedWorkBatch,
+    QueuedWorkItem,
+    SessionCommandAdmin,
+    SessionCommandReceipt,
+)
 
 __version__ = "0.1.0.dev0"
 
@@ -129,6 +154,12 @@ __all__ = [
     "AlreadyCompleted",
     "AssistantProseDelta",
     "AtRest",
+    "BatchFinished",
+    "BatchIdConflict",
+    "BatchNotOfOneClass",
+    "BatchReceipt",
+    "BatchStatus",
+    "BatchUnknown",
     "BlankValue",
     "BodySealed",
     "Boundary",
@@ -138,6 +169,7 @@ __all__ = [
     "CommandRejected",
     "CorruptBody",
     "CorruptHistory",
+    "DeliveryPolicy",
     "Durability",
     "EnqueueTurnBuilder",
     "ErrorReported",
@@ -160,6 +192,7 @@ __all__ = [
     "LocalProcess",
     "MalformedCursor",
     "MemoryStore",
+    "MergeGroup",
     "Message",
     "MissingCredentials",
     "MissingModelSpec",
@@ -169,6 +202,7 @@ __all__ = [
     "ModelRequestStarted",
     "ModelSpec",
     "ModelsExtraMissing",
+    "NeverMerge",
     "NextTurn",
     "NotFound",
     "ObservableSession",
@@ -176,21 +210,30 @@ __all__ = [
     "Opaque",
     "Opening",
     "ParkedSession",
+    "PayloadDefault",
     "PendingQueues",
     "PendingTurnInput",
+    "ProcessWake",
     "ProsePart",
     "Provider",
     "PydanticProvider",
     "QueueFull",
     "QueuedTurnBuilder",
+    "QueuedWorkBatch",
+    "QueuedWorkClaimSuperseded",
+    "QueuedWorkItem",
     "ReasoningPart",
     "ReasoningTextDelta",
+    "RefreshToolCatalog",
     "Rerun",
+    "ResetSession",
     "Role",
     "RuntimeFault",
     "SQLiteStore",
     "SealBroken",
     "SessionBuilder",
+    "SessionCommandAdmin",
+    "SessionCommandReceipt",
     "SessionCursor",
     "SessionDeleted",
     "SessionExecutionLeaseExpired",
@@ -203,6 +246,7 @@ __all__ = [
     "SessionStillInUse",
     "SessionUsageReport",
     "Settle",
+    "SlotPolicy",
     "SourceKeyConflict",
     "StopReason",
     "Stopped",
@@ -238,6 +282,8 @@ __all__ = [
     "UnencodableValue",
     "UnknownModel",
     "UsageReported",
+    "WorkClaimReceipt",
+    "WorkClass",
     "World",
     "WrittenByNewerVersion",
     "__version__",
