@@ -13,6 +13,18 @@ from lash_es.codec.errors import (
     UnencodableValue,
     WrittenByNewerVersion,
 )
+from lash_es.core.batches import (
+    BatchStatus,
+    DeliveryPolicy,
+    MergeGroup,
+    NeverMerge,
+    PayloadDefault,
+    ProcessWake,
+    RefreshToolCatalog,
+    ResetSession,
+    SlotPolicy,
+    WorkClass,
+)
 from lash_es.core.errors import (
     BlankValue,
     CommandRejected,
@@ -59,6 +71,8 @@ from lash_es.core.receipts import (
     CancelOutcome,
     NotFound,
 )
+from lash_es.core.work_errors import BatchIdConflict, BatchNotOfOneClass, QueuedWorkClaimSuperseded
+from lash_es.core.work_receipts import BatchFinished, BatchReceipt, BatchUnknown, WorkClaimReceipt
 from lash_es.log.archiving import FolderArchive
 from lash_es.log.errors import (
     StorageError,
@@ -131,6 +145,12 @@ from lash_es.session.turn_builders import (
     TurnBuilder,
 )
 from lash_es.session.views import SessionReadView
+from lash_es.session.work import (
+    QueuedWorkBatch,
+    QueuedWorkItem,
+    SessionCommandAdmin,
+    SessionCommandReceipt,
+)
 
 __version__ = "0.1.0.dev0"
 
@@ -143,6 +163,12 @@ __all__ = [
     "Archive",
     "AssistantProseDelta",
     "AtRest",
+    "BatchFinished",
+    "BatchIdConflict",
+    "BatchNotOfOneClass",
+    "BatchReceipt",
+    "BatchStatus",
+    "BatchUnknown",
     "BlankValue",
     "BodySealed",
     "Boundary",
@@ -152,6 +178,7 @@ __all__ = [
     "CommandRejected",
     "CorruptBody",
     "CorruptHistory",
+    "DeliveryPolicy",
     "Durability",
     "EnqueueTurnBuilder",
     "ErrorReported",
@@ -176,6 +203,7 @@ __all__ = [
     "LocalProcess",
     "MalformedCursor",
     "MemoryStore",
+    "MergeGroup",
     "Message",
     "MissingCredentials",
     "MissingModelSpec",
@@ -185,6 +213,7 @@ __all__ = [
     "ModelRequestStarted",
     "ModelSpec",
     "ModelsExtraMissing",
+    "NeverMerge",
     "NextTurn",
     "NoArchive",
     "NotFound",
@@ -193,23 +222,32 @@ __all__ = [
     "Opaque",
     "Opening",
     "ParkedSession",
+    "PayloadDefault",
     "PendingQueues",
     "PendingTurnInput",
+    "ProcessWake",
     "ProsePart",
     "Provider",
     "PydanticProvider",
     "QueueFull",
     "QueuedTurnBuilder",
+    "QueuedWorkBatch",
+    "QueuedWorkClaimSuperseded",
+    "QueuedWorkItem",
     "ReasoningPart",
     "ReasoningTextDelta",
+    "RefreshToolCatalog",
     "Removed",
     "RenewIntervalTooSmall",
     "Rerun",
+    "ResetSession",
     "Role",
     "RuntimeFault",
     "SQLiteStore",
     "SealBroken",
     "SessionBuilder",
+    "SessionCommandAdmin",
+    "SessionCommandReceipt",
     "SessionCursor",
     "SessionDeleted",
     "SessionExecutionLeaseExpired",
@@ -222,6 +260,7 @@ __all__ = [
     "SessionStillInUse",
     "SessionUsageReport",
     "Settle",
+    "SlotPolicy",
     "SourceKeyConflict",
     "StopReason",
     "Stopped",
@@ -262,6 +301,8 @@ __all__ = [
     "UnencodableValue",
     "UnknownModel",
     "UsageReported",
+    "WorkClaimReceipt",
+    "WorkClass",
     "World",
     "WrittenByNewerVersion",
     "__version__",

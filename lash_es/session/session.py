@@ -24,12 +24,13 @@ from lash_es.projections.pending import PendingQueues, pending_queues
 from lash_es.projections.usage import SessionUsageReport, usage_report
 from lash_es.runtime.cancelling import CancelToken
 from lash_es.runtime.committing import Draft
-from lash_es.runtime.faults import HandleConsumed, SessionStillInUse
+from lash_es.runtime.faults import SessionStillInUse
 from lash_es.runtime.opening import require_open
 from lash_es.session.arguments import as_max_turns, as_model_spec, as_turn_input
 from lash_es.session.holders import SharedSession
 from lash_es.session.inheriting import INHERIT, Inherit
 from lash_es.session.observing import ObservableSession
+from lash_es.session.queued_work import QueuedWorkHandle
 from lash_es.session.turn_builders import (
     EnqueueTurnBuilder,
     PendingTurnInput,
@@ -49,7 +50,7 @@ class ParkedSession:
     session_id: SessionId
 
 
-class LashSession:
+class LashSession(QueuedWorkHandle):
     """
     One opened session.
 
@@ -81,7 +82,7 @@ class LashSession:
 
     @property
     def pending(self) -> PendingQueues:
-        """The queue of inputs, without their contents."""
+        """The queues of inputs and of work, without their contents."""
         return pending_queues(self._state(), self._shared.lane.log.now_ms())
 
     def policy_snapshot(self) -> SessionPolicy:
@@ -249,11 +250,6 @@ class LashSession:
 
     def _state(self) -> Open:
         return require_open(self._shared.lane.state, self.session_id)
-
-    def _usable(self, operation: str) -> SharedSession:
-        if self._is_consumed:
-            raise HandleConsumed(operation=operation)
-        return self._shared
 
     def _consume(self, operation: str) -> SharedSession:
         shared = self._usable(operation)
