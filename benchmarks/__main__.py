@@ -9,8 +9,10 @@ shows them. ``python -m benchmarks w1 w3 --store sqlite --rounds 5`` measures a 
 import argparse
 import asyncio
 import sys
-from collections.abc import Iterable, Sequence
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -103,6 +105,26 @@ async def measured(run: Run, cases: dict[str, Measured], figures: dict[str, Spre
         figures.update(await volumes(run.selection.kinds))
 
 
+def further(run: Run) -> Iterator[Callable[[], Mapping[str, Spread]]]:
+    """List what is measured in other processes."""
+    kinds = run.selection.kinds
+    if "import" in run.units:
+        yield partial(imports, 2 * run.rounds)
+    if "w6" in run.units:
+        yield partial(subscribers, kinds, run.rounds)
+    if "processes" in run.units and StoreKind.POSTGRES in kinds:
+        yield partial(processes, run.rounds)
+
+
+def attempted(measure: Callable[[], Mapping[str, Spread]]) -> Mapping[str, Spread]:
+    """Measure; what fails is shown, so that nobody loses the minutes before it."""
+    try:
+        return measure()
+    except Exception:  # noqa: BLE001 - whatever it was, the rest of the run stands
+        show(["", traceback.format_exc()])
+        return {}
+
+
 def main(arguments: Sequence[str]) -> None:
     """Measure, show and keep."""
     options = asked(arguments)
@@ -124,12 +146,8 @@ def main(arguments: Sequence[str]) -> None:
     figures: dict[str, Spread] = {}
     try:
         asyncio.run(measured(run, cases, figures))
-        if "import" in run.units:
-            figures |= imports(2 * run.rounds)
-        if "w6" in run.units:
-            figures |= subscribers(kinds, run.rounds)
-        if "processes" in run.units and StoreKind.POSTGRES in kinds:
-            figures |= processes(run.rounds)
+        for measure in further(run):
+            figures |= attempted(measure)
     except KeyboardInterrupt:
         show(["\ninterrupted: what was measured until then is kept"])
     results = Results(cases=cases, figures=figures)

@@ -8,7 +8,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from benchmarks.__main__ import main
+from benchmarks.__main__ import attempted, main
 from benchmarks.compared import compared, only_compared
 from benchmarks.contests import Case, Contender, Measured, Spread, contest
 from benchmarks.goals import GOALS, Goal, Results
@@ -180,3 +180,13 @@ def test_a_run_for_the_goals_measures_what_they_compare_and_nothing_else() -> No
     assert found["w4 sqlite full, H=10"] == ["lash_es", "lash_es, cold"]
     assert "w2 sqlite normal, 1 task" not in found
     assert found.keys() == {name for name in compared() if "postgres" not in name}
+
+
+def test_what_fails_in_another_process_is_shown_and_the_rest_is_kept(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def measure() -> dict[str, Spread]:
+        raise RuntimeError("it died")
+
+    assert attempted(measure) == {}
+    assert "it died" in capsys.readouterr().out

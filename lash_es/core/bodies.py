@@ -8,6 +8,7 @@ digest is SHA-256(salt || plaintext), taken before compression and encryption (A
 
 import hashlib
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Final
 
 from attrs import field, frozen
@@ -35,9 +36,9 @@ class NewBody:
     salt: bytes = field(repr=False)
     media_type: str = JSON_MEDIA_TYPE
 
-    @property
+    @cached_property
     def commitment(self) -> Commitment:
-        """What the event will hold."""
+        """What the event will hold; hashed once, since deciding and encoding both ask for it."""
         return Commitment(
             digest=salted_digest(self.salt, self.content),
             bytes_count=len(self.content),

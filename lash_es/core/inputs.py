@@ -166,7 +166,9 @@ def returned_by_end(inputs: Inputs, event: TurnEnded) -> Inputs:
     return _deferred(rest, event.deferred_input_ids, event)
 
 
-def _deferred(inputs: Inputs, input_ids: Iterable[InputId], event: object) -> Inputs:
+def _deferred(inputs: Inputs, input_ids: tuple[InputId, ...], event: object) -> Inputs:
+    if not input_ids:
+        return inputs
     entries = [_entry(inputs, input_id, event) for input_id in input_ids]
     return _replaced(inputs, [_changed(entry, ingress=NextTurn()) for entry in entries])
 

@@ -162,9 +162,9 @@ def enqueued(after: Open, command: EnqueueTurnInput, known: Known) -> TurnInputR
     entry = known.source_key(command.source_key or "")
     input_id = command.input_id if entry is None else entry.input_id
     pending = after.inputs.pending.get(input_id)
-    settled_entry = known.settled_input(input_id)
     if pending is not None:
         return waiting(pending)
+    settled_entry = known.settled_input(input_id)
     if settled_entry is not None:
         return settled(settled_entry)
     raise LookupError(f"input {input_id!r} is neither pending nor settled")

@@ -73,22 +73,27 @@ def encode_append(
     bodies: Iterable[NewBody],
     append_id: AppendId,
     *,
+    states: Sequence[State] | None = None,
     facts_per_snapshot: int = FACTS_PER_SNAPSHOT,
 ) -> tuple[StreamAppend, Folded]:
     """
     Encode facts that follow ``before``; returns the append and the stream as it will be
-    afterwards. A snapshot comes with them when it is due.
+    afterwards. A snapshot comes with them when it is due. ``states`` are those after each fact,
+    if whoever decided them has folded them already.
     """
+    after = _states(before.state, events) if states is None else states
     content = {body.commitment.digest: body for body in bodies}
     state = before.state
     facts: list[Caused] = []
     index: dict[IndexKey, IndexEntry] = {}
     stored: list[StoredBody] = []
-    for position, event in enumerate(events, start=before.version):
+    for position, (event, next_state) in enumerate(
+        zip(events, after, strict=True), start=before.version
+    ):
         facts.append(Caused(event=event, cause=cause(state, event)))
         index.update(index_rows(state, event))
         stored.extend(_bodies(Position(position), commitments(event), content))
-        state = evolve(state, event)
+        state = next_state
     records = encode_records(
         before.stream, Position(before.version), before.digest, append_id, facts
     )
@@ -108,6 +113,15 @@ def encode_append(
         snapshot=snapshot,
     )
     return append, Folded(stream=before.stream, state=state, digest=digest)
+
+
+def _states(state: State, events: Iterable[Event]) -> Sequence[State]:
+    """Fold facts, and keep the state after each."""
+    states: list[State] = []
+    for event in events:
+        state = evolve(state, event)
+        states.append(state)
+    return states
 
 
 def encode_index_row(key: IndexKey, entry: IndexEntry) -> IndexRow:

@@ -36,6 +36,7 @@ from lash_es.log.port import Store, StoreClock, StreamHead
 from lash_es.log.retaining_passed_on import PassedOnRetention
 from lash_es.log.sealed_bodies import (
     blob_named,
+    lies_plain,
     open_activity,
     open_body,
     seal_activity,
@@ -117,6 +118,8 @@ class SealedStore(PassedOnRetention):
 
     def _sealed(self, append: StreamAppend, outside: dict[Address, Blob]) -> StreamAppend:
         """Seal an append's bodies; their blobs go along, or into ``outside`` for the folder."""
+        if all(lies_plain(self._at_rest, body) for body in append.bodies):
+            return append  # What most appends are where nobody has asked for more.
         blobs = {blob.address: blob for blob in append.blobs}
         bodies: list[StoredBody] = []
         for body in append.bodies:

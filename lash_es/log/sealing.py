@@ -172,6 +172,11 @@ class AtRest:
             raise ValueError("the compressor must write what zlib reads")
 
     @property
+    def is_plain(self) -> bool:
+        """Tell whether nothing is compressed or encrypted on its way in."""
+        return self.keys is None and self.compressor is None
+
+    @property
     def packed_bytes_max(self) -> int:
         """What no plaintext with its salt is longer than, in bytes."""
         return self.body_bytes_max + _ROOM

@@ -20,7 +20,7 @@ from lash_es.core.commands import Command, new_bodies
 from lash_es.core.decide import decide
 from lash_es.core.errors import SessionDeleted, SessionNotOpen
 from lash_es.core.events import Event
-from lash_es.core.evolve import fold
+from lash_es.core.evolve import evolve
 from lash_es.core.ids import AppendId, Position
 from lash_es.core.known import IndexEntry, IndexKey, Known, compared_body, follows, names
 from lash_es.core.limits import Limits
@@ -51,6 +51,7 @@ class Draft:
         self.state = state
         self.known = known
         self.events: list[Event] = []
+        self.states: list[State] = []
         self.bodies: list[NewBody] = []
 
     @property
@@ -78,7 +79,9 @@ class Draft:
                 catches it.
         """
         events = decide(self.state, command, self.known)
-        self.state = fold(events, self.state)
+        for event in events:
+            self.state = evolve(self.state, event)
+            self.states.append(self.state)
         self.events.extend(events)
         self.bodies.extend(new_bodies(command))
         return events
@@ -86,6 +89,7 @@ class Draft:
     def discard(self) -> None:
         """Write nothing after all."""
         self.events.clear()
+        self.states.clear()
 
 
 class Lane:
@@ -165,7 +169,9 @@ class Lane:
         if not draft.events:
             return await self._is_newest(before)
         append_id = AppendId(self.world.token())
-        append, after = encode_append(before, draft.events, draft.bodies, append_id)
+        append, after = encode_append(
+            before, draft.events, draft.bodies, append_id, states=draft.states
+        )
         result = await self.log.append((append,))
         match result:
             case Appended():

@@ -6,12 +6,10 @@ as at the beginning while facts, bodies and index grow.
 """
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Final
 
 from attrs import frozen
 
-from lash_es import Durability, SQLiteStore
 from lash_es.codec.contents import encode_content
 from lash_es.codec.streams import StreamId
 from lash_es.core.bodies import NewBody
@@ -33,6 +31,7 @@ from lash_es.core.messages import TurnInput
 from lash_es.log.appends import Appended, StreamAppend
 from lash_es.log.encoding import Folded, encode_append, nothing_folded
 from lash_es.log.snapshots import FACTS_PER_SNAPSHOT
+from tests.growth.grounds import Ground
 from tests.log.tapes import OTHER, POLICY
 
 FACTS_PER_APPEND: Final = 4 * FACTS_PER_SNAPSHOT
@@ -58,9 +57,9 @@ class Shape:
         return StreamId("default", SessionId(f"s{number % self.sessions:06}"))
 
 
-def build(path: Path, shape: Shape) -> None:
+def build(ground: Ground, shape: Shape) -> None:
     """Make the database: in each transaction the next append of some sessions."""
-    store = SQLiteStore.open(path, create=True, durability=Durability.NORMAL)
+    store = ground.store(create=True)
     folded = [nothing_folded(shape.stream(number)) for number in range(shape.sessions)]
     for _ in range(shape.appends):
         for start in range(0, shape.sessions, 16):

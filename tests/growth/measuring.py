@@ -11,9 +11,9 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
-from lash_es import Durability, SQLiteStore
 from lash_es.log.log import StoreLog
 from tests.growth.building import Shape, build
+from tests.growth.grounds import Ground
 from tests.growth.operations import NOW_MS, Host
 
 RATIO_MAX: Final = 1.3
@@ -26,11 +26,11 @@ _CHANCES: Final = 2**31
 
 
 async def timed(
-    places: Mapping[str, tuple[Path, Shape]], rounds: int
+    places: Mapping[str, tuple[Ground, Shape]], rounds: int
 ) -> dict[str, dict[str, float]]:
     """Do everything on each database in turns; returns the medians in microseconds."""
     chance, us = Random(_SEED), defaultdict[tuple[str, str], list[float]](list)
-    logs = {name: opened(path) for name, (path, _) in places.items()}
+    logs = {name: opened(ground) for name, (ground, _) in places.items()}
     hosts = {name: Host(logs[name], shape) for name, (_, shape) in places.items()}
     gc.disable()
     for turn in range(-rounds // 10, rounds):
@@ -51,20 +51,19 @@ async def timed(
     return dict(found)
 
 
-def opened(path: Path) -> StoreLog:
-    """Open a log whose commits do not wait for the disk, so that nothing hides what they cost."""
-    store = SQLiteStore.open(path, create=False, durability=Durability.NORMAL)
-    return StoreLog(store, lambda: NOW_MS)
+def opened(ground: Ground) -> StoreLog:
+    """Open a log on it."""
+    return StoreLog(ground.store(create=False), lambda: NOW_MS)
 
 
-def memory_mib(path: Path, shape: Shape, rounds: int) -> float:
+def memory_mib(ground: Ground, shape: Shape, rounds: int) -> float:
     """Do everything in a process of its own; returns the most memory that it ever took."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(_peak_mib, (path, shape, rounds))
+        return pool.apply(_peak_mib, (ground, shape, rounds))
 
 
-def _peak_mib(path: Path, shape: Shape, rounds: int) -> float:
-    asyncio.run(timed({"one": (path, shape)}, rounds))
+def _peak_mib(ground: Ground, shape: Shape, rounds: int) -> float:
+    asyncio.run(timed({"one": (ground, shape)}, rounds))
     return peak_mib()
 
 
@@ -77,13 +76,15 @@ def peak_mib() -> float:
     return round(int(status["VmHWM"].split()[0]) / 1_024, 1)
 
 
-def measure(folder: Path, small: Shape, large: Shape, rounds: int) -> dict[str, object]:
+def measure(
+    grounds: tuple[Ground, Ground], small: Shape, large: Shape, rounds: int
+) -> dict[str, object]:
     """Build both databases, and compare them."""
-    places = {"empty": (folder / "empty.db", small), "large": (folder / "large.db", large)}
+    places = {"empty": (grounds[0], small), "large": (grounds[1], large)}
     build_s: dict[str, float] = {}
-    for name, (path, shape) in places.items():
+    for name, (ground, shape) in places.items():
         started = time.monotonic()
-        build(path, shape)
+        build(ground, shape)
         build_s[name] = round(time.monotonic() - started, 1)
     us = asyncio.run(timed(places, rounds))
     ratios = {name: round(us["large"][name] / us["empty"][name], 3) for name in us["large"]}
@@ -92,7 +93,7 @@ def measure(folder: Path, small: Shape, large: Shape, rounds: int) -> dict[str, 
         "facts": large.facts,
         "sessions": large.sessions,
         "facts of the empty one": small.facts,
-        "file MiB": round(places["large"][0].stat().st_size / 2**20),
+        "MiB": round(grounds[1].size_bytes() / 2**20),
         "seconds to build": build_s["large"],
         "p50 us": us,
         "ratios": ratios,

@@ -17,6 +17,7 @@ from lash_es.core.ids import Version
 from lash_es.log.appends import StoredSnapshot
 from lash_es.log.log import StoreLog
 from tests.growth.building import FACTS_PER_APPEND, Shape, build
+from tests.growth.grounds import File
 from tests.growth.measuring import measure, peak_mib, too_much
 from tests.growth.operations import NOW_MS, Host
 
@@ -54,7 +55,7 @@ def counts(
         await log.aclose()
         return found
 
-    build(path, shape)
+    build(File(path), shape)
     watch = Watch(path)
     with watch.watching():
         return asyncio.run(count_them())
@@ -85,7 +86,8 @@ def test_a_store_that_folds_everything_is_caught(tmp_path: Path) -> None:
 
 def test_the_long_form_measures_and_judges(tmp_path: Path) -> None:
     small, large = (Shape(sessions=1, appends=appends) for appends in (1, 3))
-    found = measure(tmp_path, small, large, rounds=2)
+    grounds = (File(tmp_path / "small.db"), File(tmp_path / "large.db"))
+    found = measure(grounds, small, large, rounds=2)
 
     assert found["facts"] == 3 * FACTS_PER_APPEND
     assert {"ratios", "peak MiB", "seconds to build"} <= found.keys()
