@@ -274,6 +274,17 @@ LANES: Final[Mapping[str, tuple[str, Phases]]] = {
         "long: every order of commands, crashes and clock jumps, up to named bounds",
         [[{"explore": module("tests.explore")}]],
     ),
+    "sim": (
+        "long: seeds of the simulation; `sim SEED` runs one, `replay SEED` makes it small",
+        [
+            [
+                {
+                    "sim in memory": module("tests.sim", "--profile", "full"),
+                    "sim on SQLite": module("tests.sim", "--store", "sqlite"),
+                }
+            ]
+        ],
+    ),
     "soak": (
         "long: processes write, follow and lose activity for a minute on each database",
         [[{"soak": module("tests.soak", "--seconds", "60")}]],
@@ -301,6 +312,9 @@ LANES: Final[Mapping[str, tuple[str, Phases]]] = {
 def main(arguments: Sequence[str]) -> int:
     """Run the lane that is named, or list them."""
     match arguments:
+        case ["sim" | "replay" as word, seed, *words]:
+            what = "run" if word == "sim" else word
+            return subprocess.call([PYTHON, "-m", "tests.sim", what, seed, *words], cwd=ROOT)
         case [lane] if lane in LANES:
             failed = [name for tracks in LANES[lane][1] for name in run_phase(tracks)]
             print(f"{lane}: " + (f"FAILED: {', '.join(failed)}" if failed else "all is well"))
