@@ -13,6 +13,13 @@ from lash_es.codec.errors import (
     UnencodableValue,
     WrittenByNewerVersion,
 )
+from lash_es.core.commit_errors import (
+    BusyWithTurn,
+    HeadRevisionConflict,
+    NodeNotFound,
+    RuntimeTurnCommitConflict,
+    SessionBindingMismatch,
+)
 from lash_es.core.errors import (
     BlankValue,
     CommandRejected,
@@ -111,6 +118,7 @@ from lash_es.session.core import LashCore
 from lash_es.session.observing import ObservableSession, SessionObservation
 from lash_es.session.results import ToolCallRecord, TurnIssue, TurnOutput, TurnResult
 from lash_es.session.session import LashSession, ParkedSession
+from lash_es.session.session_stores import SessionStore
 from lash_es.session.turn_builders import (
     EnqueueTurnBuilder,
     PendingTurnInput,
@@ -132,6 +140,7 @@ __all__ = [
     "BlankValue",
     "BodySealed",
     "Boundary",
+    "BusyWithTurn",
     "CancelOutcome",
     "CancelToken",
     "Cancelled",
@@ -143,6 +152,7 @@ __all__ = [
     "ErrorReported",
     "Finished",
     "HandleConsumed",
+    "HeadRevisionConflict",
     "ImageItem",
     "ImagePart",
     "InputStatus",
@@ -170,6 +180,7 @@ __all__ = [
     "ModelSpec",
     "ModelsExtraMissing",
     "NextTurn",
+    "NodeNotFound",
     "NotFound",
     "ObservableSession",
     "OnTakeover",
@@ -188,8 +199,10 @@ __all__ = [
     "Rerun",
     "Role",
     "RuntimeFault",
+    "RuntimeTurnCommitConflict",
     "SQLiteStore",
     "SealBroken",
+    "SessionBindingMismatch",
     "SessionBuilder",
     "SessionCursor",
     "SessionDeleted",
@@ -201,6 +214,7 @@ __all__ = [
     "SessionReadView",
     "SessionSpec",
     "SessionStillInUse",
+    "SessionStore",
     "SessionUsageReport",
     "Settle",
     "SourceKeyConflict",

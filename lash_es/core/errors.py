@@ -14,10 +14,12 @@ What can go wrong, in one closed hierarchy.
     │   ├── TurnInputClaimSuperseded the claim is not held (any more)
     │   ├── TurnIdConflict           the id belongs to a turn with another input
     │   ├── TurnInProgress           another turn of this session is open
+    │   ├── BusyWithTurn             what is asked for needs that no turn is open
     │   ├── TurnNotOpen              the turn is not the open one
     │   ├── SessionBindingMismatch   a commit is meant for another session
     │   ├── RuntimeTurnCommitConflict   the turn was committed with another content
     │   ├── HeadRevisionConflict     another commit came first
+    │   ├── NodeNotFound             no commit holds the message
     │   ├── EffectNotOpen            the effect was never requested, or is settled
     │   ├── EffectRequestRefused     the effect does not follow from where the turn stands
     │   ├── EffectOutcomeMismatch    the outcome is of another kind than the effect
@@ -41,7 +43,14 @@ from typing import ClassVar
 import attrs
 from attrs import define
 
-from lash_es.core.ids import EffectId, Generation, InputId, Position, Revision, TurnId, Version
+from lash_es.core.ids import (
+    EffectId,
+    Generation,
+    InputId,
+    Position,
+    TurnId,
+    Version,
+)
 
 
 class LashError(Exception):
@@ -215,48 +224,6 @@ class TurnNotOpen(CommandRejected):
 
     def _summary(self) -> str:
         return f"turn {self.requested_turn_id!r} is not open (open: {self.open_turn_id!r})"
-
-
-@define(kw_only=True)
-class SessionBindingMismatch(CommandRejected):
-    """A commit is meant for another session than the stream's."""
-
-    bound: str
-    attempted: str
-    terminal_by_kind: ClassVar[bool] = True
-
-    def _summary(self) -> str:
-        return f"bound to session {self.bound!r}, the commit is for {self.attempted!r}"
-
-
-@define(kw_only=True)
-class RuntimeTurnCommitConflict(CommandRejected):
-    """The turn was committed, or would be, with another content than the commit says."""
-
-    session_id: str
-    turn_id: TurnId
-    presented_hash: str
-    recorded_hash: str
-
-    def _summary(self) -> str:
-        return (
-            f"the commit of turn {self.turn_id!r} has hash {self.presented_hash!r}, expected "
-            f"{self.recorded_hash!r}"
-        )
-
-
-@define(kw_only=True)
-class HeadRevisionConflict(CommandRejected):
-    """Another commit came first."""
-
-    session_id: str
-    expected: Revision
-    actual: Revision
-
-    def _summary(self) -> str:
-        return (
-            f"session {self.session_id!r} is at revision {self.actual}, expected {self.expected}"
-        )
 
 
 @define(kw_only=True)

@@ -14,6 +14,7 @@ from attrs import Factory, frozen
 
 from lash_es.core.bodies import BodyRef, RecordedBody
 from lash_es.core.commands import (
+    BranchToNode,
     CancelTurnInput,
     Command,
     CommitTurn,
@@ -24,6 +25,7 @@ from lash_es.core.ids import InputId, Position, Revision, TurnId
 from lash_es.core.ingress import TurnInputIngress
 from lash_es.core.limits import DEFAULT_LIMITS, Limits
 from lash_es.core.outcomes import InputStatus
+from lash_es.core.transcripts import turn_of_node
 
 
 class IndexKind(Enum):
@@ -133,6 +135,9 @@ def names(command: Command) -> tuple[IndexKey, ...]:
             return () if key is None else (IndexKey(IndexKind.SOURCE_KEY, key),)
         case CancelTurnInput():
             return (IndexKey(IndexKind.INPUT, command.input_id),)
+        case BranchToNode():
+            nodes = command.nodes[-1:]
+            return tuple(IndexKey(IndexKind.TURN, turn_of_node(node.node_id)) for node in nodes)
         case StartTurn() | CommitTurn():
             return (IndexKey(IndexKind.TURN, command.turn_id),)
         case _:

@@ -14,6 +14,7 @@ from lash_es.runtime.cancelling import CancelToken
 from lash_es.runtime.committing import Lane
 from lash_es.runtime.faults import SessionStillInUse
 from lash_es.runtime.running import TurnRunner
+from lash_es.session.session_stores import SessionStore
 
 
 class SharedSession:
@@ -22,7 +23,8 @@ class SharedSession:
     tokens.
     """
 
-    def __init__(self, lane: Lane, runner: TurnRunner) -> None:
+    def __init__(self, lane: Lane, runner: TurnRunner, store: SessionStore | None = None) -> None:
+        self.store = store
         self.lane = lane
         self.runner = runner
         self.writer = asyncio.Lock()

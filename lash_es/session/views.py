@@ -7,11 +7,13 @@ from itertools import islice
 
 from attrs import field, frozen
 
-from lash_es.core.ids import SessionId, Version
+from lash_es.core.commit_errors import NodeNotFound
+from lash_es.core.ids import NodeId, SessionId, Version
 from lash_es.core.messages import Message, TokenUsage
 from lash_es.core.policy import SessionPolicy
 from lash_es.core.state import Open
 from lash_es.log.contents import read_contents, read_nodes
+from lash_es.log.graphs import SessionGraph, read_graph, read_path_to
 from lash_es.log.port import Store
 from lash_es.runtime.committing import Lane
 from lash_es.turns.transcript import content_kinds, message
@@ -49,6 +51,36 @@ class SessionReadView:
         """
         stop = None if messages_max is None else first + messages_max
         return await self._lane.log.read(lambda store: self._messages(store, first, stop))
+
+    async def session_graph(self) -> SessionGraph:
+        """
+        Read every message there ever was, with the one that it follows; without their words.
+
+        Raises:
+            HistoryTrimmedBelow: facts were trimmed.
+
+        Cost: every fact of the session, in pages.
+        """
+        stream, state = self._lane.stream, self._state
+        leaf = None if state.head.leaf is None else state.head.leaf.node_id
+        return await self._lane.log.read(
+            lambda store: read_graph(store, stream, state.version, leaf)
+        )
+
+    async def path_to(self, node_id: str) -> tuple[NodeId, ...]:
+        """
+        List the messages from the root to this one, on the active path or off it.
+
+        Raises:
+            NodeNotFound: no commit holds it.
+
+        Cost: the path's commits, in pages.
+        """
+        stream, wanted = self._lane.stream, NodeId(node_id)
+        path = await self._lane.log.read(lambda store: read_path_to(store, stream, wanted))
+        if path is None:
+            raise NodeNotFound(session_id=self.session_id, node_id=wanted)
+        return path
 
     def _messages(self, store: Store, first: int, stop: int | None) -> list[Message]:
         stream = self._lane.stream

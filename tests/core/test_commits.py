@@ -5,11 +5,13 @@ import pytest
 
 from lash_es.core import receipts
 from lash_es.core.commands import CommitTurn, InputCompletion
-from lash_es.core.errors import (
-    EffectsUnsettled,
+from lash_es.core.commit_errors import (
     HeadRevisionConflict,
     RuntimeTurnCommitConflict,
     SessionBindingMismatch,
+)
+from lash_es.core.errors import (
+    EffectsUnsettled,
     SessionExecutionLeaseExpired,
     TurnInputClaimSuperseded,
     TurnNotOpen,

@@ -18,6 +18,8 @@ from attrs import frozen
 from lash_es.core.commands import (
     AbandonTurnInputClaim,
     AcquireLease,
+    BeginAnew,
+    BranchToNode,
     CancelTurnInput,
     ClaimTurnInputs,
     Command,
@@ -52,6 +54,7 @@ from tests.core.examples import (
     ANSWER,
     ANSWERED,
     ASK,
+    ASKED_NODE,
     ASKING,
     BATCH_DONE,
     BEGUN,
@@ -142,6 +145,7 @@ ROWS: dict[str, Callable[[Scene], Command]] = {
     "OpenSession, new model": lambda s: OpenSession(
         now_ms=s.now_ms, session_id=SESSION, policy=OTHER
     ),
+    "BeginAnew": lambda s: BeginAnew(now_ms=s.now_ms, session_id=SESSION, policy=OTHER),
     "ConfigureSession": lambda s: ConfigureSession(now_ms=s.now_ms, policy=OTHER),
     "ParkSession": lambda s: ParkSession(now_ms=s.now_ms),
     "DeleteSession": lambda s: DeleteSession(now_ms=s.now_ms),
@@ -204,6 +208,12 @@ ROWS: dict[str, Callable[[Scene], Command]] = {
         outcome=Finished(),
         commit_hash=HASH,
     ),
+    "BranchToNode": lambda s: BranchToNode(
+        now_ms=s.now_ms, fence=FENCE, parent=None, nodes=(ASKED_NODE,)
+    ),
+    "BranchToNode, root": lambda s: BranchToNode(
+        now_ms=s.now_ms, fence=FENCE, parent=None, nodes=()
+    ),
     "EndTurn": lambda s: EndTurn(now_ms=s.now_ms, fence=FENCE, turn_id=TURN, outcome=RAN_OUT),
 }
 
@@ -211,6 +221,7 @@ MATRIX = """
                        | NotOpened       | idle              | parked            | Deleted
 OpenSession            | SessionOpened   | -                 | -                 | !SessionDeleted
 OpenSession, new model | SessionOpened   | SessionConfigured | SessionConfigured | !SessionDeleted
+BeginAnew              | SessionOpened   | SessionBegunAnew  | SessionBegunAnew  | !SessionDeleted
 ConfigureSession       | !SessionNotOpen | SessionConfigured | SessionConfigured | !SessionDeleted
 ParkSession            | !SessionNotOpen | SessionParked     | -                 | !SessionDeleted
 DeleteSession          | !SessionNotOpen | SessionTombstoned | SessionTombstoned | !SessionDeleted
@@ -231,11 +242,14 @@ RequestEffect, tool    | !SessionNotOpen | !fence: free      | !fence: free     
 SettleEffect           | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
 CommitTurn             | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
 CommitTurn, hash       | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
+BranchToNode           | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
+BranchToNode, root     | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
 EndTurn                | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
 
                        | leased                    | input waits
 OpenSession            | -                         | -
 OpenSession, new model | SessionConfigured         | SessionConfigured
+BeginAnew              | SessionBegunAnew          | SessionBegunAnew
 ConfigureSession       | SessionConfigured         | SessionConfigured
 ParkSession            | SessionParked             | SessionParked
 DeleteSession          | SessionTombstoned         | SessionTombstoned
@@ -256,11 +270,14 @@ RequestEffect, tool    | !TurnNotOpen              | !TurnNotOpen
 SettleEffect           | !TurnNotOpen              | !TurnNotOpen
 CommitTurn             | !TurnNotOpen              | !TurnNotOpen
 CommitTurn, hash       | !TurnNotOpen              | !TurnNotOpen
+BranchToNode           | !NodeNotFound             | !NodeNotFound
+BranchToNode, root     | -                         | -
 EndTurn                | !TurnNotOpen              | !TurnNotOpen
 
                        | input claimed           | turn committed
 OpenSession            | -                       | -
 OpenSession, new model | SessionConfigured       | SessionConfigured
+BeginAnew              | SessionBegunAnew        | SessionBegunAnew
 ConfigureSession       | SessionConfigured       | SessionConfigured
 ParkSession            | SessionParked           | SessionParked
 DeleteSession          | SessionTombstoned       | SessionTombstoned
@@ -281,11 +298,14 @@ RequestEffect, tool    | !TurnNotOpen            | !TurnNotOpen
 SettleEffect           | !TurnNotOpen            | !TurnNotOpen
 CommitTurn             | !TurnNotOpen            | !TurnNotOpen
 CommitTurn, hash       | !TurnNotOpen            | -
+BranchToNode           | !NodeNotFound           | LeafMoved
+BranchToNode, root     | -                       | LeafMoved
 EndTurn                | !TurnNotOpen            | !TurnNotOpen
 
                        | turn begun            | model asked           | model answered
 OpenSession            | -                     | -                     | -
 OpenSession, new model | SessionConfigured     | SessionConfigured     | SessionConfigured
+BeginAnew              | !BusyWithTurn         | !BusyWithTurn         | !BusyWithTurn
 ConfigureSession       | SessionConfigured     | SessionConfigured     | SessionConfigured
 ParkSession            | SessionParked         | SessionParked         | SessionParked
 DeleteSession          | SessionTombstoned     | SessionTombstoned     | SessionTombstoned
@@ -306,11 +326,14 @@ RequestEffect, tool    | !EffectRequestRefused | !EffectRequestRefused | !Effect
 SettleEffect           | !EffectNotOpen        | EffectSettled         | !EffectNotOpen
 CommitTurn             | TurnCommitted         | !EffectsUnsettled     | TurnCommitted
 CommitTurn, hash       | !CommitConflict       | !EffectsUnsettled     | TurnCommitted
+BranchToNode           | !BusyWithTurn         | !BusyWithTurn         | !BusyWithTurn
+BranchToNode, root     | !BusyWithTurn         | !BusyWithTurn         | !BusyWithTurn
 EndTurn                | TurnEnded             | !EffectsUnsettled     | TurnEnded
 
                        | model wants tools     | tools asked           | tools answered
 OpenSession            | -                     | -                     | -
 OpenSession, new model | SessionConfigured     | SessionConfigured     | SessionConfigured
+BeginAnew              | !BusyWithTurn         | !BusyWithTurn         | !BusyWithTurn
 ConfigureSession       | SessionConfigured     | SessionConfigured     | SessionConfigured
 ParkSession            | SessionParked         | SessionParked         | SessionParked
 DeleteSession          | SessionTombstoned     | SessionTombstoned     | SessionTombstoned
@@ -331,11 +354,14 @@ RequestEffect, tool    | EffectRequested       | !EffectRequestRefused | !Effect
 SettleEffect           | !EffectNotOpen        | EffectSettled         | !EffectNotOpen
 CommitTurn             | TurnCommitted         | !EffectsUnsettled     | TurnCommitted
 CommitTurn, hash       | TurnCommitted         | !EffectsUnsettled     | !CommitConflict
+BranchToNode           | !BusyWithTurn         | !BusyWithTurn         | !BusyWithTurn
+BranchToNode, root     | !BusyWithTurn         | !BusyWithTurn         | !BusyWithTurn
 EndTurn                | TurnEnded             | !EffectsUnsettled     | TurnEnded
 
                        | input in a turn       | lease ran out           | another's lease
 OpenSession            | -                     | -                       | -
 OpenSession, new model | SessionConfigured     | SessionConfigured       | SessionConfigured
+BeginAnew              | !BusyWithTurn         | !BusyWithTurn           | !BusyWithTurn
 ConfigureSession       | SessionConfigured     | SessionConfigured       | SessionConfigured
 ParkSession            | SessionParked         | SessionParked           | SessionParked
 DeleteSession          | SessionTombstoned     | SessionTombstoned       | SessionTombstoned
@@ -356,6 +382,8 @@ RequestEffect, tool    | !EffectRequestRefused | !fence: expired         | !fenc
 SettleEffect           | !EffectNotOpen        | !fence: expired         | !fence: superseded
 CommitTurn             | TurnCommitted         | !fence: expired         | !fence: superseded
 CommitTurn, hash       | !CommitConflict       | !fence: expired         | !fence: superseded
+BranchToNode           | !BusyWithTurn         | !fence: expired         | !fence: superseded
+BranchToNode, root     | !BusyWithTurn         | !fence: expired         | !fence: superseded
 EndTurn                | TurnEnded             | !fence: expired         | !fence: superseded
 """
 

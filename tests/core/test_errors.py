@@ -10,7 +10,14 @@ import pickle
 
 import pytest
 
-from lash_es.core import errors
+from lash_es.core import commit_errors, errors
+from lash_es.core.commit_errors import (
+    BusyWithTurn,
+    HeadRevisionConflict,
+    NodeNotFound,
+    RuntimeTurnCommitConflict,
+    SessionBindingMismatch,
+)
 from lash_es.core.errors import (
     BlankValue,
     CommandRejected,
@@ -18,15 +25,12 @@ from lash_es.core.errors import (
     EffectOutcomeMismatch,
     EffectRequestRefused,
     EffectsUnsettled,
-    HeadRevisionConflict,
     HistoryTrimmedBelow,
     ImpossibleEvent,
     InputIdConflict,
     LashError,
     LimitExceeded,
     QueueFull,
-    RuntimeTurnCommitConflict,
-    SessionBindingMismatch,
     SessionDeleted,
     SessionExecutionLeaseExpired,
     SessionNotOpen,
@@ -40,7 +44,7 @@ from lash_es.core.errors import (
     TurnNotOpen,
     impossible,
 )
-from lash_es.core.ids import Generation, Position, Revision, Version
+from lash_es.core.ids import Generation, NodeId, Position, Revision, Version
 from lash_es.verify.spec import is_same_error
 from tests.core.examples import E1, E2, I1, TURN
 
@@ -129,6 +133,17 @@ SAYS: list[tuple[LashError, str]] = [
         HeadRevisionConflict(session_id="s1", expected=Revision(2), actual=Revision(3)),
         ("session 's1' is at revision 3, expected 2 [session_id='s1', expected=2, actual=3]"),
     ),
+    (
+        NodeNotFound(session_id="s1", node_id=NodeId("t1:m9")),
+        ("session 's1' holds no message 't1:m9' [session_id='s1', node_id='t1:m9']"),
+    ),
+    (
+        BusyWithTurn(session_id="s1", wish="begin anew", open_turn_id=TURN),
+        (
+            "cannot begin anew: turn 't1' is open, expected none "
+            "[session_id='s1', wish='begin anew', open_turn_id='t1']"
+        ),
+    ),
     (EffectNotOpen(effect_id=E1), "effect 't1/1' waits for no outcome [effect_id='t1/1']"),
     (
         EffectRequestRefused(effect_id=E1, reason="an effect is open"),
@@ -196,7 +211,8 @@ SAYS: list[tuple[LashError, str]] = [
 ]
 KINDS = {
     kind
-    for kind in vars(errors).values()
+    for module in (errors, commit_errors)
+    for kind in vars(module).values()
     if isinstance(kind, type) and issubclass(kind, LashError)
 }
 

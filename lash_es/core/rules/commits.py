@@ -13,10 +13,12 @@ The checks come in this order, and the first that fails is what the caller hears
 
 from lash_es.core import inputs
 from lash_es.core.commands import CommitTurn, ReleaseLease
-from lash_es.core.errors import (
+from lash_es.core.commit_errors import (
     HeadRevisionConflict,
     RuntimeTurnCommitConflict,
     SessionBindingMismatch,
+)
+from lash_es.core.errors import (
     TurnInputClaimSuperseded,
 )
 from lash_es.core.events import Event, LeaseReleased, TurnCommitted

@@ -1,0 +1,46 @@
+"""
+The scenarios of ``tests/scenarios``, on PostgreSQL: the same functions, another ``place``.
+
+A module of scenarios that is not listed here is missed by a test beside them.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+import pytest
+
+from lash_es.log.port import Store
+from tests.postgres.postgres_server import Database, new_database, server_url
+from tests.scenarios import test_commit
+
+MODULES: Final = (test_commit,)
+
+
+class InDatabase:
+    """One schema of a server; every core has its own connections, closed at the end."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._opened: list[Store] = []
+
+    def store(self) -> Store:
+        self._opened.append(self._database.store())
+        return self._opened[-1]
+
+    def another(self) -> "InDatabase":
+        return InDatabase(new_database(server_url()))
+
+    def close(self) -> None:
+        for store in self._opened:
+            store.close()
+
+
+@pytest.fixture
+def place(database: Database) -> Iterator[InDatabase]:
+    made = InDatabase(database)
+    yield made
+    made.close()
+
+
+for _module in MODULES:
+    globals().update({name: each for name, each in vars(_module).items() if name[:5] == "test_"})
