@@ -116,6 +116,7 @@ from lash_es.runtime.world import World
 from lash_es.session.builder import Opening, SessionBuilder, SessionSpec
 from lash_es.session.core import LashCore
 from lash_es.session.observing import ObservableSession, SessionObservation
+from lash_es.session.residency import Residency
 from lash_es.session.results import ToolCallRecord, TurnIssue, TurnOutput, TurnResult
 from lash_es.session.session import LashSession, ParkedSession
 from lash_es.session.session_stores import SessionStore
@@ -197,6 +198,7 @@ __all__ = [
     "ReasoningPart",
     "ReasoningTextDelta",
     "Rerun",
+    "Residency",
     "Role",
     "RuntimeFault",
     "RuntimeTurnCommitConflict",

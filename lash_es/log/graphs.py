@@ -1,17 +1,18 @@
 """The graph of a session: every message that a commit ever held, and what each one follows."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from attrs import frozen
 
 from lash_es.codec.streams import StreamId
 from lash_es.core.events import LeafMoved, TurnCommitted
+from lash_es.core.heads import Leaf
 from lash_es.core.ids import NodeId, Position, Version
 from lash_es.core.known import IndexKey, IndexKind, TurnEntry
 from lash_es.core.messages import Role
-from lash_es.core.transcripts import turn_of_node
+from lash_es.core.transcripts import Node, turn_of_node
 from lash_es.core.trims import KeptCommit
-from lash_es.log.contents import read_commits, read_events
+from lash_es.log.contents import read_commits, read_events, read_nodes
 from lash_es.log.encoding import decode_index_entry
 from lash_es.log.port import Store
 
@@ -50,16 +51,26 @@ def read_graph(
         if isinstance(event, LeafMoved) and event.nodes:
             last_of[position] = event.nodes[-1].node_id
         elif isinstance(event, TurnCommitted):
-            made = list(_chained(event, last_of[event.parent]))
+            made = list(_chained(event.nodes, last_of[event.parent]))
             last_of[position] = made[-1].node_id
             nodes.extend(made)
     return SessionGraph(nodes=tuple(nodes), leaf_node_id=leaf_node_id)
 
 
-def _chained(event: TurnCommitted, before: NodeId | None) -> Iterator[GraphNode]:
-    for node in event.nodes:
+def _chained(nodes: Iterable[Node], before: NodeId | None) -> Iterator[GraphNode]:
+    for node in nodes:
         yield GraphNode(node_id=node.node_id, parent_node_id=before, role=node.role)
         before = node.node_id
+
+
+def read_path_graph(store: Store, stream: StreamId, leaf: Leaf | None) -> SessionGraph:
+    """
+    Read the part of the graph that leads to a leaf.
+
+    Cost: the path's commits, in pages.
+    """
+    nodes = tuple(_chained(read_nodes(store, stream, leaf), None))
+    return SessionGraph(nodes=nodes, leaf_node_id=None if leaf is None else leaf.node_id)
 
 
 def read_commit_of(store: Store, stream: StreamId, node_id: NodeId) -> KeptCommit | None:

@@ -48,6 +48,7 @@ from lash_es.session.arguments import (
 from lash_es.session.builder import Opening, SessionBuilder, SessionDescription, SessionSpec
 from lash_es.session.holders import SharedSession
 from lash_es.session.inheriting import INHERIT, Inherit
+from lash_es.session.residency import Residency
 from lash_es.session.session import LashSession, ParkedSession
 from lash_es.session.session_stores import SessionStore
 
@@ -70,6 +71,7 @@ class LashCore:
         instructions: the system prompt.
         max_turns: how many model calls one turn may make.
         namespace: which sessions of the store are meant: ids are unique within it.
+        residency: which messages the graph of a view holds; all of them can be read in any case.
         lease_timings: how long an owner's silence is believed.
         limits: the named bounds.
         on_uncertain_tool: asked about a call that was in flight when its owner died, unless its
@@ -101,6 +103,7 @@ class LashCore:
         instructions: str = "",
         max_turns: int | None = None,
         namespace: str = "default",
+        residency: Residency = Residency.KEEP_ALL,
         lease_timings: LeaseTimings | None = None,
         limits: Limits = DEFAULT_LIMITS,
         on_uncertain_tool: UncertainToolHandler | None = None,
@@ -128,6 +131,7 @@ class LashCore:
         )
         self._namespace = namespace
         self._limits = limits
+        self._residency = residency
         self._world = world or World()
         self._clock_ms = clock_ms
         self._own_logs: dict[SessionStore, Log] = {}
@@ -251,7 +255,8 @@ class LashCore:
         equipment = self._equipment
         if provider is not None:
             equipment = with_changes(equipment, provider=provider)
-        return LashSession(SharedSession(lane, TurnRunner(lane, mine, equipment), store))
+        runner = TurnRunner(lane, mine, equipment)
+        return LashSession(SharedSession(lane, runner, store, self._residency))
 
     async def __aenter__(self) -> Self:
         return self

@@ -97,7 +97,7 @@ class LashSession:
 
     def read_view(self) -> SessionReadView:
         """Take a view of the history as of ``version``; its messages are read when asked for."""
-        return read_view(self._shared.lane, self._state())
+        return read_view(self._shared.lane, self._state(), self._shared.residency)
 
     def usage_report(self) -> SessionUsageReport:
         """Sum what the session has used."""

@@ -11,9 +11,9 @@ import pytest
 
 from lash_es.log.port import Store
 from tests.postgres.postgres_server import Database, new_database, server_url
-from tests.scenarios import test_commit
+from tests.scenarios import test_commit, test_open, test_park
 
-MODULES: Final = (test_commit,)
+MODULES: Final = (test_commit, test_open, test_park)
 
 
 class InDatabase:
@@ -22,17 +22,22 @@ class InDatabase:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._opened: list[Store] = []
+        self._others: list[InDatabase] = []
 
     def store(self) -> Store:
         self._opened.append(self._database.store())
         return self._opened[-1]
 
     def another(self) -> "InDatabase":
-        return InDatabase(new_database(server_url()))
+        self._others.append(InDatabase(new_database(server_url())))
+        return self._others[-1]
 
     def close(self) -> None:
         for store in self._opened:
             store.close()
+        for other in self._others:
+            other.close()
+            other._database.drop()
 
 
 @pytest.fixture

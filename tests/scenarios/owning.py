@@ -35,7 +35,7 @@ from lash_es.runtime.opening import require_open
 from lash_es.runtime.world import system_now_ms
 from tests.session.stores import Place, stream
 
-POLICY = SessionPolicy(provider_id="mock", model=ModelSpec(model_id="mock-model"))
+POLICY = SessionPolicy(provider_id="scripted", model=ModelSpec(model_id="m"))
 USAGE = TokenUsage(input_tokens=12, output_tokens=4, reasoning_output_tokens=2)
 SALT = b"sixteen bytes ok"
 ALICE = LeaseOwner(owner_id="alice", incarnation_id="boot-1")
