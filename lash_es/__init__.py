@@ -25,6 +25,13 @@ from lash_es.core.batches import (
     SlotPolicy,
     WorkClass,
 )
+from lash_es.core.commit_errors import (
+    BusyWithTurn,
+    HeadRevisionConflict,
+    NodeNotFound,
+    RuntimeTurnCommitConflict,
+    SessionBindingMismatch,
+)
 from lash_es.core.errors import (
     BlankValue,
     CommandRejected,
@@ -136,8 +143,10 @@ from lash_es.runtime.world import World
 from lash_es.session.builder import Opening, SessionBuilder, SessionSpec
 from lash_es.session.core import LashCore
 from lash_es.session.observing import ObservableSession, SessionObservation
+from lash_es.session.residency import Residency
 from lash_es.session.results import ToolCallRecord, TurnIssue, TurnOutput, TurnResult
 from lash_es.session.session import LashSession, ParkedSession
+from lash_es.session.session_stores import SessionStore
 from lash_es.session.turn_builders import (
     EnqueueTurnBuilder,
     PendingTurnInput,
@@ -172,6 +181,7 @@ __all__ = [
     "BlankValue",
     "BodySealed",
     "Boundary",
+    "BusyWithTurn",
     "CancelOutcome",
     "CancelToken",
     "Cancelled",
@@ -186,6 +196,7 @@ __all__ = [
     "FolderArchive",
     "FormatTooOld",
     "HandleConsumed",
+    "HeadRevisionConflict",
     "ImageItem",
     "ImagePart",
     "InputStatus",
@@ -216,6 +227,7 @@ __all__ = [
     "NeverMerge",
     "NextTurn",
     "NoArchive",
+    "NodeNotFound",
     "NotFound",
     "ObservableSession",
     "OnTakeover",
@@ -241,10 +253,13 @@ __all__ = [
     "RenewIntervalTooSmall",
     "Rerun",
     "ResetSession",
+    "Residency",
     "Role",
     "RuntimeFault",
+    "RuntimeTurnCommitConflict",
     "SQLiteStore",
     "SealBroken",
+    "SessionBindingMismatch",
     "SessionBuilder",
     "SessionCommandAdmin",
     "SessionCommandReceipt",
@@ -258,6 +273,7 @@ __all__ = [
     "SessionReadView",
     "SessionSpec",
     "SessionStillInUse",
+    "SessionStore",
     "SessionUsageReport",
     "Settle",
     "SlotPolicy",

@@ -16,6 +16,7 @@ from lash_es.core.ids import (
     ClaimId,
     EffectId,
     InputId,
+    Position,
     Revision,
     SessionId,
     TurnId,
@@ -26,6 +27,7 @@ from lash_es.core.outcomes import EffectOutcome, TurnOutcome
 from lash_es.core.owners import Fence, LeaseOwner, ProcessSight
 from lash_es.core.policy import SessionPolicy
 from lash_es.core.retention import Pin
+from lash_es.core.transcripts import Node
 from lash_es.core.work_commands import (
     AbandonWorkClaim,
     CancelWork,
@@ -39,6 +41,15 @@ from lash_es.core.work_commands import (
 @frozen(kw_only=True)
 class OpenSession:
     """Create the session, or open what is there and let the host's policy win."""
+
+    now_ms: int
+    session_id: SessionId
+    policy: SessionPolicy
+
+
+@frozen(kw_only=True)
+class BeginAnew:
+    """Create the session, or go on in it without anything that is there: a new root, my policy."""
 
     now_ms: int
     session_id: SessionId
@@ -260,6 +271,20 @@ class CommitTurn:
 
 
 @frozen(kw_only=True)
+class BranchToNode:
+    """
+    Go on from a message of a commit, whichever path that is on; from none, with a new root.
+
+    Whoever asks has read the commit: ``parent`` is its, and ``nodes`` are its up to the message.
+    """
+
+    now_ms: int
+    fence: Fence
+    parent: Position | None
+    nodes: tuple[Node, ...]
+
+
+@frozen(kw_only=True)
 class EndTurn:
     """End the open turn without making it part of the history."""
 
@@ -277,6 +302,7 @@ OwnerCommand: TypeAlias = (
     | SettleEffect
     | CommitTurn
     | EndTurn
+    | BranchToNode
     | RenewLease
     | ClaimWork
     | CompleteWork
@@ -289,6 +315,7 @@ What is refused without the live lease.
 
 Command: TypeAlias = (
     OpenSession
+    | BeginAnew
     | ConfigureSession
     | ParkSession
     | DeleteSession

@@ -1,11 +1,11 @@
-"""Refusals that concern a commit; they are part of the hierarchy drawn in ``errors.py``."""
+"""What a commit, or a move of the leaf, is refused for; part of the hierarchy in ``errors.py``."""
 
 from typing import ClassVar
 
 from attrs import define
 
 from lash_es.core.errors import CommandRejected
-from lash_es.core.ids import Revision, TurnId
+from lash_es.core.ids import NodeId, Revision, TurnId
 
 
 @define(kw_only=True)
@@ -48,3 +48,26 @@ class HeadRevisionConflict(CommandRejected):
         return (
             f"session {self.session_id!r} is at revision {self.actual}, expected {self.expected}"
         )
+
+
+@define(kw_only=True)
+class NodeNotFound(CommandRejected):
+    """No commit holds a message of this name."""
+
+    session_id: str
+    node_id: NodeId
+
+    def _summary(self) -> str:
+        return f"session {self.session_id!r} holds no message {self.node_id!r}"
+
+
+@define(kw_only=True)
+class BusyWithTurn(CommandRejected):
+    """A turn is open, and what was asked for would pull its history away: end the turn first."""
+
+    session_id: str
+    wish: str
+    open_turn_id: TurnId
+
+    def _summary(self) -> str:
+        return f"cannot {self.wish}: turn {self.open_turn_id!r} is open, expected none"

@@ -14,6 +14,8 @@ from typing import assert_never
 from lash_es.core.commands import (
     AbandonTurnInputClaim,
     AcquireLease,
+    BeginAnew,
+    BranchToNode,
     CancelTurnInput,
     ClaimTurnInputs,
     Command,
@@ -36,7 +38,17 @@ from lash_es.core.commands import (
 from lash_es.core.errors import SessionDeleted, SessionNotOpen
 from lash_es.core.events import Event, SessionParked, SessionTombstoned
 from lash_es.core.known import NOTHING_KNOWN, Known
-from lash_es.core.rules import commits, effects, inputs, leases, retention, sessions, turns, work
+from lash_es.core.rules import (
+    commits,
+    effects,
+    graph,
+    inputs,
+    leases,
+    retention,
+    sessions,
+    turns,
+    work,
+)
 from lash_es.core.state import Deleted, NotOpened, Open, State
 from lash_es.core.work_commands import (
     AbandonWorkClaim,
@@ -67,7 +79,7 @@ def decide(state: State, command: Command, known: Known = NOTHING_KNOWN) -> tupl
         case Open():
             return _decide_open(state, command, known)
         case NotOpened():
-            if not isinstance(command, OpenSession):
+            if not isinstance(command, OpenSession | BeginAnew):
                 raise SessionNotOpen(command=type(command).__name__)
             return sessions.create(command, known.limits)
         case Deleted():
@@ -141,6 +153,10 @@ def _decide_open(session: Open, command: Command, known: Known) -> tuple[Event, 
             return work.cancel(session, command, now_ms)
         case PruneFinishedWork():
             return work.prune(session, now_ms)
+        case BranchToNode():
+            return graph.branch(session, command, leases.fenced(session, command, now_ms), known)
+        case BeginAnew():
+            return graph.begin_anew(session, command, now_ms, known.limits)
         case OpenSession():
             return sessions.reopen(session, command, now_ms, known.limits)
         case _:

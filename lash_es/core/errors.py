@@ -17,10 +17,12 @@ What can go wrong, in one closed hierarchy.
     │   ├── QueuedWorkClaimSuperseded   a completion is not exactly what its claim holds
     │   ├── TurnIdConflict           the id belongs to a turn with another input
     │   ├── TurnInProgress           another turn of this session is open
+    │   ├── BusyWithTurn             what is asked for needs that no turn is open
     │   ├── TurnNotOpen              the turn is not the open one
     │   ├── SessionBindingMismatch   a commit is meant for another session
     │   ├── RuntimeTurnCommitConflict   the turn was committed with another content
     │   ├── HeadRevisionConflict     another commit came first
+    │   ├── NodeNotFound             no commit holds the message
     │   ├── EffectNotOpen            the effect was never requested, or is settled
     │   ├── EffectRequestRefused     the effect does not follow from where the turn stands
     │   ├── EffectOutcomeMismatch    the outcome is of another kind than the effect

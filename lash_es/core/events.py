@@ -75,6 +75,17 @@ class SessionTombstoned:
 
 
 @frozen(kw_only=True)
+class SessionBegunAnew:
+    """
+    A host opened the session without what was there: the next commit starts a new root, under this
+    policy. The history stays, and so do pending inputs and the ledger.
+    """
+
+    at_ms: int
+    policy: SessionPolicy
+
+
+@frozen(kw_only=True)
 class HistoryTrimmed:
     """
     Facts in front of version ``below`` may go; what is still needed of them is in the bodies.
@@ -256,6 +267,22 @@ class TurnCommitted:
 
 
 @frozen(kw_only=True)
+class LeafMoved:
+    """
+    The history goes on from another message: the next commit follows it, or starts a new root.
+
+    The fact stands for the commit that holds the message: ``parent`` is that one's, ``nodes`` are
+    its up to the message, none for a new root. Nothing is lost: what is no longer on the active
+    path can be branched to again.
+    """
+
+    at_ms: int
+    generation: Generation
+    parent: Position | None
+    nodes: tuple[Node, ...]
+
+
+@frozen(kw_only=True)
 class TurnEnded:
     """
     The turn ended and is not part of the history.
@@ -289,6 +316,8 @@ OpenEvent: TypeAlias = (
     | TurnInputClaimAbandoned
     | SessionConfigured
     | SessionParked
+    | LeafMoved
+    | SessionBegunAnew
     | SessionTombstoned
     | HistoryTrimmed
     | WorkEnqueued
@@ -317,6 +346,7 @@ OwnerEvent: TypeAlias = (
     | TurnEnded
     | WorkClaimed
     | WorkCompleted
+    | LeafMoved
 )
 """What only the holder of the lease writes."""
 

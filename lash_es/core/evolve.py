@@ -23,10 +23,12 @@ from lash_es.core.events import (
     EffectSettled,
     Event,
     HistoryTrimmed,
+    LeafMoved,
     LeaseAcquired,
     LeaseReleased,
     LeaseRenewed,
     OpenEvent,
+    SessionBegunAnew,
     SessionConfigured,
     SessionOpened,
     SessionParked,
@@ -124,6 +126,14 @@ def _evolve_open(session: Open, event: OpenEvent) -> State:
             return _next(session, event.at_ms, policy=event.policy)
         case SessionParked():
             return _next(session, event.at_ms, is_parked=True)
+        case LeafMoved():
+            _require_no_turn(session, event)
+            head = heads.moved(session.head, event, here)
+            return _owned(session, event, head=head)
+        case SessionBegunAnew():
+            _require_no_turn(session, event)
+            head = heads.begun_anew(session.head)
+            return _next(session, event.at_ms, policy=event.policy, head=head)
         case SessionTombstoned():
             return _deleted(session, event)
         case HistoryTrimmed():
@@ -214,8 +224,7 @@ def _turn(
 
 def _bodies_of(session: Open, event: TurnStarted) -> tuple[RecordedBody, ...]:
     """Find the inputs that the turn takes."""
-    if isinstance(session.turn, OpenTurn):
-        raise impossible(event, found=session.turn.turn_id, expected="no open turn")
+    _require_no_turn(session, event)
     if not isinstance(event.origin, DrainedInputs):
         return ()
     pending = session.inputs.pending
@@ -223,6 +232,11 @@ def _bodies_of(session: Open, event: TurnStarted) -> tuple[RecordedBody, ...]:
     if missing:
         raise impossible(event, found="no such pending input", expected=missing)
     return tuple(pending[input_id].content for input_id in event.origin.input_ids)
+
+
+def _require_no_turn(session: Open, event: TurnStarted | LeafMoved | SessionBegunAnew) -> None:
+    if isinstance(session.turn, OpenTurn):
+        raise impossible(event, found=session.turn.turn_id, expected="no open turn")
 
 
 def _owned(
@@ -233,6 +247,7 @@ def _owned(
     | TurnContinued
     | TurnCommitted
     | TurnEnded
+    | LeafMoved
     | TurnInputsClaimed
     | WorkClaimed
     | WorkCompleted,

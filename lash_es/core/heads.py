@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
+import attrs
 from attrs import frozen
 
 from lash_es.core.errors import impossible
-from lash_es.core.events import TurnCommitted, TurnEnded
+from lash_es.core.events import LeafMoved, TurnCommitted, TurnEnded
 from lash_es.core.ids import NodeId, Position, Revision
 from lash_es.core.makers import maker
 from lash_es.core.maps import with_entry
@@ -72,6 +73,18 @@ def committed(head: Head, event: TurnCommitted, position: Position) -> Head:
         leaf=_leaf(node_id=event.nodes[-1].node_id, commit=position),
         last_usage=event.usage if event.usage != NO_TOKENS else head.last_usage,
     )
+
+
+def moved(head: Head, event: LeafMoved, position: Position) -> Head:
+    """Another message is the leaf: the fact that says so stands for its commit, up to there."""
+    nodes = event.nodes
+    leaf = _leaf(node_id=nodes[-1].node_id, commit=position) if nodes else None
+    return attrs.evolve(head, leaf=leaf)
+
+
+def begun_anew(head: Head) -> Head:
+    """Nothing of the history is on the active path; commits go on being counted."""
+    return _head(revision=head.revision, turn_index=0, leaf=None, last_usage=NO_TOKENS)
 
 
 def used(ledger: Ledger, event: TurnCommitted | TurnEnded, model: str) -> Ledger:

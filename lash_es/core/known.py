@@ -15,6 +15,7 @@ from attrs import Factory, frozen
 from lash_es.core.batches import BatchStatus, DeliveryPolicy, MergeKey, SlotPolicy, WorkKind
 from lash_es.core.bodies import BodyRef, RecordedBody
 from lash_es.core.commands import (
+    BranchToNode,
     CancelTurnInput,
     Command,
     CommitTurn,
@@ -25,6 +26,7 @@ from lash_es.core.ids import BatchId, InputId, Position, Revision, TurnId
 from lash_es.core.ingress import TurnInputIngress
 from lash_es.core.limits import DEFAULT_LIMITS, Limits
 from lash_es.core.outcomes import InputStatus
+from lash_es.core.transcripts import turn_of_node
 from lash_es.core.work_commands import EnqueueWork
 
 
@@ -175,6 +177,9 @@ def names(command: Command) -> tuple[IndexKey, ...]:
             return () if key is None else (IndexKey(IndexKind.WORK_KEY, key),)
         case CancelTurnInput():
             return (IndexKey(IndexKind.INPUT, command.input_id),)
+        case BranchToNode():
+            nodes = command.nodes[-1:]
+            return tuple(IndexKey(IndexKind.TURN, turn_of_node(node.node_id)) for node in nodes)
         case StartTurn() | CommitTurn():
             return (IndexKey(IndexKind.TURN, command.turn_id),)
         case _:

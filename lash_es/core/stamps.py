@@ -48,7 +48,8 @@ def commit_hash(
 def stamped(turn: OpenTurn, event: TurnCommitted) -> CommitStamp:
     """Make the stamp of a commit from the turn that it ends."""
     return CommitStamp(
-        commit_hash=commit_hash(turn, event.outcome, event.nodes), revision=event.revision
+        commit_hash=commit_hash(turn, event.outcome, event.nodes),
+        revision=event.revision,
     )
 
 

@@ -5,13 +5,30 @@ A message is never stored twice. What a person said is in the body of the fact t
 model said in the body of the fact that settled the call; a node only points there (ADR 0005).
 """
 
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from attrs import frozen
 
 from lash_es.core.bodies import BodyRef
-from lash_es.core.ids import CallId, NodeId
+from lash_es.core.ids import CallId, NodeId, TurnId
 from lash_es.core.messages import Role, ToolStatus
+
+_ORDINAL: Final = ":m"
+"""Between the id of a turn and the place of a message in it."""
+
+
+def node_name(turn_id: TurnId, ordinal: int) -> NodeId:
+    """
+    Name a message of a turn, counted from 1; turn ids are used once, so the name is unique in the
+    session.
+    """
+    return NodeId(f"{turn_id}{_ORDINAL}{ordinal}")
+
+
+def turn_of_node(node_id: NodeId) -> TurnId:
+    """Return the turn that a message was made in, by its name; blank if it is no such name."""
+    turn_id, _, _ = node_id.rpartition(_ORDINAL)
+    return TurnId(turn_id)
 
 
 @frozen(kw_only=True)

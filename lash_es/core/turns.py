@@ -25,7 +25,7 @@ from lash_es.core.events import (
     TurnStarted,
     body_ref,
 )
-from lash_es.core.ids import EffectId, Generation, InputId, NodeId, Position, TurnId
+from lash_es.core.ids import EffectId, Generation, InputId, Position, TurnId
 from lash_es.core.makers import maker
 from lash_es.core.maps import with_entry, without
 from lash_es.core.messages import NO_TOKENS, Role, TokenUsage, ToolStatus
@@ -38,6 +38,7 @@ from lash_es.core.transcripts import (
     Node,
     NodeSource,
     ResultRef,
+    node_name,
 )
 
 
@@ -137,14 +138,6 @@ def effect_name(turn: OpenTurn, ordinal: int = 0) -> EffectId:
     same names.
     """
     return EffectId(f"{turn.turn_id}/{turn.effects_count + 1 + ordinal}")
-
-
-def node_name(turn_id: TurnId, ordinal: int) -> NodeId:
-    """
-    Name a message of a turn, counted from 1; turn ids are used once, so the name is unique in the
-    session.
-    """
-    return NodeId(f"{turn_id}:m{ordinal}")
 
 
 def started(

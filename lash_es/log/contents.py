@@ -13,7 +13,7 @@ from lash_es.codec.records import Header, Record, decode_header, read_event
 from lash_es.codec.streams import StreamId
 from lash_es.core.bodies import BodyRef, RecordedBody
 from lash_es.core.errors import HistoryTrimmedBelow, LashError
-from lash_es.core.events import Event, TurnCommitted
+from lash_es.core.events import Event, LeafMoved, TurnCommitted
 from lash_es.core.heads import Leaf
 from lash_es.core.ids import Position
 from lash_es.core.transcripts import Node
@@ -182,7 +182,7 @@ def read_commits(store: Store, stream: StreamId, last: Position | None) -> Itera
 
 def _commit(stream: StreamId, record: Record) -> KeptCommit:
     event = read_event(stream, record)
-    if not isinstance(event, TurnCommitted):
+    if not isinstance(event, TurnCommitted | LeafMoved):
         raise CorruptHistory(
             session_id=stream.session_id, position=record.position, reason="expected a commit"
         )

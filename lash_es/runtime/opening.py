@@ -2,7 +2,7 @@
 Opening a session: create it, or take what is there and reconcile it with what the host wants.
 """
 
-from lash_es.core.commands import OpenSession
+from lash_es.core.commands import BeginAnew, OpenSession
 from lash_es.core.errors import SessionDeleted, SessionNotOpen
 from lash_es.core.ids import SessionId
 from lash_es.core.policy import SessionPolicy
@@ -21,6 +21,20 @@ async def open_session(lane: Lane, policy: SessionPolicy) -> Open:
     await lane.catch_up()
     session_id = lane.stream.session_id
     await lane.execute(OpenSession(now_ms=lane.log.now_ms(), session_id=session_id, policy=policy))
+    return require_open(lane.state, session_id)
+
+
+async def begin_anew(lane: Lane, policy: SessionPolicy) -> Open:
+    """
+    Create the session, or go on in it without anything that is there.
+
+    Raises:
+        BusyWithTurn: a turn is open.
+        SessionDeleted, CorruptHistory, WrittenByNewerVersion: as ``open_session``.
+    """
+    session_id = lane.stream.session_id
+    await lane.catch_up()
+    await lane.execute(BeginAnew(now_ms=lane.log.now_ms(), session_id=session_id, policy=policy))
     return require_open(lane.state, session_id)
 
 

@@ -27,6 +27,7 @@ from lash_es.core.state import Open
 from lash_es.core.turns import OpenTurn
 from lash_es.log.errors import StorageError
 from lash_es.runtime.activities import ActivityPump, ActivitySink
+from lash_es.runtime.branching import BriefOwner
 from lash_es.runtime.cancelling import CancelToken
 from lash_es.runtime.committing import APPEND_ATTEMPTS_MAX, Draft, Lane
 from lash_es.runtime.contending import Chance, Contest, Sightings
@@ -101,6 +102,12 @@ class TurnRunner:
         self._owner = owner
         self._equipment = equipment
         self._contest = Contest(lane, owner, equipment.sightings)
+
+    @property
+    def brief_owner(self) -> BriefOwner:
+        """Who writes outside turns: the same owner, for one append."""
+        ttl_ms = self._equipment.timings.ttl_ms
+        return BriefOwner(lane=self._lane, owner=self._owner, contest=self._contest, ttl_ms=ttl_ms)
 
     async def run_direct(
         self, turn_id: TurnId, turn_input: TurnInput, cancel: CancelToken, sink: ActivitySink

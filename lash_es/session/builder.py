@@ -14,6 +14,7 @@ from lash_es.runtime.providers import Provider
 from lash_es.session.arguments import as_max_turns, as_model_spec
 from lash_es.session.inheriting import INHERIT, Inherit
 from lash_es.session.session import LashSession
+from lash_es.session.session_stores import SessionStore
 
 _T = TypeVar("_T")
 
@@ -44,9 +45,19 @@ class SessionSpec:
 _INHERIT_ALL = SessionSpec()
 
 
-SessionOpener: TypeAlias = Callable[
-    [SessionId, SessionSpec, Provider | None, LeaseOwner | None], Awaitable[LashSession]
-]
+@frozen(kw_only=True)
+class SessionDescription:
+    """All that a session is opened with."""
+
+    session_id: SessionId
+    spec: SessionSpec
+    provider: Provider | None
+    owner: LeaseOwner | None
+    store: SessionStore | None
+    is_fresh: bool
+
+
+SessionOpener: TypeAlias = Callable[[SessionDescription], Awaitable[LashSession]]
 
 
 class Opening:
@@ -85,6 +96,7 @@ class SessionBuilder:
     _spec: SessionSpec = field(default=_INHERIT_ALL, alias="spec")
     _provider: Provider | None = field(default=None, alias="provider")
     _owner: LeaseOwner | None = field(default=None, alias="owner")
+    _store: SessionStore | None = field(default=None, repr=False, alias="store")
 
     def session_spec(self, spec: SessionSpec) -> Self:
         """Replace the whole overlay, a provider id set before included; a live provider stays."""
@@ -111,6 +123,10 @@ class SessionBuilder:
         """Fix the identity under which this handle takes the lease; by default it is random."""
         return attrs.evolve(self, owner=owner)
 
+    def store(self, store: SessionStore) -> Self:
+        """Keep the session there, and do not ask the core's store."""
+        return attrs.evolve(self, store=store)
+
     def open(self) -> Opening:
         """
         Create the session, or open what is there; the host's policy wins, the recorded provider
@@ -120,9 +136,32 @@ class SessionBuilder:
             SessionDeleted: the id is used up.
             CorruptHistory: the log is damaged, at the position it names.
         """
-        return Opening(
-            lambda: self._opener(self._session_id, self._spec, self._provider, self._owner)
+        return self._opening(is_fresh=False)
+
+    def open_fresh(self) -> Opening:
+        """
+        Create the session, or go on in it without anything that is there: an empty view, the
+        host's policy and provider.
+
+        The history stays in the log, readable as of a version before. **Pending inputs, queued
+        work and the usage so far survive**: they are not part of the transcript.
+
+        Raises (when awaited):
+            BusyWithTurn: a turn is open; drive it to its end first.
+            SessionDeleted, CorruptHistory: as ``open``.
+        """
+        return self._opening(is_fresh=True)
+
+    def _opening(self, *, is_fresh: bool) -> Opening:
+        described = SessionDescription(
+            session_id=self._session_id,
+            spec=self._spec,
+            provider=self._provider,
+            owner=self._owner,
+            store=self._store,
+            is_fresh=is_fresh,
         )
+        return Opening(lambda: self._opener(described))
 
     def __await__(self) -> Generator[Any, None, LashSession]:
         return self.open().__await__()

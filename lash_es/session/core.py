@@ -34,7 +34,7 @@ from lash_es.log.trimming import Trimmed
 from lash_es.runtime.committing import Lane
 from lash_es.runtime.faults import MissingModelSpec
 from lash_es.runtime.leasing import LeaseTimings
-from lash_es.runtime.opening import open_session, require_open
+from lash_es.runtime.opening import begin_anew, open_session, require_open
 from lash_es.runtime.performing import UNCERTAIN_TOOL_WAIT_MS_MAX, UncertainToolHandler
 from lash_es.runtime.providers import Provider
 from lash_es.runtime.running import Equipment, TurnRunner
@@ -49,10 +49,12 @@ from lash_es.session.arguments import (
     as_provider,
     as_session_id,
 )
-from lash_es.session.builder import Opening, SessionBuilder, SessionSpec
+from lash_es.session.builder import Opening, SessionBuilder, SessionDescription, SessionSpec
 from lash_es.session.holders import SharedSession
 from lash_es.session.inheriting import INHERIT, Inherit
+from lash_es.session.residency import Residency
 from lash_es.session.session import LashSession, ParkedSession
+from lash_es.session.session_stores import SessionStore
 
 _POSTGRES_SCHEMES: Final = ("postgresql://", "postgres://")
 
@@ -73,6 +75,7 @@ class LashCore:
         instructions: the system prompt.
         max_turns: how many model calls one turn may make.
         namespace: which sessions of the store are meant: ids are unique within it.
+        residency: which messages the graph of a view holds; all of them can be read in any case.
         lease_timings: how long an owner's silence is believed.
         limits: the named bounds.
         on_uncertain_tool: asked about a call that was in flight when its owner died, unless its
@@ -104,6 +107,7 @@ class LashCore:
         instructions: str = "",
         max_turns: int | None = None,
         namespace: str = "default",
+        residency: Residency = Residency.KEEP_ALL,
         lease_timings: LeaseTimings | None = None,
         limits: Limits = DEFAULT_LIMITS,
         on_uncertain_tool: UncertainToolHandler | None = None,
@@ -131,7 +135,10 @@ class LashCore:
         )
         self._namespace = namespace
         self._limits = limits
+        self._residency = residency
         self._world = world or World()
+        self._clock_ms = clock_ms
+        self._own_logs: dict[SessionStore, Log] = {}
         self._log: Log = _log_on(_sealed(_opened(store), at_rest, blobs), clock_ms, self._world)
 
     def session(
@@ -143,6 +150,7 @@ class LashCore:
         model: ModelSpec | str | None = None,
         max_turns: int | Inherit | None = INHERIT,
         instructions: str | None = None,
+        store: SessionStore | None = None,
         session_execution_owner: LeaseOwner | None = None,
     ) -> SessionBuilder:
         """
@@ -163,6 +171,8 @@ class LashCore:
             builder = builder.max_turns(max_turns)
         if instructions is not None:
             builder = builder.instructions(instructions)
+        if store is not None:
+            builder = builder.store(store)
         if session_execution_owner is not None:
             builder = builder.session_execution_owner(session_execution_owner)
         return builder
@@ -245,33 +255,44 @@ class LashCore:
             if provider is not None:
                 await provider.aclose()
         finally:
-            await self._log.aclose()
+            for log in (*self._own_logs.values(), self._log):
+                await log.aclose()
 
-    async def _described(
-        self,
-        session_id: SessionId,
-        spec: SessionSpec,
-        provider: Provider | None,
-        owner: LeaseOwner | None,
-    ) -> LashSession:
+    async def _described(self, described: SessionDescription) -> LashSession:
         """Open what a ``SessionBuilder`` describes."""
-        lane = self._lane(session_id)
-        await open_session(lane, spec.resolved(self._policy))
-        return self._handle(lane, provider, owner)
+        lane = self._lane(described.session_id, described.store)
+        opened = begin_anew if described.is_fresh else open_session
+        await opened(lane, described.spec.resolved(self._policy))
+        return self._handle(lane, described.provider, described.owner, described.store)
 
     async def _resumed(self, parked: ParkedSession) -> LashSession:
-        lane = self._lane(parked.session_id)
+        lane = self._lane(parked.session_id, parked.store)
         require_open(await lane.catch_up(), parked.session_id)
-        return self._handle(lane, None, None)
+        return self._handle(lane, None, None, parked.store)
 
     def _stream(self, session_id: str) -> StreamId:
         return StreamId(self._namespace, SessionId(session_id))
 
-    def _lane(self, session_id: SessionId) -> Lane:
-        return Lane(self._log, self._stream(session_id), self._world, self._limits)
+    def _lane(self, session_id: SessionId, store: SessionStore | None = None) -> Lane:
+        stream = self._stream(session_id)
+        log = self._log if store is None else self._own_log(store, session_id)
+        return Lane(log, stream, self._world, self._limits)
+
+    def _own_log(self, store: SessionStore, session_id: SessionId) -> Log:
+        """Return the log on a session's own store, made when it is first used."""
+        store.bind(session_id)
+        if store not in self._own_logs:
+            self._own_logs[store] = _log_on(
+                _sealed(store.store, None, None), self._clock_ms, self._world
+            )
+        return self._own_logs[store]
 
     def _handle(
-        self, lane: Lane, provider: Provider | None, owner: LeaseOwner | None
+        self,
+        lane: Lane,
+        provider: Provider | None,
+        owner: LeaseOwner | None,
+        store: SessionStore | None,
     ) -> LashSession:
         mine = owner or LeaseOwner(
             owner_id=self._world.token(), incarnation_id=self._world.token()
@@ -279,7 +300,8 @@ class LashCore:
         equipment = self._equipment
         if provider is not None:
             equipment = with_changes(equipment, provider=provider)
-        return LashSession(SharedSession(lane, TurnRunner(lane, mine, equipment)))
+        runner = TurnRunner(lane, mine, equipment)
+        return LashSession(SharedSession(lane, runner, store, self._residency))
 
     async def __aenter__(self) -> Self:
         return self

@@ -14,6 +14,8 @@ from lash_es.runtime.cancelling import CancelToken
 from lash_es.runtime.committing import Lane
 from lash_es.runtime.faults import SessionStillInUse
 from lash_es.runtime.running import TurnRunner
+from lash_es.session.residency import Residency
+from lash_es.session.session_stores import SessionStore
 
 
 class SharedSession:
@@ -22,7 +24,15 @@ class SharedSession:
     tokens.
     """
 
-    def __init__(self, lane: Lane, runner: TurnRunner) -> None:
+    def __init__(
+        self,
+        lane: Lane,
+        runner: TurnRunner,
+        store: SessionStore | None = None,
+        residency: Residency = Residency.KEEP_ALL,
+    ) -> None:
+        self.store = store
+        self.residency = residency
         self.lane = lane
         self.runner = runner
         self.writer = asyncio.Lock()

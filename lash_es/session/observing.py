@@ -45,7 +45,9 @@ class ObservableSession:
         lane = self._shared.lane
         state = require_open(await lane.catch_up(), lane.stream.session_id)
         cursor = SessionCursor(state.session_id, state.version)
-        return SessionObservation(read_view=read_view(lane, state), cursor=cursor)
+        return SessionObservation(
+            read_view=read_view(lane, state, self._shared.residency), cursor=cursor
+        )
 
     def policy_snapshot(self) -> SessionPolicy:
         """Return the policy of the turns to come."""
@@ -54,7 +56,8 @@ class ObservableSession:
     def read_view(self) -> SessionReadView:
         """Take a view of what is resident."""
         lane = self._shared.lane
-        return read_view(lane, require_open(lane.state, lane.stream.session_id))
+        state = require_open(lane.state, lane.stream.session_id)
+        return read_view(lane, state, self._shared.residency)
 
     def usage_report(self) -> SessionUsageReport:
         """Sum what the session has used."""

@@ -9,10 +9,10 @@ from types import TracebackType
 from typing import Self
 
 import attrs
-from attrs import frozen
+from attrs import field, frozen
 
 from lash_es.core.commands import CancelTurnInput, ConfigureSession, ParkSession
-from lash_es.core.ids import InputId, Revision, SessionId, Version
+from lash_es.core.ids import InputId, NodeId, Revision, SessionId, Version
 from lash_es.core.ingress import TurnInputIngress
 from lash_es.core.known import names
 from lash_es.core.messages import TurnInput
@@ -26,11 +26,13 @@ from lash_es.runtime.cancelling import CancelToken
 from lash_es.runtime.committing import Draft
 from lash_es.runtime.faults import SessionStillInUse
 from lash_es.runtime.opening import require_open
+from lash_es.runtime.running import busy
 from lash_es.session.arguments import as_max_turns, as_model_spec, as_turn_input
 from lash_es.session.holders import SharedSession
 from lash_es.session.inheriting import INHERIT, Inherit
 from lash_es.session.observing import ObservableSession
 from lash_es.session.queued_work import QueuedWorkHandle
+from lash_es.session.session_stores import SessionStore
 from lash_es.session.turn_builders import (
     EnqueueTurnBuilder,
     PendingTurnInput,
@@ -45,9 +47,14 @@ _HOLDER = "a handle"
 
 @frozen(kw_only=True)
 class ParkedSession:
-    """What is needed to resume a session: by ``LashCore.resume``, in this process or another."""
+    """
+    What is needed to resume a session: by ``LashCore.resume``, in this process or another.
+
+    ``store`` is its own, if it has one: then it is resumed by the same core.
+    """
 
     session_id: SessionId
+    store: SessionStore | None = field(default=None, repr=False)
 
 
 class LashSession(QueuedWorkHandle):
@@ -91,7 +98,7 @@ class LashSession(QueuedWorkHandle):
 
     def read_view(self) -> SessionReadView:
         """Take a view of the history as of ``version``; its messages are read when asked for."""
-        return read_view(self._shared.lane, self._state())
+        return read_view(self._shared.lane, self._state(), self._shared.residency)
 
     def usage_report(self) -> SessionUsageReport:
         """Sum what the session has used."""
@@ -210,6 +217,26 @@ class LashSession(QueuedWorkHandle):
 
         await lane.transact(step)
 
+    async def branch_to_node(self, node_id: str | None) -> SessionReadView:
+        """
+        Go on from this message, on the active path or off it; from none, with a new root.
+
+        Nothing is lost: what leaves the active path can be branched to again. Recorded when this
+        returns.
+
+        Raises:
+            RuntimeFault: ``session_execution_busy``: another owner holds the session.
+            BusyWithTurn: a turn is open.
+            NodeNotFound: no commit holds the message.
+        """
+        shared = self._usable("branch_to_node")
+        wanted = None if node_id is None else NodeId(node_id)
+        async with shared.writer:
+            found = await shared.runner.brief_owner.branch_to_node(wanted)
+        if found is not None:
+            raise busy(found.holder)
+        return self.read_view()
+
     async def park(self) -> ParkedSession:
         """
         Let the session go, so that any process can resume it. Appends the fact of it, and nothing
@@ -222,7 +249,7 @@ class LashSession(QueuedWorkHandle):
         shared = self._consume("park")
         shared.require_last(_HOLDER)
         await shared.lane.execute(ParkSession(now_ms=shared.lane.log.now_ms()))
-        return ParkedSession(session_id=self.session_id)
+        return ParkedSession(session_id=self.session_id, store=shared.store)
 
     async def close(self) -> None:
         """

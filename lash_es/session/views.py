@@ -7,13 +7,22 @@ from itertools import islice
 
 from attrs import field, frozen
 
-from lash_es.core.ids import SessionId, Version
+from lash_es.core.commit_errors import NodeNotFound
+from lash_es.core.ids import NodeId, SessionId, Version
 from lash_es.core.messages import Message, TokenUsage
 from lash_es.core.policy import SessionPolicy
 from lash_es.core.state import Open
 from lash_es.log.contents import read_contents, read_nodes
+from lash_es.log.graphs import (
+    SessionGraph,
+    read_commit_of,
+    read_graph,
+    read_path_graph,
+    read_path_to,
+)
 from lash_es.log.port import Store
 from lash_es.runtime.committing import Lane
+from lash_es.session.residency import Residency
 from lash_es.turns.transcript import content_kinds, message
 
 
@@ -31,6 +40,7 @@ class SessionReadView:
     turn_index: int
     policy: SessionPolicy
     token_usage: TokenUsage
+    residency: Residency = Residency.KEEP_ALL
     _state: Open = field(repr=False, eq=False, alias="state")
     _lane: Lane = field(repr=False, eq=False, alias="lane")
 
@@ -50,6 +60,63 @@ class SessionReadView:
         stop = None if messages_max is None else first + messages_max
         return await self._lane.log.read(lambda store: self._messages(store, first, stop))
 
+    async def session_graph(self) -> SessionGraph:
+        """
+        Read the messages of the graph, each with the one that it follows; without their words.
+
+        With ``ACTIVE_PATH_ONLY`` these are those of the active path; ``path_to`` and ``message``
+        still read the others, one by one.
+
+        Raises:
+            HistoryTrimmedBelow: facts were trimmed.
+
+        Cost: every fact of the session, in pages; or the path's commits.
+        """
+        stream, state = self._lane.stream, self._state
+        leaf = None if state.head.leaf is None else state.head.leaf.node_id
+        if self.residency is Residency.ACTIVE_PATH_ONLY:
+            return await self._lane.log.read(
+                lambda store: read_path_graph(store, stream, state.head.leaf)
+            )
+        return await self._lane.log.read(
+            lambda store: read_graph(store, stream, state.version, leaf)
+        )
+
+    async def path_to(self, node_id: str) -> tuple[NodeId, ...]:
+        """
+        List the messages from the root to this one, on the active path or off it.
+
+        Raises:
+            NodeNotFound: no commit holds it.
+
+        Cost: the path's commits, in pages.
+        """
+        stream, wanted = self._lane.stream, NodeId(node_id)
+        path = await self._lane.log.read(lambda store: read_path_to(store, stream, wanted))
+        if path is None:
+            raise NodeNotFound(session_id=self.session_id, node_id=wanted)
+        return path
+
+    async def message(self, node_id: str) -> Message:
+        """
+        Read one message, on the active path or off it.
+
+        Raises:
+            NodeNotFound: no commit holds it.
+            CorruptBody: a body is not what was committed to.
+
+        Cost: an index entry, one fact and the message's bodies.
+        """
+        return await self._lane.log.read(lambda store: self._message(store, NodeId(node_id)))
+
+    def _message(self, store: Store, node_id: NodeId) -> Message:
+        stream = self._lane.stream
+        commit = read_commit_of(store, stream, node_id)
+        if commit is None:
+            raise NodeNotFound(session_id=self.session_id, node_id=node_id)
+        node = commit.nodes[-1]
+        return message(node, read_contents(store, stream, content_kinds(node)))
+
     def _messages(self, store: Store, first: int, stop: int | None) -> list[Message]:
         stream = self._lane.stream
         nodes = read_nodes(store, stream, self._state.head.leaf)
@@ -59,9 +126,12 @@ class SessionReadView:
         return [message(node, contents) for node in wanted]
 
 
-def read_view(lane: Lane, state: Open) -> SessionReadView:
+def read_view(
+    lane: Lane, state: Open, residency: Residency = Residency.KEEP_ALL
+) -> SessionReadView:
     """Take a view of a state."""
     return SessionReadView(
+        residency=residency,
         session_id=state.session_id,
         version=state.version,
         revision=state.head.revision,

@@ -22,9 +22,11 @@ from lash_es.core.events import (
     EffectSettled,
     Event,
     HistoryTrimmed,
+    LeafMoved,
     LeaseAcquired,
     LeaseReleased,
     LeaseRenewed,
+    SessionBegunAnew,
     SessionConfigured,
     SessionOpened,
     SessionParked,
@@ -144,6 +146,8 @@ class Narrator:
                 SessionOpened()
                 | SessionConfigured()
                 | SessionParked()
+                | SessionBegunAnew()
+                | LeafMoved()
                 | SessionTombstoned()
                 | HistoryTrimmed()
             ):
@@ -327,19 +331,35 @@ def _lease(event: LeaseAcquired | LeaseRenewed | LeaseReleased) -> str:
 
 
 def _session(
-    event: SessionOpened | SessionConfigured | SessionParked | SessionTombstoned | HistoryTrimmed,
+    event: SessionOpened
+    | SessionConfigured
+    | SessionParked
+    | SessionBegunAnew
+    | LeafMoved
+    | SessionTombstoned
+    | HistoryTrimmed,
 ) -> str:
     match event:
         case SessionOpened():
             return _policy(event.policy)
         case SessionConfigured():
             return f"from now on {_policy(event.policy)}"
-        case SessionParked():
-            return "parked"
+        case SessionParked() | LeafMoved() | SessionBegunAnew():
+            return _passage(event)
         case SessionTombstoned():
             return "deleted for ever"
         case HistoryTrimmed():
             return f"facts in front of version {event.below} may go"
+
+
+def _passage(event: SessionParked | LeafMoved | SessionBegunAnew) -> str:
+    match event:
+        case SessionParked():
+            return "parked"
+        case LeafMoved():
+            return f"going on from {event.nodes[-1].node_id if event.nodes else 'a new root'}"
+        case SessionBegunAnew():
+            return f"begun anew, {_policy(event.policy)}"
 
 
 def _policy(policy: SessionPolicy) -> str:

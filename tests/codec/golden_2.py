@@ -1,8 +1,8 @@
 """
 The golden file of record format 2, written once, and never again.
 
-It holds a life in which a session is trimmed, goes on, is trimmed
-again, is deleted and is trimmed once more; and what the trims have kept.
+It holds a life in which a session is trimmed, goes on, is trimmed again, is deleted and is trimmed
+once more; and what the trims have kept. How that life is written today is in ``golden_3.py``.
 """
 
 import base64
@@ -10,9 +10,19 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from lash_es.codec.records import Record, decode_header
-from lash_es.core.commands import CancelTurnInput, DeleteSession
-from lash_es.core.ids import Version
+from lash_es.codec.records import Record, decode_header, read_event
+from lash_es.core.commands import (
+    AcquireLease,
+    BeginAnew,
+    BranchToNode,
+    CancelTurnInput,
+    DeleteSession,
+    ReleaseLease,
+)
+from lash_es.core.events import TurnCommitted
+from lash_es.core.ids import Generation, Version
+from lash_es.core.owners import Fence
+from lash_es.core.transcripts import Node
 from lash_es.log.appends import StoredBody
 from lash_es.log.commitments import body_refs
 from lash_es.log.loading import (
@@ -21,7 +31,7 @@ from lash_es.log.loading import (
 )
 from lash_es.log.port import Store
 from lash_es.log.stores.memory import MemoryStore
-from tests.log.tapes import I3, STREAM
+from tests.log.tapes import ALICE, I3, OTHER, STREAM
 from tests.log.trims import lived, trimming
 
 FILE = Path(__file__).parents[1] / "golden" / "records-2.jsonl"
@@ -34,13 +44,36 @@ def life() -> Iterator[tuple[Record, tuple[StoredBody, ...]]]:
     for append in player.appends:
         yield from ((record, ()) for record in append.records)
     yield _trimmed(store, 3)
+    nodes, fence = _first(store), ALICES_AGAIN
+    player.folded = load(store, STREAM)
     for command in (
+        AcquireLease(now_ms=3_000, owner=ALICE, token="a-again", ttl_ms=1_000),
+        BranchToNode(now_ms=3_000, fence=fence, parent=None, nodes=()),
+        BeginAnew(now_ms=3_000, session_id=STREAM.session_id, policy=OTHER),
+        BranchToNode(now_ms=3_000, fence=fence, parent=None, nodes=nodes),
+        ReleaseLease(now_ms=3_000, fence=fence),
+    ):
+        yield from ((record, ()) for record in player.send(command).records)
+    for end in (
         CancelTurnInput(now_ms=3_001, input_id=I3),
         DeleteSession(now_ms=3_002),
     ):
         player.folded = load(store, STREAM)
-        yield from ((record, ()) for record in player.send(command).records)
+        yield from ((record, ()) for record in player.send(end).records)
         yield _trimmed(store, None)
+
+
+ALICES_AGAIN = Fence(owner=ALICE, token="a-again", generation=Generation(3))
+
+
+def _first(store: Store) -> tuple[Node, ...]:
+    """Return the first message of the first turn."""
+    (commit,) = (
+        event
+        for record in store.read(STREAM, FIRST, 999)
+        if isinstance(event := read_event(STREAM, record), TurnCommitted)
+    )
+    return commit.nodes[:1]
 
 
 def _trimmed(store: Store, below: int | None) -> tuple[Record, tuple[StoredBody, ...]]:

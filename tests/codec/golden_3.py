@@ -1,8 +1,8 @@
 """
-The golden file of what trims keep since turns have stamps: ``python -m tests.codec.golden_3``.
+The golden file of what is written since turns have stamps: ``python -m tests.codec.golden_3``.
 
-The life is that of ``golden_2.py``; its facts are the same but for what the trims commit to. Until
-a release it is written anew with every change of a state; then never again.
+The life is that of ``golden_2.py``, in which the leaf is moved by now and the session begun anew.
+Until a release it is written anew with every change of a state; then never again.
 """
 
 import json

@@ -26,6 +26,8 @@ from lash_es.core.bodies import NewBody
 from lash_es.core.commands import (
     AbandonTurnInputClaim,
     AcquireLease,
+    BeginAnew,
+    BranchToNode,
     CancelTurnInput,
     ClaimTurnInputs,
     Command,
@@ -199,11 +201,22 @@ def release(m: Moment) -> Command:
 
 
 def reopen(m: Moment) -> Command:
+    if m.step % 4 == 0:
+        return begin_anew(m)
     return OpenSession(now_ms=m.now_ms, session_id=SESSION, policy=m.one_of(*POLICIES))
 
 
 def configure(m: Moment) -> Command:
     return ConfigureSession(now_ms=m.now_ms, policy=m.one_of(*POLICIES))
+
+
+def begin_anew(m: Moment) -> Command:
+    return BeginAnew(now_ms=m.now_ms, session_id=SESSION, policy=m.one_of(*POLICIES))
+
+
+def new_root(m: Moment) -> Command:
+    """Leave the path: in most lives there is one to leave."""
+    return BranchToNode(now_ms=m.now_ms, fence=m.fence, parent=None, nodes=())
 
 
 def park(m: Moment) -> Command:
@@ -333,6 +346,8 @@ def claim(m: Moment) -> Command:
 
 
 def renew(m: Moment) -> Command:
+    if m.step % 3 == 0:
+        return new_root(m)
     return RenewLease(now_ms=m.now_ms, fence=m.fence, ttl_ms=TTL_MS)
 
 

@@ -112,6 +112,8 @@ class NaiveSession:
         self.turns: dict[str, NaiveTurn] = {}
         self.batches: dict[str, NaiveBatch] = {}
         self.committed: list[str] = []
+        self.leaf = ""
+        self.index = 0
         self.ledger: dict[str, int] = {}
         self.last_tokens = 0
         self.oldest = 0
@@ -131,6 +133,32 @@ class NaiveSession:
         if name != self.name:
             return "!StoreSessionMismatch"
         return self._configured(now, {**policy, "provider": self.policy["provider"]})
+
+    def begun_anew(self, now: int, name: str, policy: dict[str, object]) -> str:
+        if self.phase != "open":
+            return self.opened(now, name, policy)
+        if name != self.name:
+            return "!StoreSessionMismatch"
+        if self.open_turn():
+            return "!BusyWithTurn"
+        self.policy = dict(policy)
+        self.leaf, self.index, self.last_tokens = "", 0, 0
+        return self._recorded("SessionBegunAnew", now)
+
+    def branched(self, now: int, fence: Fence, name: str, place: int) -> str:
+        """Go on from a message of a turn, or from none if the place is nought."""
+        problem = self._closed() or self._fenced_off(now, fence)
+        if problem:
+            return problem
+        if self.open_turn():
+            return "!BusyWithTurn"
+        wanted = f"{name}:m{place}" if place else ""
+        if wanted == self.leaf:
+            return NOTHING
+        if place and (name not in self.turns or self.turns[name].status != "committed"):
+            return "!NodeNotFound"
+        self.leaf = wanted
+        return self._owned("LeafMoved", now)
 
     def configured(self, now: int, policy: dict[str, object]) -> str:
         return self._closed() or self._configured(now, policy)
@@ -406,6 +434,8 @@ class NaiveSession:
         for taken in turn.took:
             self.inputs[taken].status = "completed"
         self.committed.append(name)
+        self.leaf = f"{name}:m{len(turn.messages)}"
+        self.index += 1
         self.last_tokens = turn.tokens or self.last_tokens
         return ", ".join([*facts, self._over(now, name, "committed")])
 

@@ -16,7 +16,9 @@ from lash_es.core.errors import EffectRequestRefused, SessionExecutionLeaseExpir
 from lash_es.core.events import (
     Event,
     HistoryTrimmed,
+    LeafMoved,
     LeaseAcquired,
+    SessionBegunAnew,
     SessionTombstoned,
     TurnCommitted,
     TurnContinued,
@@ -193,6 +195,13 @@ RARE: Final[dict[str, Sometimes]] = {
     ),
     "an input that failed too often": lambda h: bool(
         (event := h.fact(TurnEnded)) and event.failed_input_ids
+    ),
+    "a branch to a message": lambda h: bool((event := h.fact(LeafMoved)) and event.nodes),
+    "a new root after a commit": lambda h: (
+        (event := h.fact(LeafMoved)) is not None and not event.nodes
+    ),
+    "a session begun anew after a commit": lambda h: (
+        h.before.head.revision > 0 and h.fact(SessionBegunAnew) is not None
     ),
     "a trim after a trim": lambda h: (
         h.before.trim is not None and h.fact(HistoryTrimmed) is not None

@@ -27,6 +27,8 @@ from lash_es.core.batches import (
 from lash_es.core.commands import (
     AbandonTurnInputClaim,
     AcquireLease,
+    BeginAnew,
+    BranchToNode,
     CancelTurnInput,
     ClaimTurnInputs,
     Command,
@@ -76,6 +78,7 @@ from tests.core.examples import (
     ANSWER,
     ANSWERED,
     ASK,
+    ASKED_NODE,
     ASKING,
     B1,
     B3,
@@ -188,6 +191,7 @@ ROWS: dict[str, Callable[[Scene], Command]] = {
     "OpenSession, new model": lambda s: OpenSession(
         now_ms=s.now_ms, session_id=SESSION, policy=OTHER
     ),
+    "BeginAnew": lambda s: BeginAnew(now_ms=s.now_ms, session_id=SESSION, policy=OTHER),
     "ConfigureSession": lambda s: ConfigureSession(now_ms=s.now_ms, policy=OTHER),
     "ParkSession": lambda s: ParkSession(now_ms=s.now_ms),
     "DeleteSession": lambda s: DeleteSession(now_ms=s.now_ms),
@@ -261,6 +265,12 @@ ROWS: dict[str, Callable[[Scene], Command]] = {
     "CommitTurn, work": lambda s: CommitTurn(
         now_ms=s.now_ms, fence=FENCE, turn_id=TURN, outcome=Finished(), completions=DONE
     ),
+    "BranchToNode": lambda s: BranchToNode(
+        now_ms=s.now_ms, fence=FENCE, parent=None, nodes=(ASKED_NODE,)
+    ),
+    "BranchToNode, root": lambda s: BranchToNode(
+        now_ms=s.now_ms, fence=FENCE, parent=None, nodes=()
+    ),
     "EndTurn": lambda s: EndTurn(now_ms=s.now_ms, fence=FENCE, turn_id=TURN, outcome=RAN_OUT),
     "EnqueueWork": lambda s: EnqueueWork(
         now_ms=s.now_ms,
@@ -288,6 +298,7 @@ MATRIX = """
                        | NotOpened       | idle              | parked            | Deleted
 OpenSession            | SessionOpened   | -                 | -                 | !SessionDeleted
 OpenSession, new model | SessionOpened   | SessionConfigured | SessionConfigured | !SessionDeleted
+BeginAnew              | SessionOpened   | SessionBegunAnew  | SessionBegunAnew  | !SessionDeleted
 ConfigureSession       | !SessionNotOpen | SessionConfigured | SessionConfigured | !SessionDeleted
 ParkSession            | !SessionNotOpen | SessionParked     | -                 | !SessionDeleted
 DeleteSession          | !SessionNotOpen | SessionTombstoned | SessionTombstoned | !SessionDeleted
@@ -310,6 +321,8 @@ SettleEffect           | !SessionNotOpen | !fence: free      | !fence: free     
 CommitTurn             | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
 CommitTurn, hash       | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
 CommitTurn, work       | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
+BranchToNode           | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
+BranchToNode, root     | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
 EndTurn                | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
 EnqueueWork            | !SessionNotOpen | WorkEnqueued      | WorkEnqueued      | !SessionDeleted
 ClaimWork, command     | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
@@ -323,6 +336,7 @@ PruneFinishedWork      | !SessionNotOpen | -                 | -                
                        | leased                    | input waits
 OpenSession            | -                         | -
 OpenSession, new model | SessionConfigured         | SessionConfigured
+BeginAnew              | SessionBegunAnew          | SessionBegunAnew
 ConfigureSession       | SessionConfigured         | SessionConfigured
 ParkSession            | SessionParked             | SessionParked
 DeleteSession          | SessionTombstoned         | SessionTombstoned
@@ -345,6 +359,8 @@ SettleEffect           | !TurnNotOpen              | !TurnNotOpen
 CommitTurn             | !TurnNotOpen              | !TurnNotOpen
 CommitTurn, hash       | !TurnNotOpen              | !TurnNotOpen
 CommitTurn, work       | !TurnNotOpen              | !TurnNotOpen
+BranchToNode           | !NodeNotFound             | !NodeNotFound
+BranchToNode, root     | -                         | -
 EndTurn                | !TurnNotOpen              | !TurnNotOpen
 EnqueueWork            | WorkEnqueued              | WorkEnqueued
 ClaimWork, command     | -                         | -
@@ -358,6 +374,7 @@ PruneFinishedWork      | -                         | -
                        | input claimed           | turn committed
 OpenSession            | -                       | -
 OpenSession, new model | SessionConfigured       | SessionConfigured
+BeginAnew              | SessionBegunAnew        | SessionBegunAnew
 ConfigureSession       | SessionConfigured       | SessionConfigured
 ParkSession            | SessionParked           | SessionParked
 DeleteSession          | SessionTombstoned       | SessionTombstoned
@@ -380,6 +397,8 @@ SettleEffect           | !TurnNotOpen            | !TurnNotOpen
 CommitTurn             | !TurnNotOpen            | !TurnNotOpen
 CommitTurn, hash       | !TurnNotOpen            | -
 CommitTurn, work       | !TurnNotOpen            | !TurnNotOpen
+BranchToNode           | !NodeNotFound           | LeafMoved
+BranchToNode, root     | -                       | LeafMoved
 EndTurn                | !TurnNotOpen            | !TurnNotOpen
 EnqueueWork            | WorkEnqueued            | WorkEnqueued
 ClaimWork, command     | -                       | -
@@ -393,6 +412,7 @@ PruneFinishedWork      | -                       | -
                        | turn begun            | model asked           | model answered
 OpenSession            | -                     | -                     | -
 OpenSession, new model | SessionConfigured     | SessionConfigured     | SessionConfigured
+BeginAnew              | !BusyWithTurn         | !BusyWithTurn         | !BusyWithTurn
 ConfigureSession       | SessionConfigured     | SessionConfigured     | SessionConfigured
 ParkSession            | SessionParked         | SessionParked         | SessionParked
 DeleteSession          | SessionTombstoned     | SessionTombstoned     | SessionTombstoned
@@ -415,6 +435,8 @@ SettleEffect           | !EffectNotOpen        | EffectSettled         | !Effect
 CommitTurn             | TurnCommitted         | !EffectsUnsettled     | TurnCommitted
 CommitTurn, hash       | !CommitConflict       | !EffectsUnsettled     | TurnCommitted
 CommitTurn, work       | !WorkClaimSuperseded  | !EffectsUnsettled     | !WorkClaimSuperseded
+BranchToNode           | !BusyWithTurn         | !BusyWithTurn         | !BusyWithTurn
+BranchToNode, root     | !BusyWithTurn         | !BusyWithTurn         | !BusyWithTurn
 EndTurn                | TurnEnded             | !EffectsUnsettled     | TurnEnded
 EnqueueWork            | WorkEnqueued          | WorkEnqueued          | WorkEnqueued
 ClaimWork, command     | -                     | -                     | -
@@ -428,6 +450,7 @@ PruneFinishedWork      | -                     | -                     | -
                        | model wants tools     | tools asked           | tools answered
 OpenSession            | -                     | -                     | -
 OpenSession, new model | SessionConfigured     | SessionConfigured     | SessionConfigured
+BeginAnew              | !BusyWithTurn         | !BusyWithTurn         | !BusyWithTurn
 ConfigureSession       | SessionConfigured     | SessionConfigured     | SessionConfigured
 ParkSession            | SessionParked         | SessionParked         | SessionParked
 DeleteSession          | SessionTombstoned     | SessionTombstoned     | SessionTombstoned
@@ -450,6 +473,8 @@ SettleEffect           | !EffectNotOpen        | EffectSettled         | !Effect
 CommitTurn             | TurnCommitted         | !EffectsUnsettled     | TurnCommitted
 CommitTurn, hash       | TurnCommitted         | !EffectsUnsettled     | !CommitConflict
 CommitTurn, work       | !WorkClaimSuperseded  | !EffectsUnsettled     | !WorkClaimSuperseded
+BranchToNode           | !BusyWithTurn         | !BusyWithTurn         | !BusyWithTurn
+BranchToNode, root     | !BusyWithTurn         | !BusyWithTurn         | !BusyWithTurn
 EndTurn                | TurnEnded             | !EffectsUnsettled     | TurnEnded
 EnqueueWork            | WorkEnqueued          | WorkEnqueued          | WorkEnqueued
 ClaimWork, command     | -                     | -                     | -
@@ -463,6 +488,7 @@ PruneFinishedWork      | -                     | -                     | -
                        | work waits                | work claimed
 OpenSession            | -                         | -
 OpenSession, new model | SessionConfigured         | SessionConfigured
+BeginAnew              | SessionBegunAnew          | SessionBegunAnew
 ConfigureSession       | SessionConfigured         | SessionConfigured
 ParkSession            | SessionParked             | SessionParked
 DeleteSession          | SessionTombstoned         | SessionTombstoned
@@ -485,6 +511,8 @@ SettleEffect           | !TurnNotOpen              | !TurnNotOpen
 CommitTurn             | !TurnNotOpen              | !TurnNotOpen
 CommitTurn, hash       | !TurnNotOpen              | !TurnNotOpen
 CommitTurn, work       | !TurnNotOpen              | !TurnNotOpen
+BranchToNode           | !NodeNotFound             | !NodeNotFound
+BranchToNode, root     | -                         | -
 EndTurn                | !TurnNotOpen              | !TurnNotOpen
 EnqueueWork            | WorkEnqueued              | WorkEnqueued
 ClaimWork, command     | -                         | WorkClaimed
@@ -498,6 +526,7 @@ PruneFinishedWork      | -                         | -
                        | turn has work                | work finished
 OpenSession            | -                            | -
 OpenSession, new model | SessionConfigured            | SessionConfigured
+BeginAnew              | !BusyWithTurn                | SessionBegunAnew
 ConfigureSession       | SessionConfigured            | SessionConfigured
 ParkSession            | SessionParked                | SessionParked
 DeleteSession          | SessionTombstoned            | SessionTombstoned
@@ -520,6 +549,8 @@ SettleEffect           | !EffectNotOpen               | !TurnNotOpen
 CommitTurn             | TurnCommitted                | !TurnNotOpen
 CommitTurn, hash       | !CommitConflict              | !TurnNotOpen
 CommitTurn, work       | WorkCompleted, TurnCommitted | !TurnNotOpen
+BranchToNode           | !BusyWithTurn                | !NodeNotFound
+BranchToNode, root     | !BusyWithTurn                | -
 EndTurn                | TurnEnded                    | !TurnNotOpen
 EnqueueWork            | WorkEnqueued                 | WorkEnqueued
 ClaimWork, command     | WorkClaimed                  | WorkClaimed
@@ -533,6 +564,7 @@ PruneFinishedWork      | -                            | FinishedWorkPruned
                        | input in a turn       | lease ran out           | another's lease
 OpenSession            | -                     | -                       | -
 OpenSession, new model | SessionConfigured     | SessionConfigured       | SessionConfigured
+BeginAnew              | !BusyWithTurn         | !BusyWithTurn           | !BusyWithTurn
 ConfigureSession       | SessionConfigured     | SessionConfigured       | SessionConfigured
 ParkSession            | SessionParked         | SessionParked           | SessionParked
 DeleteSession          | SessionTombstoned     | SessionTombstoned       | SessionTombstoned
@@ -555,6 +587,8 @@ SettleEffect           | !EffectNotOpen        | !fence: expired         | !fenc
 CommitTurn             | TurnCommitted         | !fence: expired         | !fence: superseded
 CommitTurn, hash       | !CommitConflict       | !fence: expired         | !fence: superseded
 CommitTurn, work       | !WorkClaimSuperseded  | !fence: expired         | !fence: superseded
+BranchToNode           | !BusyWithTurn         | !fence: expired         | !fence: superseded
+BranchToNode, root     | !BusyWithTurn         | !fence: expired         | !fence: superseded
 EndTurn                | TurnEnded             | !fence: expired         | !fence: superseded
 EnqueueWork            | WorkEnqueued          | WorkEnqueued            | WorkEnqueued
 ClaimWork, command     | -                     | !fence: expired         | !fence: superseded

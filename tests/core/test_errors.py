@@ -12,7 +12,9 @@ import pytest
 
 from lash_es.core import commit_errors, errors, work_errors
 from lash_es.core.commit_errors import (
+    BusyWithTurn,
     HeadRevisionConflict,
+    NodeNotFound,
     RuntimeTurnCommitConflict,
     SessionBindingMismatch,
 )
@@ -42,12 +44,8 @@ from lash_es.core.errors import (
     TurnNotOpen,
     impossible,
 )
-from lash_es.core.ids import ClaimId, Generation, Position, Revision, Version
-from lash_es.core.work_errors import (
-    BatchIdConflict,
-    BatchNotOfOneClass,
-    QueuedWorkClaimSuperseded,
-)
+from lash_es.core.ids import ClaimId, Generation, NodeId, Position, Revision, Version
+from lash_es.core.work_errors import BatchIdConflict, BatchNotOfOneClass, QueuedWorkClaimSuperseded
 from lash_es.verify.spec import is_same_error
 from tests.core.examples import B1, E1, E2, I1, TURN
 
@@ -157,6 +155,17 @@ SAYS: list[tuple[LashError, str]] = [
         HeadRevisionConflict(session_id="s1", expected=Revision(2), actual=Revision(3)),
         ("session 's1' is at revision 3, expected 2 [session_id='s1', expected=2, actual=3]"),
     ),
+    (
+        NodeNotFound(session_id="s1", node_id=NodeId("t1:m9")),
+        ("session 's1' holds no message 't1:m9' [session_id='s1', node_id='t1:m9']"),
+    ),
+    (
+        BusyWithTurn(session_id="s1", wish="begin anew", open_turn_id=TURN),
+        (
+            "cannot begin anew: turn 't1' is open, expected none "
+            "[session_id='s1', wish='begin anew', open_turn_id='t1']"
+        ),
+    ),
     (EffectNotOpen(effect_id=E1), "effect 't1/1' waits for no outcome [effect_id='t1/1']"),
     (
         EffectRequestRefused(effect_id=E1, reason="an effect is open"),
@@ -224,7 +233,8 @@ SAYS: list[tuple[LashError, str]] = [
 ]
 KINDS = {
     kind
-    for kind in (vars(errors) | vars(commit_errors) | vars(work_errors)).values()
+    for module in (errors, commit_errors, work_errors)
+    for kind in vars(module).values()
     if isinstance(kind, type) and issubclass(kind, LashError)
 }
 

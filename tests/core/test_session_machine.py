@@ -36,6 +36,8 @@ from lash_es.core.bodies import BodyRef, NewBody
 from lash_es.core.commands import (
     AbandonTurnInputClaim,
     AcquireLease,
+    BeginAnew,
+    BranchToNode,
     CancelTurnInput,
     ClaimTurnInputs,
     Command,
@@ -261,6 +263,30 @@ class SessionMachine(RuleBasedStateMachine):
         policy = policy_of(provider, model, None)
         expected = self.naive.configured(self.now_ms, naive_policy(provider, model, None))
         self.ask(ConfigureSession(now_ms=self.now_ms, policy=policy), expected)
+
+    @rule(provider=st.sampled_from(["p1", "p2"]), really=mostly)
+    def begin_anew(self, provider: str, really: bool) -> None:
+        name = "s1" if really or self.naive.facts == 0 else "s2"
+        policy = policy_of(provider, "m1", None)
+        command = BeginAnew(now_ms=self.now_ms, session_id=SessionId(name), policy=policy)
+        expected = self.naive.begun_anew(self.now_ms, name, naive_policy(provider, "m1", None))
+        self.ask(command, expected)
+
+    @rule(owner=whose, back=st.integers(0, 2), place=st.integers(0, 2))
+    def branch(self, owner: str, back: int, place: int) -> None:
+        facts = [e for e in self.before.events if isinstance(e, TurnCommitted)]
+        fact = facts[-1 - back] if back < len(facts) else None
+        # A turn of two messages has no third: then it is its last.
+        nodes = () if fact is None else fact.nodes[:place]
+        command = BranchToNode(
+            now_ms=self.now_ms,
+            fence=self.fence(owner),
+            parent=None if fact is None else fact.parent,
+            nodes=nodes,
+        )
+        name = "" if fact is None else fact.turn_id
+        fence = self.naive_fence(owner)
+        self.ask(command, self.naive.branched(self.now_ms, fence, name, len(nodes)))
 
     @rule()
     def park(self) -> None:
@@ -837,14 +863,12 @@ class SessionMachine(RuleBasedStateMachine):
         if not isinstance(state, Open):
             return
         committed = self.naive.committed
-        assert (state.head.revision, state.head.turn_index) == (len(committed), len(committed))
+        assert (state.head.revision, state.head.turn_index) == (len(committed), self.naive.index)
         spent = {key.model: usage.total_tokens for key, usage in state.ledger.rows.items()}
         assert spent == self.naive.ledger
         assert state.head.last_usage.total_tokens == self.naive.last_tokens
-        if committed:
-            count = len(self.naive.turns[committed[-1]].messages)
-            assert state.head.leaf is not None
-            assert state.head.leaf.node_id == f"{committed[-1]}:m{count}"
+        leaf = state.head.leaf
+        assert ("" if leaf is None else leaf.node_id) == self.naive.leaf
 
     @invariant()
     def the_index_remembers_every_input_and_every_turn(self) -> None:

@@ -47,13 +47,12 @@ from lash_es.core.messages import Role, TokenUsage
 from lash_es.core.outcomes import Finished, Stopped, StopReason, TurnOutcome
 from lash_es.core.owners import Fence
 from lash_es.core.state import Open, State
-from lash_es.core.transcripts import FromInputs, Node, TurnLimitNotice
+from lash_es.core.transcripts import FromInputs, Node, TurnLimitNotice, node_name
 from lash_es.core.turns import (
     NO_TURN,
     Begun,
     OpenTurn,
     effect_name,
-    node_name,
 )
 from lash_es.verify.spec import given
 from tests.core.examples import (

@@ -1,40 +1,57 @@
-"""The scenarios once more, on a real PostgreSQL server, whose time passes by itself."""
+"""
+The scenarios of ``tests/scenarios``, on PostgreSQL: the same functions, another ``place``.
 
-import sys
+A module of scenarios that is not listed here is missed by a test beside them.
+"""
+
+from collections.abc import Iterator
 from typing import Final
 
 import pytest
 
 from lash_es.log.port import Store
-from tests.postgres.postgres_server import Database
-from tests.scenarios import test_lease
+from tests.postgres.postgres_server import Database, new_database, server_url
+from tests.scenarios import test_commit, test_lease, test_open, test_park
 from tests.scenarios.hands import Site
 
-SUITES: Final = (test_lease,)
+MODULES: Final = (test_commit, test_lease, test_open, test_park)
 
 
 class InDatabase:
-    """A database of the server; every process has connections of its own."""
+    """One schema of a server; every core has its own connections, closed at the end."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._opened: list[Store] = []
+        self._others: list[InDatabase] = []
 
     def store(self) -> Store:
-        return self._database.store()
+        self._opened.append(self._database.store())
+        return self._opened[-1]
+
+    def another(self) -> "InDatabase":
+        self._others.append(InDatabase(new_database(server_url())))
+        return self._others[-1]
+
+    def close(self) -> None:
+        for store in self._opened:
+            store.close()
+        for other in self._others:
+            other.close()
+            other._database.drop()
 
 
 @pytest.fixture
-def site(database: Database) -> Site:
-    return Site(InDatabase(database), has_own_time=True)
+def place(database: Database) -> Iterator[InDatabase]:
+    made = InDatabase(database)
+    yield made
+    made.close()
 
 
-for _suite in SUITES:
-    for _name, _test in vars(_suite).items():
-        if _name.startswith("test_"):
-            setattr(sys.modules[__name__], _name, _test)
+@pytest.fixture
+def site(place: InDatabase) -> Site:
+    return Site(place, has_own_time=True)
 
 
-def test_the_scenarios_are_here() -> None:
-    assert hasattr(
-        sys.modules[__name__], "test_lease_01_first_claim_then_reentry_by_the_same_incarnation"
-    )
+for _module in MODULES:
+    globals().update({name: each for name, each in vars(_module).items() if name[:5] == "test_"})

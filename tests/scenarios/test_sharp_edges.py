@@ -1,30 +1,56 @@
 """
-Which test shows each sharp edge of the specification: the wanted behaviour, where it departs.
+The sharp edges of the specification, each with the test that proves what is wanted there.
 
-One entry a line, ordered by number: the file under ``tests`` and how the test's name begins.
+One edge a line: its number, and the test by file and name. What is not built yet has no line.
 """
 
 from pathlib import Path
 from typing import Final
 
+import pytest
+
 TESTS: Final = Path(__file__).parents[1]
 
-EDGES: Final[dict[str, str]] = {
+EDGES: Final = {
+    "1": "core/test_graph.py::test_the_first_commit_after_it_starts_a_new_root_whatever_the_revision",  # noqa: E501
+    "2": "scenarios/test_open.py::test_open_09_open_fresh_adopts_nothing_and_loses_nothing",
+    "3": "scenarios/test_open.py::test_open_18_a_store_that_holds_another_session_is_refused",
+    "4": "scenarios/test_open.py::test_open_05_the_recorded_provider_stays_and_another_one_fails_the_first_turn",  # noqa: E501
+    "5": "scenarios/test_open.py::test_open_05_the_recorded_provider_stays_and_another_one_fails_the_first_turn",  # noqa: E501
+    "6": "scenarios/test_open.py::test_open_05_the_recorded_provider_stays_and_another_one_fails_the_first_turn",  # noqa: E501
+    "8": "session/test_handles.py::test_setters_return_new_builders",
+    "9": "session/test_handles.py::test_setters_return_new_builders",
+    "12": "scenarios/test_park.py::test_park_07_parking_leaves_the_lease_free_and_the_head_where_it_was",  # noqa: E501
+    "13": "scenarios/test_park.py::test_park_02_an_observer_keeps_the_session_and_the_handle_is_used_up",  # noqa: E501
+    "14": "scenarios/test_park.py::test_park_07_parking_leaves_the_lease_free_and_the_head_where_it_was",  # noqa: E501
+    "18": "scenarios/test_commit.py::test_commit_17_a_branch_waits_for_nobody",
+    "20": "scenarios/test_commit.py::test_commit_10_a_commit_sent_again_is_answered_with_the_first_one",  # noqa: E501
+    "21": "core/test_commits.py::test_another_content_under_the_turns_id_is_a_conflict_before_anything_else",  # noqa: E501
+    "22": "scenarios/test_commit.py::test_commit_10_what_the_commit_hash_covers",
+    "23": "core/test_commits.py::test_no_head_counts_as_revision_nought_and_no_expectation_is_not_compared",  # noqa: E501
+    "24": "scenarios/test_commit.py::test_commit_05_no_fence_no_commit",
+    "25": "core/test_heads.py::test_a_commit_moves_the_head_once",
+    "27": "core/test_commits.py::test_a_commit_completes_defers_and_lets_go_together",
+    "28": "core/test_commits.py::test_a_claim_is_completed_whole_or_the_commit_is_refused",
+    "29": "scenarios/test_open.py::test_open_17_active_path_residency_holds_the_path_and_loses_nothing",  # noqa: E501
+    "34": "scenarios/test_commit.py::test_commit_15_the_full_graph_holds_every_branch",
+    "38": "scenarios/test_commit.py::test_commit_17_a_branch_from_the_middle_of_a_turn_goes_on_there",  # noqa: E501
     "71": "scenarios/test_lease.py::test_lease_01",
     "72": "scenarios/test_lease.py::test_lease_07",
     "73": "scenarios/test_lease.py::test_lease_20",
     "74": "scenarios/test_lease.py::test_lease_09",
     "75": "scenarios/test_lease.py::test_lease_16",
     "76": "session/test_leases.py::test_an_owner_that_cannot_renew_stops",
-    "111": "scenarios/test_lease.py::test_edge_111_a_fence_that_differs_in_anything_is_refused",
+    "77c": "scenarios/test_open.py::test_open_17_active_path_residency_holds_the_path_and_loses_nothing",  # noqa: E501
+    "77d": "scenarios/test_open.py::test_open_09_open_fresh_adopts_nothing_and_loses_nothing",
+    "109": "scenarios/test_commit.py::test_commit_10_what_the_commit_hash_covers",
+    "110": "core/test_commits.py::test_ids_times_and_fences_are_not_hashed",
+    "111": "core/test_commits.py::test_the_checks_come_in_their_order",
 }
 
 
-def test_every_edge_names_a_test_that_exists() -> None:
-    missing = []
-    for edge, named in EDGES.items():
-        path, _, name = named.partition("::")
-        source = TESTS / path
-        if not source.is_file() or f"def {name}" not in source.read_text("utf-8"):
-            missing.append(f"{edge}: {named}")
-    assert not missing
+@pytest.mark.parametrize("edge", EDGES)
+def test_an_edge_is_proved_by_a_test_that_there_is(edge: str) -> None:
+    path, _, name = EDGES[edge].partition("::")
+
+    assert f"def {name}" in (TESTS / path).read_text("utf-8")

@@ -4,7 +4,16 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-from lash_es import LashCore, LashSession, LeaseTimings, Limits, Message, Tool, TurnActivity
+from lash_es import (
+    LashCore,
+    LashSession,
+    LeaseTimings,
+    Limits,
+    Message,
+    Residency,
+    Tool,
+    TurnActivity,
+)
 from lash_es.log.port import Store
 from lash_es.runtime.activities import TurnActivityEvent
 from lash_es.runtime.performing import UncertainToolHandler
@@ -32,6 +41,7 @@ def host(
     max_turns: int | None = None,
     timings: LeaseTimings | None = None,
     limits: Limits | None = None,
+    residency: Residency = Residency.KEEP_ALL,
     on_uncertain_tool: UncertainToolHandler | None = None,
     uncertain_tool_wait_ms_max: int = 60_000,
 ) -> LashCore:
@@ -46,6 +56,7 @@ def host(
         max_turns=max_turns,
         lease_timings=timings,
         limits=limits or Limits(),
+        residency=residency,
         on_uncertain_tool=on_uncertain_tool,
         uncertain_tool_wait_ms_max=uncertain_tool_wait_ms_max,
         world=None if lived is None else lived.world(),

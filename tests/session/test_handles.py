@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from lash_es import (
-    HandleConsumed,
     LashCore,
     LimitExceeded,
     MissingModelSpec,
@@ -355,98 +354,6 @@ def test_an_observer_holds_the_session_until_it_is_closed_once(place: Place) -> 
 # Parking and closing
 
 
-def test_park_02_a_clone_keeps_the_session_and_the_parked_handle_is_used_up(
-    place: Place,
-) -> None:
-    async def scene() -> None:
-        store = place.store()
-        async with host(store) as core:
-            session = await core.session("s")
-            twin = session.clone()
-            with pytest.raises(SessionStillInUse) as refusal:
-                await session.park()
-            assert refusal.value.holders == ("a handle",)
-            assert names(store) == ["SessionOpened"]
-            with pytest.raises(HandleConsumed):
-                session.turn("hello")
-            await twin.close()
-            parked = await (await core.session("s")).park()
-            assert parked == ParkedSession(session_id=SessionId("s"))
-
-    run(scene())
-
-
-def test_park_04_a_running_turn_keeps_the_session_and_nothing_is_written(place: Place) -> None:
-    gate = asyncio.Event()
-    provider = speaking(says("done", gate=gate))
-
-    async def scene() -> None:
-        store = place.store()
-        async with host(store, provider) as core:
-            session = await core.session("s")
-            turn = asyncio.ensure_future(session.turn("hello").run())
-            await provider.is_asked.wait()
-            written = names(store)
-            with pytest.raises(SessionStillInUse) as refusal:
-                await session.park()
-            assert refusal.value.holders == ("a running turn",)
-            assert names(store) == written
-            gate.set()
-            assert (await turn).result.is_success
-
-    run(scene())
-
-
-def test_park_06_closing_appends_nothing_and_uses_the_handle_up(place: Place) -> None:
-    async def scene() -> None:
-        store = place.store()
-        async with host(store, speaking(says("fine"))) as core:
-            session = await core.session("s")
-            await session.turn("hello")
-            written = names(store)
-            await session.close()
-            assert names(store) == written
-            for use in (
-                lambda: session.turn("a"),
-                session.queued_turn,
-                lambda: session.enqueue("a"),
-                session.observe,
-                session.clone,
-                session.cancel_running_turns,
-            ):
-                with pytest.raises(HandleConsumed) as refusal:
-                    use()
-                assert refusal.value.is_terminal
-            for wait in (session.close(), session.park(), session.pending_turn_inputs()):
-                with pytest.raises(HandleConsumed, match="closed or parked before"):
-                    await wait
-            # Leaving an `async with` block after that is not a mistake.
-            async with session:
-                pass
-
-    run(scene())
-
-
-def test_park_07_parking_leaves_the_lease_free_and_the_head_where_it_was(place: Place) -> None:
-    async def scene() -> None:
-        store = place.store()
-        async with host(store, speaking(says("fine"), says("again"))) as core:
-            session = await core.session("s")
-            await session.turn("hello")
-            revision = session.revision
-            written = names(store)
-            parked = await session.park()
-            assert names(store) == [*written, "SessionParked"]
-            async with (
-                host(place.store(), speaking(says("again"))) as rival,
-                rival.resume(parked) as resumed,
-            ):
-                assert resumed.revision == revision
-                assert (await resumed.turn("on")).result.assistant_message == "again"
-
-    run(scene())
-
-
 def test_resuming_keeps_the_parked_policy(place: Place) -> None:
     async def scene() -> None:
         async with host(place.store(), speaking(), model="m1") as core:
@@ -503,52 +410,6 @@ def test_a_with_block_that_cannot_be_entered_leaves_nothing_behind(place: Place)
 
 
 # Deleting
-
-
-def test_park_09_a_deleted_id_is_used_up_for_ever(place: Place) -> None:
-    async def scene() -> None:
-        store = place.store()
-        async with host(store, speaking(says("fine"))) as core:
-            session = await core.session("s")
-            await session.turn("hello")
-            other = await core.session("s")
-            watching = other.observe()
-            parked = await session.park()
-            assert await core.delete_session("s") is True
-            assert await core.delete_session("s") is False
-            for opening in (core.session("s").open(), core.resume(parked)):
-                with pytest.raises(SessionDeleted) as refusal:
-                    await opening
-                assert refusal.value.fields == {"session_id": "s"}
-                assert refusal.value.is_terminal
-            for use in (
-                other.enqueue("a").send(),
-                other.turn("a").run(),
-                other.queued_turn().run(),
-                other.configure(max_turns=1),
-                other.pending_turn_inputs(),
-                other.cancel_pending_turn_input("ti:1"),
-                watching.current_observation(),
-            ):
-                with pytest.raises(SessionDeleted):
-                    await use
-            with pytest.raises(SessionDeleted):
-                watching.read_view()
-            assert names(store)[-1] == "SessionTombstoned"
-        async with host(place.store()) as later:
-            with pytest.raises(SessionDeleted):
-                await later.session("s")
-
-    run(scene())
-
-
-def test_park_12_a_core_with_its_default_store_deletes() -> None:
-    async def scene() -> None:
-        async with LashCore(model="m") as core:
-            await (await core.session("s")).close()
-            assert await core.delete_session("s") is True
-
-    run(scene())
 
 
 def test_deleting_what_is_not_there_is_refused(place: Place) -> None:

@@ -99,6 +99,15 @@ WORDLESS: list[tuple[events.Event, str]] = [
     (events.SessionOpened(**AT, session_id=SessionId("s"), policy=POLICY), "model p:m"),
     (events.SessionConfigured(**AT, policy=POLICY), "from now on model p:m"),
     (events.SessionParked(**AT), "parked"),
+    (events.SessionBegunAnew(**AT, policy=POLICY), "begun anew, model p:m"),
+    (
+        events.LeafMoved(**AT, generation=GENERATION, parent=None, nodes=()),
+        "going on from a new root",
+    ),
+    (
+        events.LeafMoved(**AT, generation=GENERATION, parent=None, nodes=(NODE,)),
+        "going on from t1:m1",
+    ),
     (events.SessionTombstoned(**AT), "deleted for ever"),
     (
         events.HistoryTrimmed(**AT, below=Version(7), digest="", bodies=()),

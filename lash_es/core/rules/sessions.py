@@ -1,6 +1,6 @@
 """Rules of the session itself: opening, reopening, configuring."""
 
-from lash_es.core.commands import OpenSession
+from lash_es.core.commands import BeginAnew, OpenSession
 from lash_es.core.errors import StoreSessionMismatch
 from lash_es.core.events import Event, SessionConfigured, SessionOpened
 from lash_es.core.heads import TURN_SOURCE, UsageKey
@@ -10,7 +10,7 @@ from lash_es.core.rules.bounds import require_name, require_within
 from lash_es.core.state import Open
 
 
-def create(command: OpenSession, limits: Limits) -> tuple[Event, ...]:
+def create(command: OpenSession | BeginAnew, limits: Limits) -> tuple[Event, ...]:
     """The first fact of a stream; its time is the command's, there is no other yet."""
     require_name("session_id", command.session_id, limits.session_id_chars_max)
     _require_policy(command.policy, limits)
@@ -34,8 +34,14 @@ def configure(
     _require_policy(policy, limits)
     if policy == session.policy:
         return ()
-    _require_ledger_row(session, policy, limits)
+    require_policy(session, policy, limits)
     return (SessionConfigured(at_ms=now_ms, policy=policy),)
+
+
+def require_policy(session: Open, policy: SessionPolicy, limits: Limits) -> None:
+    """Refuse a policy that is too large, or whose model would make one row of usage too many."""
+    _require_policy(policy, limits)
+    _require_ledger_row(session, policy, limits)
 
 
 def _require_ledger_row(session: Open, policy: SessionPolicy, limits: Limits) -> None:

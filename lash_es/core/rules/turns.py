@@ -1,6 +1,6 @@
 """Rules of the turn: starting, going on, ending with a commit or without one."""
 
-from lash_es.core import inputs, turns
+from lash_es.core import inputs
 from lash_es.core.commands import (
     ContinueTurn,
     EndTurn,
@@ -32,7 +32,7 @@ from lash_es.core.outcomes import Stopped, StopReason
 from lash_es.core.rules.bounds import require_body, require_name
 from lash_es.core.rules.inputs import claimed_by
 from lash_es.core.state import Open
-from lash_es.core.transcripts import Node, TurnLimitNotice
+from lash_es.core.transcripts import Node, TurnLimitNotice, node_name
 from lash_es.core.turns import OpenTurn
 
 
@@ -125,7 +125,7 @@ def notices(turn: OpenTurn, outcome: object) -> tuple[Node, ...]:
     if not isinstance(outcome, Stopped) or outcome.reason is not StopReason.MAX_TURNS:
         return ()
     notice = Node(
-        node_id=turns.node_name(turn.turn_id, len(turn.nodes) + 1),
+        node_id=node_name(turn.turn_id, len(turn.nodes) + 1),
         role=Role.SYSTEM,
         source=TurnLimitNotice(model_calls_max=turn.model_calls_max),
     )

@@ -1,0 +1,166 @@
+"""An owner that writes commands itself: what a driver does, one append at a time."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from lash_es import Limits, ModelReply, ProsePart, World
+from lash_es.codec.contents import encode_content
+from lash_es.core.commands import (
+    AcquireLease,
+    ClaimTurnInputs,
+    CommitTurn,
+    InputCompletion,
+    OpenSession,
+    ReleaseLease,
+    RequestEffect,
+    SettleEffect,
+    StartTurn,
+    WithInput,
+)
+from lash_es.core.effects import ModelCall
+from lash_es.core.events import TurnInputsClaimed
+from lash_es.core.ids import EffectId, Generation, Revision, SessionId, TurnId
+from lash_es.core.known import names as keys_of
+from lash_es.core.messages import FinishReason, TokenUsage, TurnInput
+from lash_es.core.outcomes import Finished, ModelReplied
+from lash_es.core.owners import Fence, LeaseOwner
+from lash_es.core.policy import ModelSpec, SessionPolicy
+from lash_es.core.receipts import Acquired, CommitReceipt, committed, leased
+from lash_es.core.stamps import commit_hash
+from lash_es.core.state import Open
+from lash_es.core.turns import OpenTurn
+from lash_es.log.log import StoreLog
+from lash_es.runtime.committing import Draft, Lane
+from lash_es.runtime.opening import require_open
+from lash_es.runtime.world import system_now_ms
+from tests.session.stores import Place, stream
+
+POLICY = SessionPolicy(provider_id="scripted", model=ModelSpec(model_id="m"))
+USAGE = TokenUsage(input_tokens=12, output_tokens=4, reasoning_output_tokens=2)
+SALT = b"sixteen bytes ok"
+ALICE = LeaseOwner(owner_id="alice", incarnation_id="boot-1")
+NOBODYS = Fence(owner=ALICE, token="no such lease", generation=Generation(1))
+
+
+class Owner:
+    """One connection to one session; its fence can be handed to another connection."""
+
+    def __init__(self, lane: Lane) -> None:
+        self.lane = lane
+        self.fence = NOBODYS
+
+    @property
+    def now_ms(self) -> int:
+        return self.lane.log.now_ms()
+
+    async def state(self) -> Open:
+        return require_open(await self.lane.catch_up(), self.lane.stream.session_id)
+
+    async def turn(self) -> OpenTurn:
+        turn = (await self.state()).turn
+        assert isinstance(turn, OpenTurn)
+        return turn
+
+    async def acquire(self) -> None:
+        command = AcquireLease(now_ms=self.now_ms, owner=ALICE, token="token", ttl_ms=30_000)
+
+        def step(draft: Draft) -> Fence:
+            events = draft.do(command)
+            receipt = leased(draft.session, command, events)
+            assert isinstance(receipt, Acquired), receipt
+            return receipt.fence
+
+        self.fence = await self.lane.transact(step)
+
+    async def release(self) -> None:
+        await self.lane.execute(ReleaseLease(now_ms=self.now_ms, fence=self.fence))
+
+    async def claim(self) -> InputCompletion:
+        """Claim what waits, and say how its completion would be written."""
+        events = await self.lane.execute(
+            ClaimTurnInputs(
+                now_ms=self.now_ms, fence=self.fence, token=self.lane.world.token(), inputs_max=1
+            )
+        )
+        (event,) = events
+        assert isinstance(event, TurnInputsClaimed)
+        return InputCompletion(
+            claim_id=event.claim_id, token=event.token, input_ids=event.input_ids
+        )
+
+    async def answered(
+        self, turn_id: str, *, said: str = "go", answer: str = "done", usage: TokenUsage = USAGE
+    ) -> None:
+        """Run a turn up to its commit."""
+        turn, effect = TurnId(turn_id), EffectId(f"{turn_id}/1")
+        body = encode_content(TurnInput.of_text(said), SALT)
+        reply = ModelReply(parts=(ProsePart(text=answer),), usage=usage)
+        outcome = ModelReplied(
+            finish=FinishReason.STOP, has_content=True, tool_calls=(), usage=usage
+        )
+        now_ms, fence = self.now_ms, self.fence
+        start = StartTurn(now_ms=now_ms, fence=fence, turn_id=turn, source=WithInput(body=body))
+        await self.lane.execute(start)
+        ask = RequestEffect(
+            now_ms=now_ms,
+            fence=fence,
+            turn_id=turn,
+            effect_id=effect,
+            request=ModelCall(iteration=0),
+        )
+        await self.lane.execute(ask)
+        settle = SettleEffect(
+            now_ms=now_ms,
+            fence=fence,
+            turn_id=turn,
+            effect_id=effect,
+            outcome=outcome,
+            body=encode_content(reply, SALT),
+        )
+        await self.lane.execute(settle)
+
+    async def hash(self) -> str:
+        return commit_hash(await self.turn(), Finished())
+
+    async def commit(
+        self,
+        turn_id: str,
+        *,
+        commit_hash: str | None = None,
+        expected_revision: int | None = None,
+        inputs_done: tuple[InputCompletion, ...] = (),
+        releases_lease: bool = False,
+        session_id: str | None = None,
+    ) -> CommitReceipt:
+        expected = None if expected_revision is None else Revision(expected_revision)
+        command = CommitTurn(
+            now_ms=self.now_ms,
+            fence=self.fence,
+            turn_id=TurnId(turn_id),
+            outcome=Finished(),
+            session_id=None if session_id is None else SessionId(session_id),
+            expected_revision=expected,
+            commit_hash=commit_hash,
+            inputs_done=inputs_done,
+            releases_lease=releases_lease,
+        )
+
+        def step(draft: Draft) -> CommitReceipt:
+            before = draft.session
+            return committed(before, command, draft.known, draft.do(command))
+
+        return await self.lane.transact(step, *keys_of(command))
+
+
+@asynccontextmanager
+async def owner(place: Place, session_id: str = "s") -> AsyncIterator[Owner]:
+    """Connect once more, open the session, and take nothing yet."""
+    log = StoreLog(place.store(), system_now_ms)
+    try:
+        lane = Lane(log, stream(session_id), World(), Limits())
+        opening = OpenSession(now_ms=log.now_ms(), session_id=SessionId(session_id), policy=POLICY)
+        await lane.catch_up()
+        await lane.execute(opening)
+        yield Owner(lane)
+    finally:
+        await log.aclose()
