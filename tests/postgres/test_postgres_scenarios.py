@@ -11,9 +11,9 @@ import pytest
 
 from lash_es.log.port import Store
 from tests.postgres.postgres_server import Database, new_database, server_url
-from tests.scenarios import test_commit, test_open, test_park
+from tests.scenarios import test_commit, test_fault, test_open, test_park
 
-MODULES: Final = (test_commit, test_open, test_park)
+MODULES: Final = (test_commit, test_fault, test_open, test_park)
 
 
 class InDatabase:
