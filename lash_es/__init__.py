@@ -142,6 +142,7 @@ from lash_es.runtime.tools import OnTakeover, Tool, tool
 from lash_es.runtime.world import World
 from lash_es.session.builder import Opening, SessionBuilder, SessionSpec
 from lash_es.session.core import LashCore
+from lash_es.session.exporting import RuntimeSessionState
 from lash_es.session.observing import ObservableSession, SessionObservation
 from lash_es.session.residency import Residency
 from lash_es.session.results import ToolCallRecord, TurnIssue, TurnOutput, TurnResult
@@ -256,6 +257,7 @@ __all__ = [
     "Residency",
     "Role",
     "RuntimeFault",
+    "RuntimeSessionState",
     "RuntimeTurnCommitConflict",
     "SQLiteStore",
     "SealBroken",

@@ -12,6 +12,7 @@ from lash_es.core.owners import LeaseOwner
 from lash_es.core.policy import ModelSpec, SessionPolicy
 from lash_es.runtime.providers import Provider
 from lash_es.session.arguments import as_max_turns, as_model_spec
+from lash_es.session.exporting import RuntimeSessionState
 from lash_es.session.inheriting import INHERIT, Inherit
 from lash_es.session.session import LashSession
 from lash_es.session.session_stores import SessionStore
@@ -55,6 +56,7 @@ class SessionDescription:
     owner: LeaseOwner | None
     store: SessionStore | None
     is_fresh: bool
+    state: RuntimeSessionState | None
 
 
 SessionOpener: TypeAlias = Callable[[SessionDescription], Awaitable[LashSession]]
@@ -152,7 +154,22 @@ class SessionBuilder:
         """
         return self._opening(is_fresh=True)
 
-    def _opening(self, *, is_fresh: bool) -> Opening:
+    def open_with_state(self, state: RuntimeSessionState) -> Opening:
+        """
+        Open the session where ``state`` says that it stood: its history goes on from that message.
+
+        The host's policy wins as for ``open``, but the provider id is the one inside the state.
+
+        Raises (when awaited):
+            StoreSessionMismatch: it is another session's state; nothing was written.
+            NodeNotFound: no commit of this log holds the message.
+            RuntimeFault: ``session_execution_busy``: another owner holds the session, which would
+                have to go on elsewhere.
+            SessionDeleted, CorruptHistory: as ``open``.
+        """
+        return self._opening(is_fresh=False, state=state)
+
+    def _opening(self, *, is_fresh: bool, state: RuntimeSessionState | None = None) -> Opening:
         described = SessionDescription(
             session_id=self._session_id,
             spec=self._spec,
@@ -160,6 +177,7 @@ class SessionBuilder:
             owner=self._owner,
             store=self._store,
             is_fresh=is_fresh,
+            state=state,
         )
         return Opening(lambda: self._opener(described))
 

@@ -50,6 +50,7 @@ from lash_es.session.arguments import (
     as_session_id,
 )
 from lash_es.session.builder import Opening, SessionBuilder, SessionDescription, SessionSpec
+from lash_es.session.exporting import require_same_session
 from lash_es.session.holders import SharedSession
 from lash_es.session.inheriting import INHERIT, Inherit
 from lash_es.session.residency import Residency
@@ -261,9 +262,16 @@ class LashCore:
     async def _described(self, described: SessionDescription) -> LashSession:
         """Open what a ``SessionBuilder`` describes."""
         lane = self._lane(described.session_id, described.store)
+        policy, state = described.spec.resolved(self._policy), described.state
+        if state is not None:
+            require_same_session(state, described.session_id)
+            policy = with_changes(policy, provider_id=state.policy.provider_id)
         opened = begin_anew if described.is_fresh else open_session
-        await opened(lane, described.spec.resolved(self._policy))
-        return self._handle(lane, described.provider, described.owner, described.store)
+        await opened(lane, policy)
+        session = self._handle(lane, described.provider, described.owner, described.store)
+        if state is not None and session.export().leaf_node_id != state.leaf_node_id:
+            await session.branch_to_node(state.leaf_node_id)
+        return session
 
     async def _resumed(self, parked: ParkedSession) -> LashSession:
         lane = self._lane(parked.session_id, parked.store)

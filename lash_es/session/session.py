@@ -28,6 +28,7 @@ from lash_es.runtime.faults import SessionStillInUse
 from lash_es.runtime.opening import require_open
 from lash_es.runtime.running import busy
 from lash_es.session.arguments import as_max_turns, as_model_spec, as_turn_input
+from lash_es.session.exporting import RuntimeSessionState, exported
 from lash_es.session.holders import SharedSession
 from lash_es.session.inheriting import INHERIT, Inherit
 from lash_es.session.observing import ObservableSession
@@ -99,6 +100,10 @@ class LashSession(QueuedWorkHandle):
     def read_view(self) -> SessionReadView:
         """Take a view of the history as of ``version``; its messages are read when asked for."""
         return read_view(self._shared.lane, self._state(), self._shared.residency)
+
+    def export(self) -> RuntimeSessionState:
+        """Take where the session stands; ``SessionBuilder.open_with_state`` goes on from there."""
+        return exported(self._state())
 
     def usage_report(self) -> SessionUsageReport:
         """Sum what the session has used."""

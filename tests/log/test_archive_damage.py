@@ -136,8 +136,8 @@ DAMAGES: dict[str, Callable[..., object]] = {
     "the last fact is missing": _drop("fact", position=28),
     "a fact is there twice": _double("fact", position=12),
     "a body is another one": _put("body", "media_type", "text/plain", position=12),
-    "a page is another one": _put("body", "content", "e30=", media_type="lash/kept-index;v=1"),
-    "a page is sealed": _put("body", "sealing", "key=k", media_type="lash/kept-index;v=1"),
+    "a page is another one": _put("body", "content", "e30=", media_type="lash/kept-index;v=2"),
+    "a page is sealed": _put("body", "sealing", "key=k", media_type="lash/kept-index;v=2"),
     "a body is of no fact": _put("body", "position", 40, position=12),
     "a kept body is of no fact": _put("body", "ordinal", 7, position=2),
     "a body is there twice": _double("body", position=28, ordinal=1),
@@ -147,7 +147,7 @@ DAMAGES: dict[str, Callable[..., object]] = {
     "bytes are no bytes": _put("blob", "content", "A!"),
     "a body is sealed in no known way": _put("body", "sealing", "rot13", position=12),
     "the state is missing": lambda lines: [
-        lines.remove(line) for line in lines[:6] if line.get("media_type") == "lash/kept-state;v=1"
+        lines.remove(line) for line in lines[:6] if line.get("media_type") == "lash/kept-state;v=2"
     ],
     "the beginning is another one": _put("stream", "before", "00" * 32),
     "the beginning is missing": _put("stream", "before", ""),

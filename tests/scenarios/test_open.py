@@ -170,6 +170,62 @@ def test_open_17_a_branch_is_kept_by_a_trim(place: Place) -> None:
     run(scene())
 
 
+def test_open_18_a_state_of_another_session_is_refused(place: Place) -> None:
+    async def scene() -> None:
+        async with host(place.store()) as core:
+            state = (await core.session("actual-session")).export()
+            with pytest.raises(StoreSessionMismatch) as refusal:
+                await core.session("requested-session").open_with_state(state)
+            assert refusal.value.fields == {
+                "loaded": "actual-session",
+                "requested": "requested-session",
+            }
+            assert version(place.store(), "requested-session") == 0
+
+    run(scene())
+
+
+def test_open_with_state_goes_on_where_the_state_stood(place: Place) -> None:
+    async def scene() -> None:
+        provider = speaking(says("one!"), says("two!"), says("three!"))
+        async with host(place.store(), provider) as core:
+            async with core.session("s").open() as session:
+                await session.turn("one", turn_id="t1")
+                kept = session.export()
+                assert (kept.revision, kept.turn_index, kept.leaf_node_id) == (1, 1, "t1:m2")
+                await session.turn("two", turn_id="t2")
+            async with core.session("s").max_turns(4).open_with_state(kept) as again:
+                assert await texts(again) == [("user", "one"), ("assistant", "one!")]
+                assert again.policy_snapshot().max_turns == 4
+                await again.turn("three", turn_id="t3")
+                assert list(await again.read_view().path_to("t3:m1")) == [
+                    "t1:m1",
+                    "t1:m2",
+                    "t3:m1",
+                ]
+                written = again.version
+                state = again.export()
+            # Where it stands already, nothing is recorded.
+            async with core.session("s").max_turns(4).open_with_state(state) as there:
+                assert there.version == written
+
+    run(scene())
+
+
+def test_open_with_state_keeps_the_provider_that_the_state_names(place: Place) -> None:
+    async def scene() -> None:
+        async with host(place.store(), speaking(kind="first")) as core:
+            state = (await core.session("s")).export()
+        async with host(place.another().store(), speaking(kind="second")) as core:
+            session = await core.session("s").open_with_state(state)
+            assert session.policy_snapshot().provider_id == "first"
+            with pytest.raises(RuntimeFault, match="'first'") as refusal:
+                await session.turn("hello")
+            assert refusal.value.code == "llm_provider"
+
+    run(scene())
+
+
 def test_open_18_a_store_that_holds_another_session_is_refused(place: Place) -> None:
     async def scene() -> None:
         kept = SessionStore(place.store())

@@ -14,7 +14,7 @@ TESTS: Final = Path(__file__).parents[1]
 EDGES: Final = {
     "1": "core/test_graph.py::test_the_first_commit_after_it_starts_a_new_root_whatever_the_revision",  # noqa: E501
     "2": "scenarios/test_open.py::test_open_09_open_fresh_adopts_nothing_and_loses_nothing",
-    "3": "scenarios/test_open.py::test_open_18_a_store_that_holds_another_session_is_refused",
+    "3": "scenarios/test_open.py::test_open_18_a_state_of_another_session_is_refused",
     "4": "scenarios/test_open.py::test_open_05_the_recorded_provider_stays_and_another_one_fails_the_first_turn",  # noqa: E501
     "5": "scenarios/test_open.py::test_open_05_the_recorded_provider_stays_and_another_one_fails_the_first_turn",  # noqa: E501
     "6": "scenarios/test_open.py::test_open_05_the_recorded_provider_stays_and_another_one_fails_the_first_turn",  # noqa: E501
