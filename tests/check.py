@@ -285,6 +285,10 @@ LANES: Final[Mapping[str, tuple[str, Phases]]] = {
             ]
         ],
     ),
+    "mutate": (
+        "long: the rules of leases and inputs changed one place at a time",
+        [[{"mutate": module("tests.mutation")}]],
+    ),
     "soak": (
         "long: processes write, follow and lose activity for a minute on each database",
         [[{"soak": module("tests.soak", "--seconds", "60")}]],

@@ -52,8 +52,8 @@ class Ledgers:
     """What the world of a run saw, kept outside of the log: who wrote, what was acknowledged."""
 
     decide: Decide
-    writes: list[Write] = Factory(list)
-    faults: dict[str, deque[Verb]] = Factory(dict)
+    writes: list[Write] = Factory(list[Write])
+    faults: dict[str, deque[Verb]] = Factory(dict[str, deque[Verb]])
     minted: int = 0
     unknowns: int = 0
     conflicts: int = 0

@@ -105,16 +105,16 @@ class _Search:
     bounds: Bounds
     alphabet: Sequence[Letter]
     rules: Rules
-    numbers: dict[bytes, int] = Factory(dict)
-    frontier: deque[tuple[int, World]] = Factory(deque)
+    numbers: dict[bytes, int] = Factory(dict[bytes, int])
+    frontier: deque[tuple[int, World]] = Factory(deque[tuple[int, World]])
     parents: "array[int]" = Factory(lambda: array("q"))
     ordinals: "array[int]" = Factory(lambda: array("q"))
     depths: "array[int]" = Factory(lambda: array("q"))
     edges: "array[int]" = Factory(lambda: array("q"))
-    good: dict[str, list[int]] = Factory(dict)
-    decided: dict[str, Counter[str]] = Factory(dict)
-    evolved: Counter[str] = Factory(Counter)
-    happened: set[str] = Factory(set)
+    good: dict[str, list[int]] = Factory(dict[str, list[int]])
+    decided: dict[str, Counter[str]] = Factory(dict[str, Counter[str]])
+    evolved: Counter[str] = Factory(Counter[str])
+    happened: set[str] = Factory(set[str])
     transitions: int = 0
     found: Counterexample | None = None
 
@@ -190,7 +190,7 @@ class _Search:
         while number > 0:
             ordinals.append(self.ordinals[number])
             number = self.parents[number]
-        world, history = self.start, []
+        world, history = self.start, list[Move]()
         for ordinal in reversed(ordinals):
             move = list(moves(world, self.bounds, self.alphabet))[ordinal]
             history.append(move)

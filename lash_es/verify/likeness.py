@@ -18,7 +18,7 @@ That 1 to 3 are true is checked by a test: whatever is alike leads to what is al
 
 from collections.abc import Iterable, Mapping
 from functools import cache
-from typing import Final, TypeAlias, get_args, get_type_hints
+from typing import Final, TypeAlias, cast, get_args, get_type_hints
 
 import attrs
 
@@ -158,11 +158,18 @@ def _flatten(value: object, text: str, number: str, tokens: list[Token]) -> None
     elif hasattr(kind, "__attrs_attrs__"):
         tokens += _fields(value, kind)
     elif isinstance(value, _COMPOUND):
-        tokens.append(("", len(value)))
-        for part in value.items() if isinstance(value, Mapping) else value:
+        parts = _parts(cast("object", value))
+        tokens.append(("", len(parts)))
+        for part in parts:
             _flatten(part, text, number, tokens)
     else:
         tokens.append(("", value))
+
+
+def _parts(value: object) -> tuple[object, ...]:
+    if isinstance(value, Mapping):
+        return tuple(cast("Mapping[object, object]", value).items())
+    return cast("tuple[object, ...]", value)
 
 
 def _fields(value: object, kind: type) -> list[Token]:

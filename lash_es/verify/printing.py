@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum
-from typing import Final
+from typing import Final, cast
 
 import attrs
 
@@ -100,8 +100,9 @@ def _inline(value: object) -> str:
     if isinstance(value, Enum):
         return f"{type(value).__name__}.{value.name}"
     if isinstance(value, tuple):
-        inner = ", ".join(map(_inline, value))
-        return f"({inner},)" if len(value) == 1 else f"({inner})"
+        parts = cast("tuple[object, ...]", value)
+        inner = ", ".join(map(_inline, parts))
+        return f"({inner},)" if len(parts) == 1 else f"({inner})"
     if not attrs.has(type(value)):
         return repr(value)
     inner = ", ".join(f"{name}={_inline(each)}" for name, each in _fields(value).items())
@@ -133,7 +134,7 @@ def _kinds(value: object) -> Iterator[type]:
     if isinstance(value, Enum):
         yield type(value)
     elif isinstance(value, tuple | list):
-        for item in value:
+        for item in cast("Sequence[object]", value):
             yield from _kinds(item)
     elif isinstance(value, Transition):
         yield from _kinds((value.move, value.found))

@@ -25,8 +25,10 @@ from lash_es.core.events import (
     TurnInputsClaimed,
     TurnStarted,
 )
+from lash_es.core.ids import EffectId
 from lash_es.core.inputs import PendingInput
 from lash_es.core.known import IndexKind
+from lash_es.core.owners import Fence
 from lash_es.core.state import Deleted, NotOpened, Open
 from lash_es.core.turns import OpenTurn
 from lash_es.verify.worlds import Ask, Crash, Transition, World
@@ -67,9 +69,10 @@ def stale_generation(transition: Transition) -> str:
     move, before = transition.move, _open(transition.before)
     if before is None or not isinstance(move, Ask) or not transition.events:
         return ""
-    if not isinstance(move.command, _OWNER_COMMANDS):
+    fence = getattr(move.command, "fence", None)
+    if not isinstance(move.command, _OWNER_COMMANDS) or not isinstance(fence, Fence):
         return ""
-    holder, fence = before.lease.holder, move.command.fence
+    holder = before.lease.holder
     is_holder = (
         holder is not None
         and (fence.token, fence.owner) == (holder.token, holder.owner)
@@ -88,7 +91,7 @@ def generation_of_facts(transition: Transition) -> str:
     for event in transition.events:
         if isinstance(event, _OWNER_EVENTS):
             expected = before.lease.generation + isinstance(event, LeaseAcquired)
-            if event.generation != expected:
+            if getattr(event, "generation", None) != expected:
                 return f"{event}, where {expected} was expected"
     return ""
 
@@ -190,7 +193,7 @@ def settled_once(transition: Transition) -> str:
     """An effect is settled once, and only if it was asked for."""
     before = _open(transition.before)
     turn = None if before is None else _turn(before)
-    owed = set() if turn is None else set(turn.effects)
+    owed = set[EffectId]() if turn is None else set(turn.effects)
     for event in transition.events:
         if isinstance(event, EffectSettled):
             if event.effect_id not in owed:

@@ -82,12 +82,12 @@ class Surroundings:
     seed: int
     clock: VirtualClock
     ledgers: Ledgers
-    direct: dict[int, list[str]] = Factory(dict)
-    registered: list[Registered] = Factory(list)
-    performed: list[Performed] = Factory(list)
-    longest_ms: dict[TurnId, list[int]] = Factory(dict)
+    direct: dict[int, list[str]] = Factory(dict[int, list[str]])
+    registered: list[Registered] = Factory(list[Registered])
+    performed: list[Performed] = Factory(list[Performed])
+    longest_ms: dict[TurnId, list[int]] = Factory(dict[TurnId, list[int]])
     losses: int = 0
-    refusals: list[str] = Factory(list)
+    refusals: list[str] = Factory(list[str])
 
     def direct_count(self) -> int:
         """Count the turns that were asked for and not begun."""

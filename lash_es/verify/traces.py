@@ -100,7 +100,14 @@ def unpacked(text: str) -> Trace:
         raise TraceDiffers(f"version {kept['version']}, this is {WORKLOADS_VERSION}")
     what = kept["workload"]
     disturbances = tuple(
-        Disturbance(**{**each, "verb": Verb(each["verb"])}) for each in what["disturbances"]
+        Disturbance(
+            at_ms=each["at_ms"],
+            verb=Verb(each["verb"]),
+            session=each["session"],
+            worker=each["worker"],
+            number=each["number"],
+        )
+        for each in what["disturbances"]
     )
     return Trace(
         workload=Workload(

@@ -1,0 +1,1 @@
+"""Whether the tests of the core notice when a rule is changed."""
