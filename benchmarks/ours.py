@@ -21,7 +21,7 @@ from benchmarks.timing import Work
 from lash_es import Durability, LashCore, LashSession, Limits, SQLiteStore
 from lash_es.codec.streams import StreamId
 from lash_es.core.ids import SessionId
-from lash_es.log.loading import load
+from lash_es.log.loading import refold
 from lash_es.log.log import StoreLog
 from lash_es.log.port import Store
 from lash_es.log.stores.postgres import PostgresStore
@@ -184,7 +184,7 @@ async def _replaying(setting: Setting) -> AsyncIterator[Work]:
     stream = StreamId("default", SessionId(_ONE))
 
     async def work(_: int) -> None:
-        load(store, stream)
+        refold(store, stream)  # Not from a snapshot: the goal is about every fact.
 
     yield work
     store.close()

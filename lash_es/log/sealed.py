@@ -160,6 +160,8 @@ class SealedStore(PassedOnRetention):
             SealBroken: one does not open.
         """
         stored = self._inner.read_bodies(stream, refs)
+        if not any(body.sealing for body in stored.values()):
+            return stored
         named = {ref: blob_named(stream, body) for ref, body in stored.items() if body.sealing}
         blobs = self._read_blobs([address for address in named.values() if address is not None])
         return {

@@ -29,16 +29,17 @@ def filesystem_of(directory: Path, mounts: Path | None = None) -> str | None:
     The deepest mount holds the directory; of two on one place the later one hides the other.
     """
     try:
-        place = directory.resolve()
+        place = f"{directory.resolve()}/"
         lines = (mounts or MOUNTS).read_text("utf-8", errors="surrogateescape").splitlines()
     except (OSError, ValueError):  # A name with a NUL is no place at all.
         return None
     found: tuple[int, str] | None = None
     for line in lines:
         mount, _, kind = line.partition(" - ")
-        point = Path(_ESCAPED.sub(_unescaped, mount.split(" ")[4]))
-        if place.is_relative_to(point) and (found is None or len(point.parts) >= found[0]):
-            found = (len(point.parts), kind.split(" ")[0])
+        # As texts: a path object for each mount was a quarter of opening a log.
+        point = _ESCAPED.sub(_unescaped, mount.split(" ")[4]).rstrip("/") + "/"
+        if place.startswith(point) and (found is None or len(point) >= found[0]):
+            found = (len(point), kind.split(" ")[0])
     return None if found is None else found[1]
 
 

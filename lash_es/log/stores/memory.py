@@ -114,12 +114,11 @@ class MemoryStore(MemoryRetention):
 
     def _append(self, appends: Sequence[StreamAppend]) -> AppendResult:
         for append in appends:
-            found = self._version(append.stream)
-            if found != append.expected_version:
-                return Conflict(
-                    stream=append.stream, expected=append.expected_version, found=found
-                )
-        seqs = tuple(self._seq(append.stream) for append in appends)
+            found, expected = self._version(append.stream), append.expected_version
+            if found != expected:
+                return Conflict(stream=append.stream, expected=expected, found=found)
+        heads = [self.head(append.stream) for append in appends]
+        seqs = tuple(0 if head is None else head.activity_seq for head in heads)
         for append in appends:
             self._write(append)
         return Appended(versions=tuple(append.version for append in appends), seqs=seqs)
@@ -127,10 +126,6 @@ class MemoryStore(MemoryRetention):
     def _version(self, stream: StreamId) -> Version:
         head = self.head(stream)
         return Version(0) if head is None else head.version
-
-    def _seq(self, stream: StreamId) -> int:
-        head = self.head(stream)
-        return 0 if head is None else head.activity_seq
 
     def _write(self, append: StreamAppend) -> None:
         self._recorder.insert_events(stored_events(append))
