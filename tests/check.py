@@ -53,13 +53,19 @@ POSTGRES_FILES: Final = "lash_es/log/stores/postgres"
 OPTIONAL: Final = ("pydantic", "pydantic_ai", "typer", "rich", "psycopg", "hypothesis", "pytest")
 
 
-def run(*words: str | Path, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+# What is written by tests, in bytes, with room to spare.
+SCRATCH_BYTES_MIN: Final = 2 * 1024**3
+
+
+def run(
+    *words: str | Path, cwd: Path = ROOT, environment: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     """Run a command and keep what it prints, on whichever stream."""
     return subprocess.run(
         [str(word) for word in words],
         cwd=cwd,
         # Otherwise pyright asks the network whether a newer pyright exists.
-        env=os.environ | {"PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"},
+        env=os.environ | {"PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"} | dict(environment or {}),
         check=False,
         text=True,
         errors="replace",
@@ -85,11 +91,25 @@ def module(name: str, *words: str | Path) -> Check:
     return command(PYTHON, "-m", name, *words)
 
 
+def in_memory(place: Path = Path("/dev/shm")) -> Mapping[str, str]:
+    """
+    Have pytest put its folders into memory, where there is room for them.
+
+    They wait for no disk there, and assert the same: a process that is killed leaves in memory
+    what it leaves in the system's cache, and that the power fails is what no test here can show.
+    """
+    if not os.access(place, os.W_OK) or shutil.disk_usage(place).free < SCRATCH_BYTES_MIN:
+        return {}
+    return {"PYTEST_DEBUG_TEMPROOT": str(place)}
+
+
 def tests(*paths: str | Path) -> Check:
     """Make a check of tests under coverage; their closing line stands in the output."""
+    pytest = ("pytest", "-o", "tmp_path_retention_policy=failed")
 
     def check() -> str:
-        done = run(PYTHON, "-m", "coverage", "run", "-m", "pytest", *paths)
+        words = (PYTHON, "-m", "coverage", "run", "-m", *pytest, *paths)
+        done = run(*words, environment=in_memory())
         if done.returncode != 0:
             return f"{done.stdout}exit status {done.returncode}"
         print(done.stdout.rstrip().rpartition("\n")[2], flush=True)

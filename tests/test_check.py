@@ -51,6 +51,24 @@ def test_a_lane_runs_every_check_and_fails_if_one_does(
     assert check.main(["good"]) == 0
 
 
+def test_tests_write_into_memory_where_there_is_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert check.in_memory(tmp_path / "nowhere") == {}
+    monkeypatch.setattr(check, "SCRATCH_BYTES_MIN", 1)
+    written = check.in_memory(tmp_path)
+    assert written == {"PYTEST_DEBUG_TEMPROOT": str(tmp_path)}
+    monkeypatch.setattr(check, "SCRATCH_BYTES_MIN", 2**62)
+    assert check.in_memory(tmp_path) == {}
+
+    (tmp_path / "test_it.py").write_text(
+        f"def test_it(tmp_path): assert str(tmp_path).startswith({str(tmp_path)!r})", "utf-8"
+    )
+    pytest_here = (sys.executable, "-m", "pytest", "-q", "test_it.py")
+    assert check.run(*pytest_here, cwd=tmp_path, environment=written).returncode == 0
+    assert check.run(*pytest_here, cwd=tmp_path).returncode == 1
+
+
 def test_an_unknown_lane_is_refused_and_no_lane_lists_them(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -14,7 +14,7 @@ from functools import partial
 from operator import methodcaller
 from typing import Final, TypeVar, cast
 
-from attrs import define, frozen
+from attrs import define, field, frozen
 
 from lash_es.log.appends import AppendResult, StreamAppend
 from lash_es.log.errors import StoreClosed
@@ -70,7 +70,7 @@ class Borrowed:
     """
 
     _loan: Loan
-    _lies_sealed: bool = False
+    _lies_sealed: bool = field(default=False, alias="lies_sealed")
 
     @property
     def where(self) -> str:
