@@ -1,0 +1,1 @@
+"""Scenarios of the specification, as tests that bear their ids; each runs on every store."""
