@@ -7,6 +7,7 @@ dead is a matter of the lease and not of the queue.
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import closing
 
 import pytest
 
@@ -408,8 +409,7 @@ def take_now(store: Store, taker: Worker) -> None:
 
 
 def test_queue_30_a_late_claim_loses_to_a_takeover_in_every_order(place: Place) -> None:
-    async def late_claim() -> None:
-        store = TakenOver(place.store())
+    async def late_claim(store: TakenOver) -> None:
         async with (
             host(store) as core,
             core.session("root").open() as session,
@@ -425,7 +425,6 @@ def test_queue_30_a_late_claim_loses_to_a_takeover_in_every_order(place: Place) 
             bob.fence = await bob.take()
             assert bob.fence.token == "taken"
             assert ids(await bob.claim()) == [batch.batch_id]
-        store.inner.close()
 
     async def claim_first() -> None:
         async with worker(place, "carol") as carol, worker(place, "dave") as dave:
@@ -445,7 +444,8 @@ def test_queue_30_a_late_claim_loses_to_a_takeover_in_every_order(place: Place) 
             with pytest.raises(QueuedWorkClaimSuperseded):
                 await dave.commit(first)
 
-    run(late_claim())
+    with closing(place.store()) as kept:
+        run(late_claim(TakenOver(kept)))
     run(claim_first())
 
 
@@ -502,7 +502,8 @@ def test_queue_32_a_command_turn_work_a_stale_completion_and_the_last_drain(
             assert ids(work) == await alice.everything()
             assert await alice.commit(work, release=True) == 8
             assert await alice.everything() == []
-            written = names(place.store(), "root")
+            with closing(place.store()) as store:
+                written = names(store, "root")
             assert written[-4:] == [
                 "TurnStarted",
                 "WorkCompleted",
