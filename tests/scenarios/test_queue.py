@@ -380,15 +380,16 @@ def test_queue_29_two_handles_and_one_batch(place: Place) -> None:
 class TakenOver(Through):
     """Lets somebody take the lease over, once, in front of an append of a claim."""
 
-    def __init__(self, inner: Store) -> None:
+    def __init__(self, inner: Store, rivals: Store) -> None:
         super().__init__(inner)
+        self._rivals = rivals  # A connection is one thread's at a time.
         self.taker: Worker | None = None
 
     def append(self, appends: Sequence[StreamAppend]) -> AppendResult:
         claims = any(r.name == "work.claimed" for each in appends for r in each.records)
         if self.taker is not None and claims:
             taker, self.taker = self.taker, None
-            take_now(self.inner, taker)
+            take_now(self._rivals, taker)
         return self.inner.append(appends)
 
 
@@ -444,8 +445,8 @@ def test_queue_30_a_late_claim_loses_to_a_takeover_in_every_order(place: Place) 
             with pytest.raises(QueuedWorkClaimSuperseded):
                 await dave.commit(first)
 
-    with closing(place.store()) as kept:
-        run(late_claim(TakenOver(kept)))
+    with closing(place.store()) as kept, closing(place.store()) as rivals:
+        run(late_claim(TakenOver(kept, rivals)))
     run(claim_first())
 
 
