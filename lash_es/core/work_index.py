@@ -1,6 +1,6 @@
 """Which index entries the facts of queued work make; called by ``index.py``."""
 
-from typing import TypeAlias
+from typing import TypeAlias, assert_never
 
 from lash_es.core.batches import BatchStatus
 from lash_es.core.ids import BatchId, Position
@@ -22,6 +22,8 @@ def work_rows(
             return _finished(before, event.batch_ids, BatchStatus.COMPLETED, here)
         case WorkCancelled():
             return _finished(before, (event.batch_id,), BatchStatus.CANCELLED, here)
+        case _:
+            assert_never(event)
 
 
 def _work_named(event: WorkEnqueued) -> tuple[_Row, ...]:

@@ -125,21 +125,22 @@ def work_enqueued(after: Open, command: EnqueueWork, known: Known) -> BatchRecei
 
 def work_claimed(after: Open, events: Sequence[Event]) -> WorkClaimReceipt | None:
     """Describe the claim that was made, if there was anything to claim."""
-    for event in events:
-        if isinstance(event, WorkClaimed):
-            batches = [after.work.batches[batch_id] for batch_id in event.batch_ids]
-            holder = after.lease.holder
-            if holder is None:
-                raise LookupError("a claim was made under a lease that nobody holds")
-            return WorkClaimReceipt(
-                claim_id=event.claim_id,
-                token=event.token,
-                owner=holder.owner,
-                fencing_token=batches[0].claims_count,
-                generation=event.generation,
-                batches=tuple(map(described, batches)),
-            )
-    return None
+    claims = [event for event in events if isinstance(event, WorkClaimed)]
+    if not claims:
+        return None
+    (claim,) = claims
+    holder = after.lease.holder
+    if holder is None:
+        raise LookupError("a claim was made under a lease that nobody holds")
+    batches = [after.work.batches[batch_id] for batch_id in claim.batch_ids]
+    return WorkClaimReceipt(
+        claim_id=claim.claim_id,
+        token=claim.token,
+        owner=holder.owner,
+        fencing_token=batches[0].claims_count,
+        generation=claim.generation,
+        batches=tuple(map(described, batches)),
+    )
 
 
 def standing(session: Open, batch_id: BatchId, known: Known, now_ms: int) -> BatchStanding:

@@ -41,6 +41,7 @@ from lash_es.core.work_commands import (
     LeadingTurnWork,
     PruneFinishedWork,
 )
+from lash_es.log.port import Store
 from lash_es.log.stores.memory import MemoryStore
 from tests.log.tapes import ALICE, ALICES, POLICY, Player, body
 
@@ -110,9 +111,9 @@ def commands() -> Iterator[Command]:
     yield PruneFinishedWork(now_ms=27)
 
 
-def life() -> Player:
-    """Play it."""
-    player = Player(MemoryStore(), STREAM)
+def life(store: Store | None = None) -> Player:
+    """Play it into a store."""
+    player = Player(store or MemoryStore(), STREAM)
     for command in commands():
         player.send(command)
     return player

@@ -33,6 +33,7 @@ from lash_es.log.encoding import encode_index_row
 from lash_es.log.errors import MalformedAppend, RepeatedStream, StorageError, StoreClosed
 from lash_es.log.loading import load, read_facts, step
 from lash_es.log.port import Store, StreamHead
+from tests.codec import golden_work
 from tests.log.tapes import STREAM, play
 
 MakeStore: TypeAlias = Callable[[], Store]
@@ -668,16 +669,24 @@ def a_played_tape_is_read_back_as_it_was_encoded(make_store: MakeStore) -> None:
 def the_index_equals_the_fold_of_the_facts(make_store: MakeStore) -> None:
     store = make_store()
     play(store)
+    golden_work.life(store)
+    kinds: set[IndexKind] = set()
+    for stream in (STREAM, golden_work.STREAM):
+        folded = _index_of_facts(store, stream)
+        stored = store.read_index_page(stream, None, 999)
+        assert {each.key: each for each in stored} == folded
+        kinds |= {key.kind for key in folded}
+    assert kinds == set(IndexKind)
+
+
+def _index_of_facts(store: Store, stream: StreamId) -> dict[IndexKey, IndexRow]:
     folded: dict[IndexKey, IndexRow] = {}
     state: State = NOT_OPENED
-    for fact in read_facts(store, STREAM):
+    for fact in read_facts(store, stream):
         for key, entry in index_rows(state, fact.event):
             folded[key] = encode_index_row(key, entry)
         state = step(state, fact)
-
-    stored = store.read_index_page(STREAM, None, 999)
-    assert {each.key: each for each in stored} == folded
-    assert {key.kind for key in folded} == set(IndexKind)
+    return folded
 
 
 def a_closed_store_says_so(make_store: MakeStore) -> None:

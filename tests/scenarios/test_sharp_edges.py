@@ -35,14 +35,23 @@ EDGES: Final = {
     "29": "scenarios/test_open.py::test_open_17_active_path_residency_holds_the_path_and_loses_nothing",  # noqa: E501
     "34": "scenarios/test_commit.py::test_commit_15_the_full_graph_holds_every_branch",
     "38": "scenarios/test_commit.py::test_commit_17_a_branch_from_the_middle_of_a_turn_goes_on_there",  # noqa: E501
-    "71": "scenarios/test_lease.py::test_lease_01",
-    "72": "scenarios/test_lease.py::test_lease_07",
-    "73": "scenarios/test_lease.py::test_lease_20",
-    "74": "scenarios/test_lease.py::test_lease_09",
-    "75": "scenarios/test_lease.py::test_lease_16",
+    "57": "core/test_work.py::test_what_is_not_ready_blocks_nothing",
+    "58": "scenarios/test_queue.py::test_queue_09_a_leading_session_command_blocks_turn_work",
+    "59": "scenarios/test_queue.py::test_queue_11_after_commit_work_waits_for_idle",
+    "60": "core/test_work.py::test_an_exclusive_batch_ends_a_group",
+    "61": "core/test_work.py::test_selected_batches_lead_belong_together_and_are_in_order",
+    "62": "scenarios/test_queue.py::test_queue_47_source_keys_are_remembered_after_completion",
+    "66": "scenarios/test_queue.py::test_queue_46_waiting_for_an_unknown_batch_ends_at_once",
+    "67": "session/test_work.py::test_a_blank_key_is_refused_before_anything_is_stored",
+    "71": "scenarios/test_lease.py::test_lease_01_first_claim_then_reentry_by_the_same_incarnation",  # noqa: E501
+    "72": "scenarios/test_lease.py::test_lease_07_release_frees_and_reacquisition_advances_the_fencing_token",  # noqa: E501
+    "73": "scenarios/test_lease.py::test_lease_20_dead_owner_reclaim_then_predecessors_release_then_renew",  # noqa: E501
+    "74": "scenarios/test_lease.py::test_lease_09_zero_ttl_is_immediately_reclaimable",
+    "75": "scenarios/test_lease.py::test_lease_16_opaque_owners_rely_on_ttl_only",
     "76": "session/test_leases.py::test_an_owner_that_cannot_renew_stops",
     "77c": "scenarios/test_open.py::test_open_17_active_path_residency_holds_the_path_and_loses_nothing",  # noqa: E501
     "77d": "scenarios/test_open.py::test_open_09_open_fresh_adopts_nothing_and_loses_nothing",
+    "77h": "core/test_work.py::test_a_sequence_is_never_used_again",
     "109": "scenarios/test_commit.py::test_commit_10_what_the_commit_hash_covers",
     "110": "core/test_commits.py::test_ids_times_and_fences_are_not_hashed",
     "111": "core/test_commits.py::test_the_checks_come_in_their_order",
@@ -53,4 +62,4 @@ EDGES: Final = {
 def test_an_edge_is_proved_by_a_test_that_there_is(edge: str) -> None:
     path, _, name = EDGES[edge].partition("::")
 
-    assert f"def {name}" in (TESTS / path).read_text("utf-8")
+    assert f"def {name}(" in (TESTS / path).read_text("utf-8")
