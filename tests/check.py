@@ -45,6 +45,9 @@ PURE_TESTS: Final = ("core", "codec", "turns", "projections", "timetravel", "ver
 # As many as all others together, and they wait for disks: a track of their own.
 LOG_TESTS: Final = "log"
 
+# They kill processes and wait for real clocks: with a busy machine beside them they wait in vain.
+QUIET_TESTS: Final = ("crash", "clocks")
+
 # Run in ci, in a phase of its own, and not counted: a few of its lines answer to other servers.
 POSTGRES_TESTS: Final = "postgres"
 POSTGRES_FILES: Final = "lash_es/log/stores/postgres"
@@ -122,7 +125,7 @@ def other_tests() -> list[Path]:
     """List the test folders and files that are not of the pure floors, so that none is missed."""
     tests_here = sorted((ROOT / "tests").glob("test_*.py"))
     folders = sorted(path.parent for path in (ROOT / "tests").glob("*/__init__.py"))
-    elsewhere = {*PURE_TESTS, LOG_TESTS, POSTGRES_TESTS}
+    elsewhere = {*PURE_TESTS, *QUIET_TESTS, LOG_TESTS, POSTGRES_TESTS}
     return [path for path in (*folders, *tests_here) if path.name not in elsewhere]
 
 
@@ -262,6 +265,9 @@ TESTS_PURE: Final[Mapping[str, Check]] = {
     "tests of the pure floors": tests(*(ROOT / "tests" / name for name in PURE_TESTS))
 }
 TESTS_LOG: Final[Mapping[str, Check]] = {"tests of the log": tests(ROOT / "tests" / LOG_TESTS)}
+TESTS_QUIET: Final[Mapping[str, Check]] = {
+    "tests that want quiet": tests(*(ROOT / "tests" / name for name in QUIET_TESTS))
+}
 TESTS_OTHER: Final[Mapping[str, Check]] = {"all other tests": tests(*other_tests())}
 COVERAGE: Final[Mapping[str, Check]] = {"coverage": coverage_floors, "no cover": no_cover_marks}
 BASE: Final[Mapping[str, Check]] = {
@@ -326,6 +332,7 @@ LANES: Final[Mapping[str, tuple[str, Phases]]] = {
         [
             [FORGET],
             [TESTS_LOG, TESTS_OTHER, TESTS_PURE, {**STATIC, **TYPES_LATER}, {**BASE, **WHEELS}],
+            [TESTS_QUIET],
             [TESTS_POSTGRES],
             [COVERAGE],
         ],

@@ -178,6 +178,7 @@ def test_the_parts_of_the_tests_are_all_of_them() -> None:
         *check.PURE_TESTS,
         check.LOG_TESTS,
         check.POSTGRES_TESTS,
+        *check.QUIET_TESTS,
         *(path.name for path in check.other_tests()),
     }
     here = {

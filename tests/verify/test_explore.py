@@ -57,6 +57,29 @@ WITNESS_LENGTHS = {
 }
 """How many moves it takes to break each rule, counted by hand: opening is the first."""
 
+WITHOUT_A_LETTER = (
+    "AbandonWorkClaim",
+    "BeginAnew",
+    "BranchToNode",
+    "CancelWork",
+    "ClaimWork",
+    "CompleteWork",
+    "EnqueueWork",
+    "FinishedWorkPruned",
+    "HistoryTrimmed",
+    "LeafMoved",
+    "PruneFinishedWork",
+    "ReclaimLease",
+    "SessionBegunAnew",
+    "TrimHistory",
+    "WorkCancelled",
+    "WorkClaimAbandoned",
+    "WorkClaimed",
+    "WorkCompleted",
+    "WorkEnqueued",
+)
+"""What no letter leads to yet; whoever writes one takes its arms out of here."""
+
 ENDING = """
     found = story.when(CancelTurnInput(now_ms=1000, input_id='i0'))
     found.then(
@@ -82,7 +105,7 @@ def test_arms_that_no_letter_leads_to_are_named() -> None:
 
     report = explore(begin("alice", limits=LIMITS), tiny, alphabet=alphabet)
 
-    assert report.arms_missing == ("HistoryTrimmed", "TrimHistory")
+    assert report.arms_missing == WITHOUT_A_LETTER
     assert {"SessionParked", "-"} <= report.decided["ParkSession"].keys()
     assert {"TurnContinued"} <= report.evolved.keys()
     assert "TrimHistory" in explore(begin("alice"), tiny).arms_missing
