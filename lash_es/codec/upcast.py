@@ -2,8 +2,8 @@
 What older stored shapes become: one pure step per version, applied in order until the shape is
 today's.
 
-A step is keyed by wire name and the version it reads. There is none yet: every shape is at version
-1. A name or version that is newer than today's is ``WrittenByNewerVersion``, not corrupt.
+A step is keyed by wire name and the version it reads. A name or version that is newer than today's
+is ``WrittenByNewerVersion``, not corrupt.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,7 +14,18 @@ from lash_es.codec.errors import UndecodableValue
 Plain: TypeAlias = dict[str, object]
 Step: TypeAlias = Callable[[Plain], Plain]
 
-STEPS: Final[Mapping[tuple[str, int], Step]] = {}
+
+def _kept_state_2(plain: Plain) -> Plain:
+    """
+    Version 2 knows which inputs a turn was told while it ran. Nothing was delivered before.
+    """
+    turn = plain.get("turn")
+    if not isinstance(turn, dict) or turn.get("kind") != "open_turn":
+        return plain
+    return {**plain, "turn": {**turn, "delivered_ids": []}}
+
+
+STEPS: Final[Mapping[tuple[str, int], Step]] = {("lash/kept-state", 1): _kept_state_2}
 
 
 def upcast(

@@ -12,7 +12,7 @@ from attrs import frozen
 from lash_es.core.bodies import NewBody
 from lash_es.core.effects import EffectRequest
 from lash_es.core.ids import ClaimId, EffectId, InputId, SessionId, TurnId, Version
-from lash_es.core.ingress import TurnInputIngress
+from lash_es.core.ingress import Boundary, TurnInputIngress
 from lash_es.core.outcomes import EffectOutcome, TurnOutcome
 from lash_es.core.owners import Fence, LeaseOwner, ProcessSight
 from lash_es.core.policy import SessionPolicy
@@ -136,6 +136,21 @@ class ClaimTurnInputs:
 
 
 @frozen(kw_only=True)
+class ClaimActiveTurnInputs:
+    """
+    Take up to ``inputs_max`` inputs into the open turn at a checkpoint, in the order of their
+    sequence.
+    """
+
+    now_ms: int
+    fence: Fence
+    token: str
+    turn_id: TurnId
+    checkpoint: Boundary
+    inputs_max: int
+
+
+@frozen(kw_only=True)
 class AbandonTurnInputClaim:
     """Give claimed inputs back. A claim that holds nothing any more is given back silently."""
 
@@ -231,6 +246,7 @@ class EndTurn:
 
 OwnerCommand: TypeAlias = (
     ClaimTurnInputs
+    | ClaimActiveTurnInputs
     | StartTurn
     | ContinueTurn
     | RequestEffect

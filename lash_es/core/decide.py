@@ -15,6 +15,7 @@ from lash_es.core.commands import (
     AbandonTurnInputClaim,
     AcquireLease,
     CancelTurnInput,
+    ClaimActiveTurnInputs,
     ClaimTurnInputs,
     Command,
     CommitTurn,
@@ -105,9 +106,9 @@ def _decide_open(session: Open, command: Command, known: Known) -> tuple[Event, 
                 session, command, leases.fenced(session, command, now_ms), known.limits
             )
         case ClaimTurnInputs():
-            return inputs.claim(
-                session, command, leases.fenced(session, command, now_ms), known.limits
-            )
+            return inputs.claim(session, command, now_ms, known.limits)
+        case ClaimActiveTurnInputs():
+            return inputs.accept(session, command, now_ms, known.limits)
         case AbandonTurnInputClaim():
             return inputs.abandon(session, command, now_ms)
         case CancelTurnInput():

@@ -24,7 +24,7 @@ from lash_es.core.ids import (
     TurnId,
     Version,
 )
-from lash_es.core.ingress import TurnInputIngress
+from lash_es.core.ingress import Boundary, TurnInputIngress
 from lash_es.core.makers import maker
 from lash_es.core.messages import TokenUsage
 from lash_es.core.outcomes import EffectOutcome, TurnOutcome
@@ -136,6 +136,30 @@ class TurnInputsClaimed:
     generation: Generation
     claim_id: ClaimId
     token: str
+    input_ids: tuple[InputId, ...]
+
+
+@frozen(kw_only=True)
+class TurnInputsAccepted:
+    """
+    The open turn takes these inputs at a checkpoint, for as long as its generation holds the
+    lease; from its next model call on they belong to it whoever holds the lease.
+    """
+
+    at_ms: int
+    generation: Generation
+    turn_id: TurnId
+    checkpoint: Boundary
+    claim_id: ClaimId
+    token: str
+    input_ids: tuple[InputId, ...]
+
+
+@frozen(kw_only=True)
+class TurnInputsDeferred:
+    """The turn that these inputs wanted into was over when they came: they wait for the next."""
+
+    at_ms: int
     input_ids: tuple[InputId, ...]
 
 
@@ -279,6 +303,8 @@ OpenEvent: TypeAlias = (
     | TurnEnded
     | TurnInputCancelled
     | TurnInputClaimAbandoned
+    | TurnInputsAccepted
+    | TurnInputsDeferred
     | SessionConfigured
     | SessionParked
     | SessionTombstoned
@@ -295,6 +321,7 @@ OwnerEvent: TypeAlias = (
     | LeaseRenewed
     | LeaseReleased
     | TurnInputsClaimed
+    | TurnInputsAccepted
     | TurnStarted
     | TurnContinued
     | EffectRequested

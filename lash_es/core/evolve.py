@@ -16,6 +16,7 @@ from typing import assert_never
 
 from lash_es.core import heads, inputs, leases, retention, turns
 from lash_es.core.bodies import BodyRef
+from lash_es.core.effects import ModelCall
 from lash_es.core.errors import impossible
 from lash_es.core.events import (
     DrainedInputs,
@@ -37,12 +38,14 @@ from lash_es.core.events import (
     TurnInputCancelled,
     TurnInputClaimAbandoned,
     TurnInputEnqueued,
+    TurnInputsAccepted,
     TurnInputsClaimed,
+    TurnInputsDeferred,
     TurnStarted,
     body_ref,
 )
 from lash_es.core.heads import Head, Ledger
-from lash_es.core.ids import Position, Version
+from lash_es.core.ids import InputId, Position, Version
 from lash_es.core.inputs import Inputs
 from lash_es.core.leases import Lease
 from lash_es.core.makers import maker
@@ -84,7 +87,9 @@ def _evolve_open(session: Open, event: OpenEvent) -> State:
     here = Position(session.version)
     match event:
         case EffectRequested():
-            return _owned(session, event, turn=turns.requested(_turn(session, event), event, here))
+            turn = _turn(session, event)
+            delivered = _delivered(session, event, turn)
+            return _owned(session, event, turn=turns.requested(turn, event, here, delivered))
         case EffectSettled():
             return _owned(session, event, turn=turns.settled(_turn(session, event), event, here))
         case TurnInputEnqueued():
@@ -112,6 +117,11 @@ def _evolve_open(session: Open, event: OpenEvent) -> State:
             return _next(session, event.at_ms, inputs=inputs.cancelled(session.inputs, event))
         case TurnInputClaimAbandoned():
             return _next(session, event.at_ms, inputs=inputs.abandoned(session.inputs, event))
+        case TurnInputsAccepted():
+            _turn(session, event)
+            return _owned(session, event, inputs=inputs.claimed(session.inputs, event))
+        case TurnInputsDeferred():
+            return _next(session, event.at_ms, inputs=inputs.deferred(session.inputs, event))
         case SessionConfigured():
             return _next(session, event.at_ms, policy=event.policy)
         case SessionParked():
@@ -184,12 +194,31 @@ def _ended(session: Open, event: TurnEnded, turn: OpenTurn) -> Open:
 
 def _turn(
     session: Open,
-    event: EffectRequested | EffectSettled | TurnCommitted | TurnContinued | TurnEnded,
+    event: EffectRequested
+    | EffectSettled
+    | TurnCommitted
+    | TurnContinued
+    | TurnEnded
+    | TurnInputsAccepted,
 ) -> OpenTurn:
     turn = session.turn
     if not isinstance(turn, OpenTurn) or turn.turn_id != event.turn_id:
         raise impossible(event, found=type(turn).__name__, expected=event.turn_id)
     return turn
+
+
+def _delivered(
+    session: Open, event: EffectRequested, turn: OpenTurn
+) -> tuple[tuple[InputId, BodyRef], ...]:
+    """Find what the turn has accepted and no model call of it holds; a model call brings it in."""
+    if not isinstance(event.request, ModelCall):
+        return ()
+    accepted = inputs.accepted_by(session.inputs, turn.turn_id, session.lease.generation)
+    return tuple(
+        (entry.input_id, body_ref(entry.position))
+        for entry in accepted
+        if entry.input_id not in turn.delivered_ids
+    )
 
 
 def _bodies_of(session: Open, event: TurnStarted) -> tuple[BodyRef, ...]:
@@ -213,6 +242,7 @@ def _owned(
     | TurnContinued
     | TurnCommitted
     | TurnEnded
+    | TurnInputsAccepted
     | TurnInputsClaimed,
     *,
     inputs: Inputs | None = None,

@@ -19,7 +19,9 @@ from lash_es.core.events import (
     TurnInputCancelled,
     TurnInputClaimAbandoned,
     TurnInputEnqueued,
+    TurnInputsAccepted,
     TurnInputsClaimed,
+    TurnInputsDeferred,
 )
 from lash_es.core.ids import ClaimId, Generation, InputId, Position, TurnId
 from lash_es.core.ingress import ActiveTurn, NextTurn, TurnInputIngress
@@ -57,12 +59,14 @@ class PendingInput:
     claims_count: int = 0
     attempts: int = 0
 
-    @property
-    def status(self) -> InputStatus:
-        """The input's state in the seed's words."""
+    def status(self, *, is_held: bool) -> InputStatus:
+        """
+        Say the input's state in the seed's words; ``is_held``: a live claim or the open turn has
+        it.
+        """
         if isinstance(self.ingress, NextTurn):
             return InputStatus.DEFERRED_NEXT_TURN
-        return InputStatus.PENDING_ACTIVE
+        return InputStatus.ACCEPTED if is_held else InputStatus.PENDING_ACTIVE
 
 
 @frozen(kw_only=True)
@@ -86,6 +90,26 @@ def wanting_into(inputs: Inputs, turn_id: TurnId) -> tuple[InputId, ...]:
         entry.input_id
         for entry in inputs.pending.values()
         if isinstance(entry.ingress, ActiveTurn) and entry.ingress.turn_id == turn_id
+    )
+
+
+def accepted_by(
+    inputs: Inputs, turn_id: TurnId, generation: Generation
+) -> tuple[PendingInput, ...]:
+    """
+    List what the turn has accepted under this generation, delivered or not, in order.
+
+    Cost: the inputs that wait.
+    """
+    if not inputs.pending:
+        return ()
+    return tuple(
+        entry
+        for entry in inputs.pending.values()
+        if isinstance(entry.ingress, ActiveTurn)
+        and entry.ingress.turn_id == turn_id
+        and entry.claim is not None
+        and entry.claim.generation == generation
     )
 
 
@@ -117,7 +141,7 @@ def enqueued(inputs: Inputs, event: TurnInputEnqueued, position: Position) -> In
     return _inputs(pending=pending, next_sequence=event.sequence + 1)
 
 
-def claimed(inputs: Inputs, event: TurnInputsClaimed) -> Inputs:
+def claimed(inputs: Inputs, event: TurnInputsClaimed | TurnInputsAccepted) -> Inputs:
     """The listed inputs are held."""
     claim = _claim(claim_id=event.claim_id, token=event.token, generation=event.generation)
     changes: list[PendingInput] = []
@@ -132,6 +156,11 @@ def abandoned(inputs: Inputs, event: TurnInputClaimAbandoned) -> Inputs:
     return _replaced(
         inputs, [_changed(_entry(inputs, input_id, event)) for input_id in event.input_ids]
     )
+
+
+def deferred(inputs: Inputs, event: TurnInputsDeferred) -> Inputs:
+    """The listed inputs wait for the next turn."""
+    return _deferred(inputs, event.input_ids, event)
 
 
 def cancelled(inputs: Inputs, event: TurnInputCancelled) -> Inputs:

@@ -15,7 +15,7 @@ from attrs import Factory, frozen
 from lash_es.core.bodies import BodyRef, RecordedBody
 from lash_es.core.commands import CancelTurnInput, Command, EnqueueTurnInput, StartTurn
 from lash_es.core.ids import InputId, Position, TurnId
-from lash_es.core.ingress import TurnInputIngress
+from lash_es.core.ingress import ActiveTurn, TurnInputIngress
 from lash_es.core.limits import DEFAULT_LIMITS, Limits
 from lash_es.core.outcomes import InputStatus
 
@@ -114,14 +114,22 @@ def names(command: Command) -> tuple[IndexKey, ...]:
     """List the keys that a decision on the command looks up."""
     match command:
         case EnqueueTurnInput():
-            key = command.source_key
-            return () if key is None else (IndexKey(IndexKind.SOURCE_KEY, key),)
+            return _enqueued_names(command)
         case CancelTurnInput():
             return (IndexKey(IndexKind.INPUT, command.input_id),)
         case StartTurn():
             return (IndexKey(IndexKind.TURN, command.turn_id),)
         case _:
             return ()
+
+
+def _enqueued_names(command: EnqueueTurnInput) -> tuple[IndexKey, ...]:
+    """The submission's key, and the turn that it wants into: it may be over."""
+    key, ingress = command.source_key, command.ingress
+    by_key = () if key is None else (IndexKey(IndexKind.SOURCE_KEY, key),)
+    if not isinstance(ingress, ActiveTurn):
+        return by_key
+    return (*by_key, IndexKey(IndexKind.TURN, ingress.turn_id))
 
 
 def follows(entry: IndexEntry) -> tuple[IndexKey, ...]:

@@ -87,6 +87,7 @@ class OpenTurn:
     ``iteration`` counts the model calls that were followed by tools; ``effects`` holds what is
     unsettled, in the order of the requests; ``results`` what came back of the current batch, by
     the ordinal of the call; ``content`` is the direct input, none for a drained turn.
+    ``delivered_ids`` are the inputs accepted at a checkpoint that a recorded model call holds.
     """
 
     turn_id: TurnId
@@ -105,11 +106,17 @@ class OpenTurn:
     results: Mapping[int, ResultRef]
     nodes: tuple[Node, ...]
     usage: TokenUsage
+    delivered_ids: tuple[InputId, ...] = ()
+
+    @property
+    def drained_ids(self) -> tuple[InputId, ...]:
+        """The pending inputs that this turn began with."""
+        return self.origin.input_ids if isinstance(self.origin, DrainedInputs) else ()
 
     @property
     def input_ids(self) -> tuple[InputId, ...]:
-        """The pending inputs that this turn has taken."""
-        return self.origin.input_ids if isinstance(self.origin, DrainedInputs) else ()
+        """The pending inputs that this turn has taken, whoever holds the lease."""
+        return (*self.drained_ids, *self.delivered_ids)
 
 
 Turn: TypeAlias = NoTurn | OpenTurn
@@ -194,15 +201,39 @@ def continued(turn: OpenTurn, event: TurnContinued, position: Position) -> OpenT
     return _changed(turn, position, generation=event.generation, effects=effects)
 
 
-def requested(turn: OpenTurn, event: EffectRequested, position: Position) -> OpenTurn:
-    """One more effect waits for its outcome."""
+def requested(
+    turn: OpenTurn,
+    event: EffectRequested,
+    position: Position,
+    delivered: tuple[tuple[InputId, BodyRef], ...] = (),
+) -> OpenTurn:
+    """
+    One more effect waits for its outcome; ``delivered`` are the inputs that a model call brings
+    in, with their words.
+    """
     if event.effect_id != effect_name(turn):
         raise impossible(event, found=event.effect_id, expected=effect_name(turn))
     effect = _effect(
         effect_id=event.effect_id, request=event.request, position=position, attempt=1
     )
     effects = with_entry(turn.effects, event.effect_id, effect)
-    return _changed(turn, position, effects=effects, effects_count=turn.effects_count + 1)
+    count = turn.effects_count + 1
+    if not delivered:
+        return _changed(turn, position, effects=effects, effects_count=count)
+    return _changed(
+        turn,
+        position,
+        effects=effects,
+        effects_count=count,
+        nodes=(*turn.nodes, steer(turn, tuple(body for _, body in delivered))),
+        delivered_ids=(*turn.delivered_ids, *(input_id for input_id, _ in delivered)),
+    )
+
+
+def steer(turn: OpenTurn, bodies: tuple[BodyRef, ...]) -> Node:
+    """Make the turn's next message of what a person said while it ran."""
+    name = node_name(turn.turn_id, len(turn.nodes) + 1)
+    return _node(node_id=name, role=Role.USER, source=FromInputs(bodies=bodies))
 
 
 def settled(turn: OpenTurn, event: EffectSettled, position: Position) -> OpenTurn:
@@ -304,12 +335,13 @@ def _changed(
     results: Mapping[int, ResultRef] | None = None,
     nodes: tuple[Node, ...] | None = None,
     usage: TokenUsage | None = None,
+    delivered_ids: tuple[InputId, ...] | None = None,
 ) -> OpenTurn:
     return _open_turn(
-        turn.turn_id,  # Two without a name: with more than 14, CPython packs them into a dict.
+        turn.turn_id,  # Some without a name: with more than 14, CPython packs them into a dict.
         turn.started,
-        started_at_ms=turn.started_at_ms,
-        last=last,
+        turn.started_at_ms,
+        last,
         generation=turn.generation if generation is None else generation,
         origin=turn.origin,
         content=turn.content,
@@ -322,4 +354,5 @@ def _changed(
         results=turn.results if results is None else results,
         nodes=turn.nodes if nodes is None else nodes,
         usage=turn.usage if usage is None else usage,
+        delivered_ids=turn.delivered_ids if delivered_ids is None else delivered_ids,
     )

@@ -35,7 +35,9 @@ from lash_es.core.events import (
     TurnInputCancelled,
     TurnInputClaimAbandoned,
     TurnInputEnqueued,
+    TurnInputsAccepted,
     TurnInputsClaimed,
+    TurnInputsDeferred,
     TurnOrigin,
     TurnStarted,
     body_ref,
@@ -132,7 +134,13 @@ class Narrator:
                 return self._turn(position, event)
             case TurnInputEnqueued():
                 return f"{_target(event)}: {self.input_at(position)}"
-            case TurnInputsClaimed() | TurnInputClaimAbandoned() | TurnInputCancelled():
+            case (
+                TurnInputsClaimed()
+                | TurnInputsAccepted()
+                | TurnInputsDeferred()
+                | TurnInputClaimAbandoned()
+                | TurnInputCancelled()
+            ):
                 return _waiting(event)
             case LeaseAcquired() | LeaseRenewed() | LeaseReleased():
                 return _lease(event)
@@ -268,9 +276,18 @@ def _target(event: TurnInputEnqueued) -> str:
 
 
 def _waiting(
-    event: TurnInputsClaimed | TurnInputClaimAbandoned | TurnInputCancelled,
+    event: TurnInputsClaimed
+    | TurnInputsAccepted
+    | TurnInputsDeferred
+    | TurnInputClaimAbandoned
+    | TurnInputCancelled,
 ) -> str:
     match event:
+        case TurnInputsAccepted():
+            where = f"{_short(event.turn_id)} at {event.checkpoint.value}"
+            return f"{_count(len(event.input_ids), 'input')} taken into {where}"
+        case TurnInputsDeferred():
+            return f"{_count(len(event.input_ids), 'input')} too late, for the next turn"
         case TurnInputsClaimed():
             return f"{_count(len(event.input_ids), 'input')} claimed as {event.claim_id}"
         case TurnInputClaimAbandoned():

@@ -17,6 +17,7 @@ from lash_es.core.commands import (
     AbandonTurnInputClaim,
     AcquireLease,
     CancelTurnInput,
+    ClaimActiveTurnInputs,
     ClaimTurnInputs,
     Command,
     CommitTurn,
@@ -48,7 +49,7 @@ from lash_es.core.ids import (
     TurnId,
     Version,
 )
-from lash_es.core.ingress import ActiveTurn, NextTurn
+from lash_es.core.ingress import ActiveTurn, Boundary, NextTurn
 from lash_es.core.messages import FinishReason, TokenUsage
 from lash_es.core.outcomes import (
     EffectCancelled,
@@ -148,7 +149,7 @@ def next_command(m: Moment) -> Command:
     if holder is None or holder.expires_at_ms <= m.now_ms:
         kinds = (acquire,) * 9 + FOR_ANYONE + FOR_THE_QUEUE
     elif isinstance(m.state.turn, OpenTurn):
-        kinds = (proceed,) * 40 + kinds
+        kinds = (proceed,) * 40 + (accept,) * 4 + kinds
     return m.one_of(*kinds)(m)
 
 
@@ -199,14 +200,34 @@ def trim(m: Moment) -> Command:
 # For the queue
 
 
-def enqueue(m: Moment) -> Command:
+def into_a_turn(m: Moment) -> ActiveTurn | NextTurn:
+    """Into the open turn, or one that is over or to come."""
+    leaf = m.state.head.leaf
+    if leaf is not None and m.one_of(True, False):
+        return ActiveTurn(TurnId(leaf.node_id.rpartition(":m")[0]))
+    if isinstance(m.state.turn, OpenTurn):
+        return ActiveTurn(m.state.turn.turn_id, m.one_of(*Boundary))
+    return ActiveTurn(TurnId("turn to come"))
+
+
+def accept(m: Moment) -> Command:
     turn = m.state.turn
-    into = isinstance(turn, OpenTurn) and m.one_of(True, False)
+    return ClaimActiveTurnInputs(
+        now_ms=m.now_ms,
+        fence=m.fence,
+        token=f"claim{m.step}",
+        turn_id=turn.turn_id if isinstance(turn, OpenTurn) else TurnId("no turn"),
+        checkpoint=m.one_of(*Boundary),
+        inputs_max=m.one_of(1, 64),
+    )
+
+
+def enqueue(m: Moment) -> Command:
     return EnqueueTurnInput(
         now_ms=m.now_ms,
         input_id=InputId(f"i{m.step}"),
         source_key=m.one_of(None, "k1", "k2"),
-        ingress=ActiveTurn(turn.turn_id) if into and isinstance(turn, OpenTurn) else NextTurn(),
+        ingress=m.one_of(NextTurn(), into_a_turn(m)),
         body=m.one_of(*BODIES),
     )
 

@@ -15,8 +15,8 @@ Fence: TypeAlias = tuple[str, str, int]
 Claim: TypeAlias = tuple[str, str, int]
 """Id, token, generation."""
 
-Going: TypeAlias = tuple[str, str]
-"""``("next", "")``, or ``("into", turn)``."""
+Going: TypeAlias = tuple[str, ...]
+"""``("next",)``, or ``("into", turn, boundary)``."""
 
 Asked: TypeAlias = tuple[str, str, int, int]
 """``("model", "", 0, 0)``, or ``("tool", call id, position of the reply, ordinal)``."""
@@ -75,6 +75,7 @@ class NaiveTurn:
         self.messages: list[Message] = []
         self.at = -1
         self.tokens = 0
+        self.told: list[str] = []
 
 
 class NaiveSession:
@@ -220,9 +221,16 @@ class NaiveSession:
             return "!QueueFull"
         number = len(self.inputs) + 1
         self.inputs[name] = NaiveInput(number, key, going, text, self.facts)
-        return self._recorded("TurnInputEnqueued", now)
+        fact = self._recorded("TurnInputEnqueued", now)
+        wanted = self.turns.get(going[1]) if going[0] == "into" else None
+        if wanted is None or wanted.status == "open":
+            return fact
+        self.inputs[name].going = ("next",)
+        return f"{fact}, {self._recorded('TurnInputsDeferred', now)}"
 
     def claimed(self, now: int, fence: Fence, token: str, most: int) -> str:
+        if most <= 0:
+            return self._closed() or NOTHING
         problem = self._closed() or self._fenced_off(now, fence)
         if problem:
             return problem
@@ -240,11 +248,55 @@ class NaiveSession:
             entry.claims += 1
         return self._owned("TurnInputsClaimed", now)
 
+    def accepted(
+        self, now: int, fence: Fence, token: str, turn: str, *, checkpoint: str, most: int
+    ) -> str:
+        """Hold what wants into the open turn, if the checkpoint is not too early for it."""
+        if most <= 0:
+            return self._closed() or NOTHING
+        problem = self._closed() or self._fenced_off(now, fence)
+        found = self.open_turn()
+        if problem or found is None or found[0] != turn:
+            return problem or "!TurnNotOpen"
+        free = [
+            entry
+            for name, entry in self.waiting().items()
+            if entry.going[:2] == ("into", turn)
+            and not (entry.going[2] == "before_completion" and checkpoint == "after_work")
+            and not self._is_held(self._not_before(now), name)
+        ]
+        chosen = free[: min(most, self.limits["claim"])]
+        if not chosen:
+            return NOTHING
+        name = f"tic:{chosen[0].number}:{chosen[0].claims + 1}"
+        for entry in chosen:
+            entry.claim = (name, token, self.generation)
+            entry.claims += 1
+        return self._owned("TurnInputsAccepted", now)
+
+    def _untold(self, turn: str) -> list[str]:
+        """Name what the turn holds under this generation and has told no model."""
+        return [
+            name
+            for name, entry in self.waiting().items()
+            if entry.going[:2] == ("into", turn)
+            and entry.claim is not None
+            and entry.claim[2] == self.generation
+            and name not in self.turns[turn].told
+        ]
+
+    def _tell(self, turn: str) -> None:
+        names = self._untold(turn)
+        if names:
+            positions = [self.inputs[name].at for name in names]
+            self.turns[turn].messages.append(("user", *positions))
+            self.turns[turn].told += names
+
     def abandoned(self, now: int, claim: str, token: str) -> str:
         if self._closed():
             return self._closed()
         turn = self.open_turn()
-        taken = turn[1].took if turn else []
+        taken = turn[1].took + turn[1].told if turn else []
         given_back = [
             entry
             for name, entry in self.waiting().items()
@@ -325,6 +377,8 @@ class NaiveSession:
         if not allowed or effect != f"{name}/{turn.requests + 1}":
             return "!EffectRequestRefused"
         turn.requests += 1
+        if kind == "model":
+            self._tell(name)
         turn.open[effect] = NaiveEffect(asked)
         if kind == "tool":
             turn.asked.add(ordinal)
@@ -377,9 +431,10 @@ class NaiveSession:
         if problem:
             return problem
         turn = self.turns[name]
+        self._tell(name)
         if ran_into_limit:
             turn.messages.append(("notice", turn.limit))
-        for taken in turn.took:
+        for taken in turn.took + turn.told:
             self.inputs[taken].status = "completed"
         self.committed.append(name)
         self.last_tokens = turn.tokens or self.last_tokens
@@ -409,8 +464,9 @@ class NaiveSession:
         if turn.tokens:
             self.ledger[turn.model] = self.ledger.get(turn.model, 0) + turn.tokens
         for entry in self.waiting().values():
-            if entry.going == ("into", name):
-                entry.going = ("next", "")
+            if entry.going[:2] == ("into", name):
+                entry.going = ("next",)
+                entry.claim = None
         return self._owned("TurnCommitted" if how == "committed" else "TurnEnded", now)
 
     # What everything asks
@@ -433,7 +489,7 @@ class NaiveSession:
 
     def _is_held(self, now: int, name: str) -> bool:
         turn = self.open_turn()
-        if turn and name in turn[1].took:
+        if turn and name in turn[1].took + turn[1].told:
             return True
         claim = self.inputs[name].claim
         return claim is not None and claim[2] == self.generation and self._is_live(now)

@@ -21,7 +21,11 @@ from lash_es.core.events import (
     TurnContinued,
     TurnEnded,
     TurnInputCancelled,
+    TurnInputClaimAbandoned,
+    TurnInputsDeferred,
 )
+from lash_es.core.ingress import ActiveTurn
+from lash_es.core.inputs import accepted_by
 from lash_es.core.messages import ToolStatus
 from lash_es.core.state import Open
 from lash_es.core.transcripts import FromResults
@@ -86,6 +90,23 @@ class Happening:
         event = self.fact(TurnInputCancelled)
         return event is not None and self.before.inputs.pending[event.input_id].claim is not None
 
+    @property
+    def has_untold(self) -> bool:
+        """Tell whether the turn holds what it has accepted and told no model."""
+        if self.turn is None:
+            return False
+        told = self.turn.delivered_ids
+        generation = self.before.lease.generation
+        accepted = accepted_by(self.before.inputs, self.turn.turn_id, generation)
+        return any(entry.input_id not in told for entry in accepted)
+
+    def gives_back_what_was_accepted(self) -> bool:
+        event = self.fact(TurnInputClaimAbandoned)
+        pending = self.before.inputs.pending
+        return event is not None and any(
+            isinstance(pending[input_id].ingress, ActiveTurn) for input_id in event.input_ids
+        )
+
     def is_asked_for_again(self) -> bool:
         command = self.decision.command
         if not isinstance(command, RequestEffect) or not isinstance(command.request, ToolCall):
@@ -142,6 +163,21 @@ RARE: Final[dict[str, Sometimes]] = {
     ),
     "an input that failed too often": lambda h: bool(
         (event := h.fact(TurnEnded)) and event.failed_input_ids
+    ),
+    "an input that came too late": lambda h: h.fact(TurnInputsDeferred) is not None,
+    "an accepted input given back": lambda h: h.gives_back_what_was_accepted(),
+    "a takeover of an accepted input": lambda h: h.is_takeover and h.has_untold,
+    "a takeover of an input that the model has seen": lambda h: (
+        h.is_takeover and h.turn is not None and bool(h.turn.delivered_ids)
+    ),
+    "a commit of an input that the model has seen": lambda h: (
+        h.turn is not None and bool(h.turn.delivered_ids) and h.fact(TurnCommitted) is not None
+    ),
+    "a commit of an input that no model has seen": lambda h: (
+        h.has_untold and h.fact(TurnCommitted) is not None
+    ),
+    "an end of a turn that was told something": lambda h: (
+        h.turn is not None and bool(h.turn.delivered_ids) and h.fact(TurnEnded) is not None
     ),
     "a trim after a trim": lambda h: (
         h.before.trim is not None and h.fact(HistoryTrimmed) is not None

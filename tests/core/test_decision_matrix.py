@@ -19,6 +19,7 @@ from lash_es.core.commands import (
     AbandonTurnInputClaim,
     AcquireLease,
     CancelTurnInput,
+    ClaimActiveTurnInputs,
     ClaimTurnInputs,
     Command,
     CommitTurn,
@@ -40,9 +41,9 @@ from lash_es.core.commands import (
     WithInput,
 )
 from lash_es.core.errors import CommandRejected, SessionExecutionLeaseExpired
-from lash_es.core.events import Event, SessionParked, SessionTombstoned
+from lash_es.core.events import Event, SessionParked, SessionTombstoned, TurnInputsAccepted
 from lash_es.core.ids import EffectId, TurnId, Version
-from lash_es.core.ingress import NextTurn
+from lash_es.core.ingress import ActiveTurn, Boundary, NextTurn
 from lash_es.core.outcomes import EffectOutcome, Finished, Stopped, StopReason
 from lash_es.core.owners import ProcessGone
 from lash_es.core.policy import ModelSpec, SessionPolicy
@@ -82,6 +83,7 @@ from tests.core.examples import (
     TURN,
     acquired,
     call,
+    enqueued,
     requested,
     started,
 )
@@ -100,6 +102,17 @@ class Scene:
 
 LEFT_BEHIND = (*CLAIMED, started(), requested(E1, ASK))
 
+STEERED = (*BEGUN, enqueued(I1, 1, ingress=ActiveTurn(TURN)))
+ACCEPTED = TurnInputsAccepted(
+    at_ms=60,
+    generation=FENCE.generation,
+    turn_id=TURN,
+    checkpoint=Boundary.AFTER_WORK,
+    claim_id=CLAIM,
+    token="claim-token",
+    input_ids=(I1,),
+)
+
 SCENES = {
     "NotOpened": Scene(()),
     "idle": Scene(IDLE),
@@ -115,6 +128,9 @@ SCENES = {
     "model wants tools": Scene(REPLIED, next_effect=E2),
     "tools asked": Scene(CALLING, next_effect=E4, open_effect=E2, outcome=RETURNED),
     "tools answered": Scene(BATCH_DONE, next_effect=E4),
+    "steer waits": Scene(STEERED),
+    "steer accepted": Scene((*STEERED, ACCEPTED)),
+    "steer delivered": Scene((*STEERED, ACCEPTED, requested(E1, ASK)), next_effect=E2),
     "turn committed": Scene(COMMITTED),
     # Of the last two, a claim and a turn with an open effect are what the owner left behind.
     "lease ran out": Scene(LEFT_BEHIND, next_effect=E2, now_ms=LATER_MS),
@@ -128,6 +144,7 @@ TABLES = (
     ("input claimed", "turn committed"),
     ("turn begun", "model asked", "model answered"),
     ("model wants tools", "tools asked", "tools answered"),
+    ("steer waits", "steer accepted", "steer delivered"),
     ("input in a turn", "lease ran out", "another's lease"),
 )
 
@@ -164,6 +181,14 @@ ROWS: dict[str, Callable[[Scene], Command]] = {
     ),
     "ClaimTurnInputs": lambda s: ClaimTurnInputs(
         now_ms=s.now_ms, fence=FENCE, token="claim-token", inputs_max=64
+    ),
+    "ClaimActiveTurnInputs": lambda s: ClaimActiveTurnInputs(
+        now_ms=s.now_ms,
+        fence=FENCE,
+        token="claim-token",
+        turn_id=TURN,
+        checkpoint=Boundary.BEFORE_COMPLETION,
+        inputs_max=64,
     ),
     "AbandonTurnInputClaim": lambda s: AbandonTurnInputClaim(
         now_ms=s.now_ms, claim_id=CLAIM, token="claim-token"
@@ -220,6 +245,7 @@ RenewLease             | !SessionNotOpen | !fence: free      | !fence: free     
 ReleaseLease           | !SessionNotOpen | -                 | -                 | !SessionDeleted
 EnqueueTurnInput       | !SessionNotOpen | TurnInputEnqueued | TurnInputEnqueued | !SessionDeleted
 ClaimTurnInputs        | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
+ClaimActiveTurnInputs  | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
 AbandonTurnInputClaim  | !SessionNotOpen | -                 | -                 | !SessionDeleted
 CancelTurnInput        | !SessionNotOpen | -                 | -                 | !SessionDeleted
 StartTurn              | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
@@ -245,6 +271,7 @@ RenewLease             | LeaseRenewed              | LeaseRenewed
 ReleaseLease           | LeaseReleased             | LeaseReleased
 EnqueueTurnInput       | TurnInputEnqueued         | TurnInputEnqueued
 ClaimTurnInputs        | -                         | TurnInputsClaimed
+ClaimActiveTurnInputs  | !TurnNotOpen              | !TurnNotOpen
 AbandonTurnInputClaim  | -                         | -
 CancelTurnInput        | -                         | TurnInputCancelled
 StartTurn              | TurnStarted               | TurnStarted
@@ -270,6 +297,7 @@ RenewLease             | LeaseRenewed            | LeaseRenewed
 ReleaseLease           | LeaseReleased           | LeaseReleased
 EnqueueTurnInput       | TurnInputEnqueued       | TurnInputEnqueued
 ClaimTurnInputs        | -                       | -
+ClaimActiveTurnInputs  | !TurnNotOpen            | !TurnNotOpen
 AbandonTurnInputClaim  | TurnInputClaimAbandoned | -
 CancelTurnInput        | -                       | -
 StartTurn              | TurnStarted             | -
@@ -295,6 +323,7 @@ RenewLease             | LeaseRenewed          | LeaseRenewed          | LeaseRe
 ReleaseLease           | LeaseReleased         | LeaseReleased         | LeaseReleased
 EnqueueTurnInput       | TurnInputEnqueued     | TurnInputEnqueued     | TurnInputEnqueued
 ClaimTurnInputs        | -                     | -                     | -
+ClaimActiveTurnInputs  | -                     | -                     | -
 AbandonTurnInputClaim  | -                     | -                     | -
 CancelTurnInput        | -                     | -                     | -
 StartTurn              | -                     | -                     | -
@@ -320,6 +349,7 @@ RenewLease             | LeaseRenewed          | LeaseRenewed          | LeaseRe
 ReleaseLease           | LeaseReleased         | LeaseReleased         | LeaseReleased
 EnqueueTurnInput       | TurnInputEnqueued     | TurnInputEnqueued     | TurnInputEnqueued
 ClaimTurnInputs        | -                     | -                     | -
+ClaimActiveTurnInputs  | -                     | -                     | -
 AbandonTurnInputClaim  | -                     | -                     | -
 CancelTurnInput        | -                     | -                     | -
 StartTurn              | -                     | -                     | -
@@ -331,6 +361,32 @@ RequestEffect, tool    | EffectRequested       | !EffectRequestRefused | !Effect
 SettleEffect           | !EffectNotOpen        | EffectSettled         | !EffectNotOpen
 CommitTurn             | TurnCommitted         | !EffectsUnsettled     | TurnCommitted
 EndTurn                | TurnEnded             | !EffectsUnsettled     | TurnEnded
+
+                       | steer waits           | steer accepted          | steer delivered
+OpenSession            | -                     | -                       | -
+OpenSession, new model | SessionConfigured     | SessionConfigured       | SessionConfigured
+ConfigureSession       | SessionConfigured     | SessionConfigured       | SessionConfigured
+ParkSession            | SessionParked         | SessionParked           | SessionParked
+DeleteSession          | SessionTombstoned     | SessionTombstoned       | SessionTombstoned
+TrimHistory            | !TrimHeldBack         | !TrimHeldBack           | !TrimHeldBack
+AcquireLease           | LeaseRenewed          | LeaseRenewed            | LeaseRenewed
+ReclaimLease           | -                     | -                       | -
+RenewLease             | LeaseRenewed          | LeaseRenewed            | LeaseRenewed
+ReleaseLease           | LeaseReleased         | LeaseReleased           | LeaseReleased
+EnqueueTurnInput       | TurnInputEnqueued     | TurnInputEnqueued       | TurnInputEnqueued
+ClaimTurnInputs        | -                     | -                       | -
+ClaimActiveTurnInputs  | TurnInputsAccepted    | -                       | -
+AbandonTurnInputClaim  | -                     | TurnInputClaimAbandoned | -
+CancelTurnInput        | TurnInputCancelled    | -                       | -
+StartTurn              | -                     | -                       | -
+StartTurn, t2          | !TurnInProgress       | !TurnInProgress         | !TurnInProgress
+StartTurn, t2, claim   | !TurnInProgress       | !TurnInProgress         | !TurnInProgress
+ContinueTurn           | -                     | -                       | TurnContinued
+RequestEffect, model   | EffectRequested       | EffectRequested         | !EffectRequestRefused
+RequestEffect, tool    | !EffectRequestRefused | !EffectRequestRefused   | !EffectRequestRefused
+SettleEffect           | !EffectNotOpen        | !EffectNotOpen          | EffectSettled
+CommitTurn             | TurnCommitted         | TurnCommitted           | !EffectsUnsettled
+EndTurn                | TurnEnded             | TurnEnded               | !EffectsUnsettled
 
                        | input in a turn       | lease ran out           | another's lease
 OpenSession            | -                     | -                       | -
@@ -345,6 +401,7 @@ RenewLease             | LeaseRenewed          | !fence: expired         | !fenc
 ReleaseLease           | LeaseReleased         | LeaseReleased           | -
 EnqueueTurnInput       | TurnInputEnqueued     | TurnInputEnqueued       | TurnInputEnqueued
 ClaimTurnInputs        | -                     | !fence: expired         | !fence: superseded
+ClaimActiveTurnInputs  | -                     | !fence: expired         | !fence: superseded
 AbandonTurnInputClaim  | -                     | TurnInputClaimAbandoned | TurnInputClaimAbandoned
 CancelTurnInput        | -                     | TurnInputCancelled      | TurnInputCancelled
 StartTurn              | !TurnIdConflict       | !fence: expired         | !fence: superseded

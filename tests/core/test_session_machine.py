@@ -28,6 +28,7 @@ from lash_es.core.commands import (
     AbandonTurnInputClaim,
     AcquireLease,
     CancelTurnInput,
+    ClaimActiveTurnInputs,
     ClaimTurnInputs,
     Command,
     CommitTurn,
@@ -64,7 +65,7 @@ from lash_es.core.ids import (
     TurnId,
     Version,
 )
-from lash_es.core.ingress import ActiveTurn, NextTurn
+from lash_es.core.ingress import ActiveTurn, Boundary, NextTurn
 from lash_es.core.known import InputEntry, TurnEntry
 from lash_es.core.limits import Limits
 from lash_es.core.messages import FinishReason, TokenUsage
@@ -147,6 +148,7 @@ whose = st.sampled_from(["the holder"] * 9 + list(OWNERS))
 """Who acts: mostly the one that holds the lease, since nobody else gets far."""
 
 texts = st.sampled_from(TEXTS)
+boundaries = st.sampled_from(["after_work", "before_completion"])
 mostly = st.sampled_from([True, True, True, True, False])
 """True, but for one time in five: a wish that makes sense leads further than one that does not."""
 
@@ -311,15 +313,22 @@ class SessionMachine(RuleBasedStateMachine):
         name = self.mint("i") if fresh or not waiting else waiting[0]
         turn = self.open_turn()
         into = into and turn != NO_TURN
+        self.take(name, key, ("into", turn, "after_work") if into else ("next",), text)
+
+    @rule(data=st.data(), text=texts, key=st.sampled_from([None, "k1"]), boundary=boundaries)
+    def enqueue_into(self, data: st.DataObject, text: str, key: str | None, boundary: str) -> None:
+        turn = data.draw(st.sampled_from(["turn to come", *self.naive.turns][-3:]))
+        self.take(self.mint("i"), key, ("into", turn, boundary), text)
+
+    def take(self, name: str, key: str | None, into: naive.Going, text: str) -> None:
         command = EnqueueTurnInput(
             now_ms=self.now_ms,
             input_id=InputId(name),
             source_key=key,
-            ingress=ActiveTurn(TurnId(turn)) if into else NextTurn(),
+            ingress=ingress_of(into),
             body=self.body(text),
         )
-        going = ("into", turn) if into else ("next", "")
-        self.ask(command, self.naive.enqueued(self.now_ms, name, key, going, text))
+        self.ask(command, self.naive.enqueued(self.now_ms, name, key, into, text))
 
     @rule(owner=whose, most=st.integers(0, 5))
     def claim(self, owner: str, most: int) -> None:
@@ -330,6 +339,26 @@ class SessionMachine(RuleBasedStateMachine):
         expected = self.naive.claimed(self.now_ms, self.naive_fence(owner), token, most)
         self.ask(command, expected)
         if expected == "TurnInputsClaimed":
+            held = [e.claim for e in self.naive.waiting().values() if e.claim]
+            self.claims += [(name, t) for name, t, _ in held if t == token][:1]
+
+    @rule(owner=whose, most=st.integers(0, 5), checkpoint=boundaries)
+    def accept(self, owner: str, most: int, checkpoint: str) -> None:
+        token, turn = self.mint("claim"), self.open_turn()
+        command = ClaimActiveTurnInputs(
+            now_ms=self.now_ms,
+            fence=self.fence(owner),
+            token=token,
+            turn_id=TurnId(turn),
+            checkpoint=Boundary(checkpoint),
+            inputs_max=most,
+        )
+        fence = self.naive_fence(owner)
+        expected = self.naive.accepted(
+            self.now_ms, fence, token, turn, checkpoint=checkpoint, most=most
+        )
+        self.ask(command, expected)
+        if expected == "TurnInputsAccepted":
             held = [e.claim for e in self.naive.waiting().values() if e.claim]
             self.claims += [(name, t) for name, t, _ in held if t == token][:1]
 
@@ -470,6 +499,8 @@ class SessionMachine(RuleBasedStateMachine):
         for _ in range(steps_count):
             if data.draw(st.sampled_from([False] * 7 + [True])):
                 self.the_clock_jumps(1_100)
+            if self.open_turn() != NO_TURN and not data.draw(mostly):
+                self.tell_the_turn_something(data)
             self.take_a_sensible_step(data, owner)
 
     def take_a_sensible_step(self, data: st.DataObject, owner: str) -> None:
@@ -497,6 +528,12 @@ class SessionMachine(RuleBasedStateMachine):
         else:
             key = data.draw(st.sampled_from([None, None, "k1"]))
             self.enqueue(key, data.draw(texts), into=False, fresh=True)
+
+    def tell_the_turn_something(self, data: st.DataObject) -> None:
+        self.enqueue(None, "into the turn", into=True, fresh=True)
+        self.accept("the holder", data.draw(st.integers(1, 2)), data.draw(boundaries))
+        if not data.draw(mostly):
+            self.abandon(data)
 
     def take_a_step_of_the_turn(self, data: st.DataObject, turn: naive.NaiveTurn) -> None:
         me = "the holder"
@@ -584,7 +621,7 @@ class SessionMachine(RuleBasedStateMachine):
         assert (found.turn_id, found.generation, list(found.input_ids)) == (
             turn_id,
             turn.generation,
-            turn.took,
+            turn.took + turn.told,
         )
         assert (STEPS[type(found.step)], found.iteration) == (turn.step, turn.batches)
         assert found.model_calls_max == turn.limit
@@ -665,7 +702,13 @@ def policy_from(policy: dict[str, object]) -> SessionPolicy:
 
 
 def going(ingress: ActiveTurn | NextTurn) -> naive.Going:
-    return ("into", ingress.turn_id) if isinstance(ingress, ActiveTurn) else ("next", "")
+    if isinstance(ingress, NextTurn):
+        return ("next",)
+    return ("into", ingress.turn_id, ingress.min_boundary.value)
+
+
+def ingress_of(into: naive.Going) -> ActiveTurn | NextTurn:
+    return NextTurn() if into[0] == "next" else ActiveTurn(TurnId(into[1]), Boundary(into[2]))
 
 
 def request_of(asked: naive.Asked) -> EffectRequest:

@@ -7,6 +7,7 @@ import pytest
 
 from lash_es import (
     ActiveTurn,
+    Boundary,
     ImageItem,
     LashCore,
     LeaseOwner,
@@ -112,6 +113,22 @@ WORDLESS: list[tuple[events.Event, str]] = [
             **AT, generation=GENERATION, claim_id=ClaimId("c"), token="x", input_ids=IDS
         ),
         "2 inputs claimed as c",
+    ),
+    (
+        events.TurnInputsAccepted(
+            **AT,
+            generation=GENERATION,
+            turn_id=TURN,
+            checkpoint=Boundary.AFTER_WORK,
+            claim_id=ClaimId("c"),
+            token="x",
+            input_ids=IDS[:1],
+        ),
+        f"1 input taken into {TURN} at after_work",
+    ),
+    (
+        events.TurnInputsDeferred(**AT, input_ids=IDS),
+        "2 inputs too late, for the next turn",
     ),
     (
         events.TurnInputClaimAbandoned(**AT, claim_id=ClaimId("c"), input_ids=IDS[:1]),

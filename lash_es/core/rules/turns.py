@@ -14,7 +14,6 @@ from lash_es.core.errors import (
     TurnIdConflict,
     TurnInProgress,
     TurnInputClaimSuperseded,
-    TurnNotOpen,
 )
 from lash_es.core.events import (
     DirectInput,
@@ -25,15 +24,18 @@ from lash_es.core.events import (
     TurnEnded,
     TurnOrigin,
     TurnStarted,
+    body_ref,
 )
 from lash_es.core.heads import Leaf
-from lash_es.core.ids import Position, Revision, TurnId
+from lash_es.core.ids import Position, Revision
+from lash_es.core.inputs import PendingInput
 from lash_es.core.known import Known
 from lash_es.core.limits import Limits
 from lash_es.core.messages import Role
 from lash_es.core.outcomes import Stopped, StopReason
 from lash_es.core.rules.bounds import require_body, require_name
 from lash_es.core.rules.inputs import claimed_by
+from lash_es.core.rules.open_turns import require_turn
 from lash_es.core.state import Open
 from lash_es.core.transcripts import Node, TurnLimitNotice
 from lash_es.core.turns import OpenTurn
@@ -95,17 +97,6 @@ def _origin(session: Open, source: WithInput | WithClaim) -> TurnOrigin:
     return DrainedInputs(input_ids=held)
 
 
-def require_turn(session: Open, turn_id: TurnId) -> OpenTurn:
-    """Return the open turn, if it is the one that is meant."""
-    turn = session.turn
-    if isinstance(turn, OpenTurn) and turn.turn_id == turn_id:
-        return turn
-    open_turn_id = turn.turn_id if isinstance(turn, OpenTurn) else None
-    raise TurnNotOpen(
-        session_id=session.session_id, requested_turn_id=turn_id, open_turn_id=open_turn_id
-    )
-
-
 def go_on(session: Open, command: ContinueTurn, now_ms: int) -> tuple[Event, ...]:
     """Record that a driver took the turn up again, if that changes anything."""
     turn = require_turn(session, command.turn_id)
@@ -128,6 +119,9 @@ def commit(session: Open, command: CommitTurn, now_ms: int) -> tuple[Event, ...]
     _require_settled(turn)
     leaf: Leaf | None = session.head.leaf
     parent: Position | None = None if leaf is None else leaf.commit
+    late = _accepted_last(session, turn)
+    completed = (*turn.input_ids, *(entry.input_id for entry in late))
+    wanting = inputs.wanting_into(session.inputs, turn.turn_id)
     committed = TurnCommitted(
         at_ms=now_ms,
         generation=session.lease.generation,
@@ -136,20 +130,37 @@ def commit(session: Open, command: CommitTurn, now_ms: int) -> tuple[Event, ...]
         revision=Revision(session.head.revision + 1),
         outcome=command.outcome,
         parent=parent,
-        nodes=(*turn.nodes, *_notices(turn, command.outcome)),
+        nodes=_all_nodes(turn, late, command.outcome),
         usage=turn.usage,
-        completed_input_ids=turn.input_ids,
-        deferred_input_ids=inputs.wanting_into(session.inputs, turn.turn_id),
+        completed_input_ids=completed,
+        deferred_input_ids=tuple(each for each in wanting if each not in completed),
     )
     return (committed,)
 
 
-def _notices(turn: OpenTurn, outcome: object) -> tuple[Node, ...]:
+def _accepted_last(session: Open, turn: OpenTurn) -> tuple[PendingInput, ...]:
+    """List what the turn has accepted and asked no model about: it is part of it all the same."""
+    accepted = inputs.accepted_by(session.inputs, turn.turn_id, session.lease.generation)
+    return tuple(entry for entry in accepted if entry.input_id not in turn.delivered_ids)
+
+
+def _all_nodes(
+    turn: OpenTurn, late: tuple[PendingInput, ...], outcome: object
+) -> tuple[Node, ...]:
+    """List the turn's messages, with what it was told last, and that it ran into its limit."""
+    nodes = turn.nodes
+    if late:
+        bodies = tuple(body_ref(entry.position) for entry in late)
+        nodes = (*nodes, turns.steer(turn, bodies))
+    return (*nodes, *_notices(turn, outcome, ordinal=len(nodes) + 1))
+
+
+def _notices(turn: OpenTurn, outcome: object, *, ordinal: int) -> tuple[Node, ...]:
     """The transcript says so when a turn ran into its limit."""
     if not isinstance(outcome, Stopped) or outcome.reason is not StopReason.MAX_TURNS:
         return ()
     notice = Node(
-        node_id=turns.node_name(turn.turn_id, len(turn.nodes) + 1),
+        node_id=turns.node_name(turn.turn_id, ordinal),
         role=Role.SYSTEM,
         source=TurnLimitNotice(model_calls_max=turn.model_calls_max),
     )
@@ -162,14 +173,14 @@ def end(session: Open, command: EndTurn, now_ms: int, limits: Limits) -> tuple[E
     _require_settled(turn)
     pending = session.inputs.pending
     returns_max = limits.drain_attempts_max
-    failed = tuple(i for i in turn.input_ids if pending[i].attempts >= returns_max)
+    failed = tuple(i for i in turn.drained_ids if pending[i].attempts >= returns_max)
     ended = TurnEnded(
         at_ms=now_ms,
         generation=session.lease.generation,
         turn_id=turn.turn_id,
         outcome=command.outcome,
         usage=turn.usage,
-        returned_input_ids=tuple(i for i in turn.input_ids if i not in failed),
+        returned_input_ids=tuple(i for i in turn.drained_ids if i not in failed),
         failed_input_ids=failed,
         deferred_input_ids=inputs.wanting_into(session.inputs, turn.turn_id),
     )
