@@ -17,12 +17,16 @@ Step: TypeAlias = Callable[[Plain], Plain]
 
 def _kept_state_2(plain: Plain) -> Plain:
     """
-    Version 2 knows which inputs a turn was told while it ran. Nothing was delivered before.
+    Version 2 knows which inputs a turn was told while it ran, and how many were settled. Nothing
+    was delivered or pruned before; what was settled before is not counted.
     """
-    turn = plain.get("turn")
-    if not isinstance(turn, dict) or turn.get("kind") != "open_turn":
-        return plain
-    return {**plain, "turn": {**turn, "delivered_ids": []}}
+    turn, inputs = plain.get("turn"), plain.get("inputs")
+    more = dict(plain)
+    if isinstance(inputs, dict):
+        more["inputs"] = {**inputs, "settled_count": 0, "pruned_below": 0}
+    if isinstance(turn, dict) and turn.get("kind") == "open_turn":
+        more["turn"] = {**turn, "delivered_ids": []}
+    return more
 
 
 STEPS: Final[Mapping[tuple[str, int], Step]] = {("lash/kept-state", 1): _kept_state_2}

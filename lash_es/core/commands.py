@@ -17,6 +17,7 @@ from lash_es.core.outcomes import EffectOutcome, TurnOutcome
 from lash_es.core.owners import Fence, LeaseOwner, ProcessSight
 from lash_es.core.policy import SessionPolicy
 from lash_es.core.retention import Pin
+from lash_es.core.targets import CancelTarget
 
 
 @frozen(kw_only=True)
@@ -168,6 +169,29 @@ class CancelTurnInput:
 
 
 @frozen(kw_only=True)
+class CancelTurnInputs:
+    """Withdraw every target that no turn has taken, one after the other."""
+
+    now_ms: int
+    targets: tuple[CancelTarget, ...]
+
+
+@frozen(kw_only=True)
+class CancelTurnInputSuffix:
+    """Withdraw the anchor and all that was enqueued after it, as far as no turn has taken it."""
+
+    now_ms: int
+    anchor: CancelTarget
+
+
+@frozen(kw_only=True)
+class PruneTurnInputs:
+    """Forget the inputs that are settled; their source keys are free again."""
+
+    now_ms: int
+
+
+@frozen(kw_only=True)
 class WithInput:
     """The turn brings its own input."""
 
@@ -273,6 +297,9 @@ Command: TypeAlias = (
     | EnqueueTurnInput
     | AbandonTurnInputClaim
     | CancelTurnInput
+    | CancelTurnInputs
+    | CancelTurnInputSuffix
+    | PruneTurnInputs
     | OwnerCommand
 )
 

@@ -15,6 +15,8 @@ from lash_es.core.commands import (
     AbandonTurnInputClaim,
     AcquireLease,
     CancelTurnInput,
+    CancelTurnInputs,
+    CancelTurnInputSuffix,
     ClaimActiveTurnInputs,
     ClaimTurnInputs,
     Command,
@@ -26,6 +28,7 @@ from lash_es.core.commands import (
     EnqueueTurnInput,
     OpenSession,
     ParkSession,
+    PruneTurnInputs,
     ReclaimLease,
     ReleaseLease,
     RenewLease,
@@ -37,7 +40,7 @@ from lash_es.core.commands import (
 from lash_es.core.errors import SessionDeleted, SessionNotOpen
 from lash_es.core.events import Event, SessionParked, SessionTombstoned
 from lash_es.core.known import NOTHING_KNOWN, Known
-from lash_es.core.rules import effects, inputs, leases, retention, sessions, turns
+from lash_es.core.rules import cancels, effects, inputs, leases, retention, sessions, turns
 from lash_es.core.state import Deleted, NotOpened, Open, State
 
 
@@ -112,7 +115,13 @@ def _decide_open(session: Open, command: Command, known: Known) -> tuple[Event, 
         case AbandonTurnInputClaim():
             return inputs.abandon(session, command, now_ms)
         case CancelTurnInput():
-            return inputs.cancel(session, command, now_ms)
+            return cancels.one(session, command, now_ms)
+        case CancelTurnInputs():
+            return cancels.many(session, command, now_ms, known)
+        case CancelTurnInputSuffix():
+            return cancels.suffix(session, command, now_ms, known)
+        case PruneTurnInputs():
+            return cancels.prune(session, now_ms)
         case ConfigureSession():
             return sessions.configure(session, command.policy, now_ms, known.limits)
         case ParkSession():

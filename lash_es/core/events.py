@@ -180,6 +180,26 @@ class TurnInputCancelled:
     input_id: InputId
 
 
+@frozen(kw_only=True)
+class TurnInputsCancelled:
+    """Inputs were withdrawn together, in this order, before any turn took them."""
+
+    at_ms: int
+    input_ids: tuple[InputId, ...]
+
+
+@frozen(kw_only=True)
+class TurnInputTombstonesPruned:
+    """
+    What was settled before this fact is forgotten: its ids and keys name nothing any more.
+
+    ``tombstones_count`` says of how many inputs.
+    """
+
+    at_ms: int
+    tombstones_count: int
+
+
 # The turn
 
 
@@ -305,6 +325,8 @@ OpenEvent: TypeAlias = (
     | TurnInputClaimAbandoned
     | TurnInputsAccepted
     | TurnInputsDeferred
+    | TurnInputsCancelled
+    | TurnInputTombstonesPruned
     | SessionConfigured
     | SessionParked
     | SessionTombstoned

@@ -39,8 +39,10 @@ from lash_es.core.events import (
     TurnInputClaimAbandoned,
     TurnInputEnqueued,
     TurnInputsAccepted,
+    TurnInputsCancelled,
     TurnInputsClaimed,
     TurnInputsDeferred,
+    TurnInputTombstonesPruned,
     TurnStarted,
     body_ref,
 )
@@ -122,6 +124,11 @@ def _evolve_open(session: Open, event: OpenEvent) -> State:
             return _owned(session, event, inputs=inputs.claimed(session.inputs, event))
         case TurnInputsDeferred():
             return _next(session, event.at_ms, inputs=inputs.deferred(session.inputs, event))
+        case TurnInputsCancelled():
+            rest = inputs.cancelled_together(session.inputs, event)
+            return _next(session, event.at_ms, inputs=rest)
+        case TurnInputTombstonesPruned():
+            return _next(session, event.at_ms, inputs=inputs.pruned(session.inputs, event, here))
         case SessionConfigured():
             return _next(session, event.at_ms, policy=event.policy)
         case SessionParked():

@@ -13,11 +13,19 @@ from typing import TypeAlias, assert_never
 from attrs import Factory, frozen
 
 from lash_es.core.bodies import BodyRef, RecordedBody
-from lash_es.core.commands import CancelTurnInput, Command, EnqueueTurnInput, StartTurn
+from lash_es.core.commands import (
+    CancelTurnInput,
+    CancelTurnInputs,
+    CancelTurnInputSuffix,
+    Command,
+    EnqueueTurnInput,
+    StartTurn,
+)
 from lash_es.core.ids import InputId, Position, TurnId
 from lash_es.core.ingress import ActiveTurn, TurnInputIngress
 from lash_es.core.limits import DEFAULT_LIMITS, Limits
 from lash_es.core.outcomes import InputStatus
+from lash_es.core.targets import CancelTarget, SourceKey
 
 
 class IndexKind(Enum):
@@ -25,6 +33,7 @@ class IndexKind(Enum):
 
     SOURCE_KEY = "source_key"
     INPUT = "input"
+    SEQUENCE = "sequence"
     TURN = "turn"
 
 
@@ -62,6 +71,14 @@ class InputEntry:
 
 
 @frozen(kw_only=True)
+class SequenceEntry:
+    """Which settled input had this sequence."""
+
+    sequence: int
+    input_id: InputId
+
+
+@frozen(kw_only=True)
 class TurnEntry:
     """
     A turn that was started, and where it ended.
@@ -76,7 +93,7 @@ class TurnEntry:
     content: RecordedBody | None
 
 
-IndexEntry: TypeAlias = SourceKeyEntry | InputEntry | TurnEntry
+IndexEntry: TypeAlias = SourceKeyEntry | InputEntry | SequenceEntry | TurnEntry
 
 
 @frozen(kw_only=True)
@@ -101,6 +118,11 @@ class Known:
         entry = self.entries.get(IndexKey(IndexKind.INPUT, input_id))
         return entry if isinstance(entry, InputEntry) else None
 
+    def input_at(self, sequence: int) -> InputId | None:
+        """Return the settled input that had this sequence."""
+        entry = self.entries.get(sequence_key(sequence))
+        return entry.input_id if isinstance(entry, SequenceEntry) else None
+
     def turn(self, turn_id: TurnId) -> TurnEntry | None:
         """Return what is recorded of the turn."""
         entry = self.entries.get(IndexKey(IndexKind.TURN, turn_id))
@@ -117,10 +139,25 @@ def names(command: Command) -> tuple[IndexKey, ...]:
             return _enqueued_names(command)
         case CancelTurnInput():
             return (IndexKey(IndexKind.INPUT, command.input_id),)
+        case CancelTurnInputs():
+            return tuple(dict.fromkeys(map(target_key, command.targets)))
+        case CancelTurnInputSuffix():
+            return (target_key(command.anchor),)
         case StartTurn():
             return (IndexKey(IndexKind.TURN, command.turn_id),)
         case _:
             return ()
+
+
+def target_key(target: CancelTarget) -> IndexKey:
+    """Return the key under which the index knows a target."""
+    kind = IndexKind.SOURCE_KEY if isinstance(target, SourceKey) else IndexKind.INPUT
+    return IndexKey(kind, target.value)
+
+
+def sequence_key(sequence: int) -> IndexKey:
+    """Return the key under which the index knows which settled input had this sequence."""
+    return IndexKey(IndexKind.SEQUENCE, str(sequence))
 
 
 def _enqueued_names(command: EnqueueTurnInput) -> tuple[IndexKey, ...]:
@@ -136,7 +173,7 @@ def follows(entry: IndexEntry) -> tuple[IndexKey, ...]:
     """
     List the keys that an entry leads to: a source key's answer includes what became of its input.
     """
-    if isinstance(entry, SourceKeyEntry):
+    if isinstance(entry, SourceKeyEntry | SequenceEntry):
         return (IndexKey(IndexKind.INPUT, entry.input_id),)
     return ()
 
@@ -146,7 +183,7 @@ def compared_body(entry: IndexEntry) -> BodyRef | None:
     match entry:
         case SourceKeyEntry() | TurnEntry():
             return None if entry.content is None else entry.content.ref
-        case InputEntry():
+        case InputEntry() | SequenceEntry():
             return None
         case _:
             assert_never(entry)

@@ -24,6 +24,7 @@ class Limits:
     body_bytes_max: int = 16 * 1024 * 1024
     inputs_pending_max: int = 1_000
     inputs_per_claim_max: int = 64
+    cancel_targets_max: int = 1_000
     drain_attempts_max: int = 3
     model_calls_per_turn_max: int = 100
     tool_calls_per_reply_max: int = 64

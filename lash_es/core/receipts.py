@@ -22,7 +22,9 @@ from lash_es.core.commands import (
 from lash_es.core.events import (
     Event,
     LeaseAcquired,
+    TurnInputCancelled,
     TurnInputsAccepted,
+    TurnInputsCancelled,
     TurnInputsClaimed,
     body_ref,
 )
@@ -34,6 +36,7 @@ from lash_es.core.leases import Holder
 from lash_es.core.outcomes import InputStatus
 from lash_es.core.owners import Fence, LeaseOwner
 from lash_es.core.rules.inputs import is_held
+from lash_es.core.rules.settled import settled_input
 from lash_es.core.state import Open
 
 
@@ -149,9 +152,10 @@ def enqueued(after: Open, command: EnqueueTurnInput, known: Known) -> TurnInputR
     Describe the input that the command made, or the one that its source key had named before.
     """
     entry = known.source_key(command.source_key or "")
-    input_id = command.input_id if entry is None else entry.input_id
+    is_new = entry is None or command.input_id in after.inputs.pending
+    input_id = command.input_id if entry is None or is_new else entry.input_id
     pending = after.inputs.pending.get(input_id)
-    settled_entry = known.settled_input(input_id)
+    settled_entry = settled_input(after.inputs, known, input_id)
     if pending is not None:
         return waiting(pending, is_held=is_held(after, pending, command.now_ms))
     if settled_entry is not None:
@@ -191,15 +195,27 @@ def cancelled(
     """Say what became of a wish to cancel; ``before`` is the state that it was decided on."""
     pending = before.inputs.pending.get(input_id)
     if pending is not None:
-        if events:
+        if input_id in _withdrawn(events):
             return Cancelled(attrs.evolve(waiting(pending), status=InputStatus.CANCELLED))
         return AlreadyClaimed(waiting(pending, is_held=True), _diagnostics(before, pending))
-    entry = known.settled_input(input_id)
+    entry = settled_input(before.inputs, known, input_id)
     if entry is None:
         return NotFound()
     if entry.status is InputStatus.CANCELLED:
         return AlreadyCancelled(settled(entry))
     return AlreadyCompleted(settled(entry))
+
+
+def _withdrawn(events: Sequence[Event]) -> tuple[InputId, ...]:
+    for event in events:
+        match event:
+            case TurnInputCancelled():
+                return (event.input_id,)
+            case TurnInputsCancelled():
+                return event.input_ids
+            case _:
+                continue
+    return ()
 
 
 def _diagnostics(session: Open, entry: PendingInput) -> ClaimDiagnostics | None:

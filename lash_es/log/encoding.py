@@ -25,6 +25,7 @@ from lash_es.core.known import (
     IndexKey,
     IndexKind,
     InputEntry,
+    SequenceEntry,
     SourceKeyEntry,
     TurnEntry,
 )
@@ -35,6 +36,7 @@ from lash_es.log.snapshots import FACTS_PER_SNAPSHOT, is_due, snapshot_of
 _ENTRY_CLASSES: Final[Mapping[IndexKind, type[IndexEntry]]] = {
     IndexKind.SOURCE_KEY: SourceKeyEntry,
     IndexKind.INPUT: InputEntry,
+    IndexKind.SEQUENCE: SequenceEntry,
     IndexKind.TURN: TurnEntry,
 }
 

@@ -21,6 +21,7 @@ from lash_es.core.known import (
     IndexKey,
     IndexKind,
     InputEntry,
+    SequenceEntry,
     SourceKeyEntry,
     TurnEntry,
 )
@@ -40,6 +41,7 @@ _R = TypeVar("_R")
 _INDEX_KINDS: Final[Mapping[type[IndexEntry], IndexKind]] = {
     SourceKeyEntry: IndexKind.SOURCE_KEY,
     InputEntry: IndexKind.INPUT,
+    SequenceEntry: IndexKind.SEQUENCE,
     TurnEntry: IndexKind.TURN,
 }
 

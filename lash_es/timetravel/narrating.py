@@ -36,8 +36,10 @@ from lash_es.core.events import (
     TurnInputClaimAbandoned,
     TurnInputEnqueued,
     TurnInputsAccepted,
+    TurnInputsCancelled,
     TurnInputsClaimed,
     TurnInputsDeferred,
+    TurnInputTombstonesPruned,
     TurnOrigin,
     TurnStarted,
     body_ref,
@@ -138,6 +140,8 @@ class Narrator:
                 TurnInputsClaimed()
                 | TurnInputsAccepted()
                 | TurnInputsDeferred()
+                | TurnInputsCancelled()
+                | TurnInputTombstonesPruned()
                 | TurnInputClaimAbandoned()
                 | TurnInputCancelled()
             ):
@@ -275,10 +279,12 @@ def _target(event: TurnInputEnqueued) -> str:
     return f"an input for {_short(event.ingress.turn_id)}"
 
 
-def _waiting(
+def _waiting(  # noqa: PLR0911 - a line for each fact
     event: TurnInputsClaimed
     | TurnInputsAccepted
     | TurnInputsDeferred
+    | TurnInputsCancelled
+    | TurnInputTombstonesPruned
     | TurnInputClaimAbandoned
     | TurnInputCancelled,
 ) -> str:
@@ -292,6 +298,10 @@ def _waiting(
             return f"{_count(len(event.input_ids), 'input')} claimed as {event.claim_id}"
         case TurnInputClaimAbandoned():
             return f"{_count(len(event.input_ids), 'input')} of {event.claim_id} given back"
+        case TurnInputsCancelled():
+            return f"{_count(len(event.input_ids), 'input')} withdrawn"
+        case TurnInputTombstonesPruned():
+            return f"{_count(event.tombstones_count, 'settled input')} forgotten"
         case TurnInputCancelled():
             return f"input {_short(event.input_id)} withdrawn"
 

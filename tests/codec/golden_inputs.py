@@ -15,14 +15,17 @@ from typing import Final
 from lash_es.codec.records import Record
 from lash_es.codec.streams import StreamId
 from lash_es.codec.trims import encode_trim_content
+from lash_es.core import targets
 from lash_es.core.bodies import NewBody
 from lash_es.core.commands import (
     AcquireLease,
+    CancelTurnInputs,
     ClaimActiveTurnInputs,
     Command,
     CommitTurn,
     EnqueueTurnInput,
     OpenSession,
+    PruneTurnInputs,
     RequestEffect,
     SettleEffect,
     StartTurn,
@@ -70,6 +73,8 @@ def commands() -> Iterator[Command]:
     )
     yield CommitTurn(now_ms=26, fence=ALICES, turn_id=T1, outcome=Finished())
     yield _enqueue("i2", Boundary.AFTER_WORK)
+    yield CancelTurnInputs(now_ms=27, targets=(targets.InputId("i2"),))
+    yield PruneTurnInputs(now_ms=28)
 
 
 def _enqueue(name: str, boundary: Boundary) -> EnqueueTurnInput:
@@ -113,7 +118,12 @@ def lines() -> list[dict[str, str | int]]:
 
 def names() -> set[str]:
     """Name the facts that no older golden file holds."""
-    return {"input.accepted", "input.deferred"}
+    return {
+        "input.accepted",
+        "input.deferred",
+        "input.cancelled_together",
+        "input.tombstones_pruned",
+    }
 
 
 if __name__ == "__main__":

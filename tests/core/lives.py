@@ -11,12 +11,15 @@ from typing import TypeAlias, TypeVar
 from attrs import frozen
 from hypothesis import strategies as st
 
+from lash_es.core import targets
 from lash_es.core.agenda import agenda
 from lash_es.core.bodies import NewBody
 from lash_es.core.commands import (
     AbandonTurnInputClaim,
     AcquireLease,
     CancelTurnInput,
+    CancelTurnInputs,
+    CancelTurnInputSuffix,
     ClaimActiveTurnInputs,
     ClaimTurnInputs,
     Command,
@@ -28,6 +31,7 @@ from lash_es.core.commands import (
     EnqueueTurnInput,
     OpenSession,
     ParkSession,
+    PruneTurnInputs,
     ReclaimLease,
     ReleaseLease,
     RenewLease,
@@ -238,6 +242,18 @@ def cancel(m: Moment) -> Command:
     )
 
 
+def cancel_more(m: Moment) -> Command:
+    names = [*m.state.inputs.pending, "nobody"]
+    target = m.one_of(*map(targets.InputId, names))
+    if m.one_of(True, False):
+        return CancelTurnInputSuffix(now_ms=m.now_ms, anchor=target)
+    return CancelTurnInputs(now_ms=m.now_ms, targets=(target, targets.SourceKey("k1")))
+
+
+def prune(m: Moment) -> Command:
+    return PruneTurnInputs(now_ms=m.now_ms)
+
+
 def a_claim(m: Moment) -> tuple[ClaimId, str]:
     held = (entry.claim for entry in m.state.inputs.pending.values())
     return m.one_of(*((c.claim_id, c.token) for c in held if c), (NO_CLAIM, "none"))
@@ -347,5 +363,6 @@ def end(m: Moment) -> Command:
 
 Kind: TypeAlias = Callable[[Moment], Command]
 FOR_ANYONE: tuple[Kind, ...] = (release, reclaim, reopen, configure, park)
-FOR_THE_QUEUE: tuple[Kind, ...] = (enqueue, enqueue, enqueue, cancel, abandon)
+RARELY: tuple[Kind, ...] = (cancel_more, prune)
+FOR_THE_QUEUE: tuple[Kind, ...] = ((enqueue,) * 3 + (cancel, abandon)) * 2 + RARELY
 FOR_THE_OWNER: tuple[Kind, ...] = (claim, claim, claim, drain, drain, drain, start, renew)

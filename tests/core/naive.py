@@ -48,6 +48,7 @@ class NaiveInput:
         self.claim: Claim | None = None
         self.claims = 0
         self.attempts = 0
+        self.forgotten = False
 
 
 class NaiveEffect:
@@ -212,7 +213,7 @@ class NaiveSession:
         if self._closed():
             return self._closed()
         for entry in self.inputs.values():
-            if key is not None and entry.key == key:
+            if key is not None and entry.key == key and not entry.forgotten:
                 same = (entry.submitted, entry.text) == (going, text)
                 return NOTHING if same else "!SourceKeyConflict"
         if name in self.inputs:
@@ -313,6 +314,43 @@ class NaiveSession:
             return NOTHING
         self.inputs[name].status = "cancelled"
         return self._recorded("TurnInputCancelled", now)
+
+    def cancelled_together(self, now: int, names: list[str]) -> str:
+        if self._closed():
+            return self._closed()
+        if len(names) > self.limits["targets"]:
+            return "!LimitExceeded"
+        free = [n for n in names if self._may_go(now, n)]
+        for name in free:
+            self.inputs[name].status = "cancelled"
+        return self._recorded("TurnInputsCancelled", now) if free else NOTHING
+
+    def cancelled_from(self, now: int, anchor: str) -> str:
+        if self._closed():
+            return self._closed()
+        if anchor not in self.inputs or self.inputs[anchor].forgotten:
+            return NOTHING
+        first = self.inputs[anchor].number
+        later = [n for n, e in self.inputs.items() if e.number >= first and self._may_go(now, n)]
+        for name in later:
+            self.inputs[name].status = "cancelled"
+        return self._recorded("TurnInputsCancelled", now) if later else NOTHING
+
+    def _may_go(self, now: int, name: str) -> bool:
+        return name in self.waiting() and not self._is_held(self._not_before(now), name)
+
+    def pruned(self, now: int) -> str:
+        if self._closed():
+            return self._closed()
+        settled = [e for e in self.inputs.values() if e.status != "waiting" and not e.forgotten]
+        for entry in settled:
+            entry.forgotten = True
+        return self._recorded("TurnInputTombstonesPruned", now) if settled else NOTHING
+
+    def named_by(self, key: str) -> str:
+        """Name the input that was sent under a key; ``nobody`` if there is none."""
+        found = [n for n, e in self.inputs.items() if e.key == key and not e.forgotten]
+        return found[0] if found else "nobody"
 
     # The turn
 

@@ -9,7 +9,12 @@ from typing import Final, TypeAlias, TypeVar
 
 from attrs import frozen
 
-from lash_es.core.commands import EnqueueTurnInput, ReclaimLease, RequestEffect
+from lash_es.core.commands import (
+    CancelTurnInputSuffix,
+    EnqueueTurnInput,
+    ReclaimLease,
+    RequestEffect,
+)
 from lash_es.core.effects import ToolCall
 from lash_es.core.errors import EffectRequestRefused, SessionExecutionLeaseExpired
 from lash_es.core.events import (
@@ -22,12 +27,15 @@ from lash_es.core.events import (
     TurnEnded,
     TurnInputCancelled,
     TurnInputClaimAbandoned,
+    TurnInputEnqueued,
+    TurnInputsCancelled,
     TurnInputsDeferred,
 )
 from lash_es.core.ingress import ActiveTurn
 from lash_es.core.inputs import accepted_by
 from lash_es.core.messages import ToolStatus
 from lash_es.core.state import Open
+from lash_es.core.targets import InputId
 from lash_es.core.transcripts import FromResults
 from lash_es.core.turns import OpenTurn
 from lash_es.verify.spec import Decision, is_same_error
@@ -100,6 +108,27 @@ class Happening:
         accepted = accepted_by(self.before.inputs, self.turn.turn_id, generation)
         return any(entry.input_id not in told for entry in accepted)
 
+    def passes_over_what_is_held(self) -> bool:
+        command, event = self.decision.command, self.fact(TurnInputsCancelled)
+        if event is None or not isinstance(command, CancelTurnInputSuffix):
+            return False
+        pending = self.before.inputs.pending.values()
+        first = self.before.inputs.pending[event.input_ids[0]].sequence
+        return len([e for e in pending if e.sequence > first]) >= len(event.input_ids)
+
+    def is_cancelled_from_a_settled_anchor(self) -> bool:
+        command, event = self.decision.command, self.fact(TurnInputsCancelled)
+        if event is None or not isinstance(command, CancelTurnInputSuffix):
+            return False
+        anchor = command.anchor
+        return isinstance(anchor, InputId) and anchor.value not in self.before.inputs.pending
+
+    def reuses_a_key(self) -> bool:
+        event = self.fact(TurnInputEnqueued)
+        if event is None or event.source_key is None:
+            return False
+        return self.decision.known.source_key(event.source_key) is not None
+
     def gives_back_what_was_accepted(self) -> bool:
         event = self.fact(TurnInputClaimAbandoned)
         pending = self.before.inputs.pending
@@ -164,6 +193,12 @@ RARE: Final[dict[str, Sometimes]] = {
     "an input that failed too often": lambda h: bool(
         (event := h.fact(TurnEnded)) and event.failed_input_ids
     ),
+    "a cancel of several": lambda h: bool(
+        (event := h.fact(TurnInputsCancelled)) and len(event.input_ids) > 1
+    ),
+    "a cancel that passes over what is held": lambda h: h.passes_over_what_is_held(),
+    "a cancel from a settled anchor on": lambda h: h.is_cancelled_from_a_settled_anchor(),
+    "a key that is free again": lambda h: h.reuses_a_key(),
     "an input that came too late": lambda h: h.fact(TurnInputsDeferred) is not None,
     "an accepted input given back": lambda h: h.gives_back_what_was_accepted(),
     "a takeover of an accepted input": lambda h: h.is_takeover and h.has_untold,

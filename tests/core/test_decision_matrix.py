@@ -15,10 +15,13 @@ from typing import get_args
 
 from attrs import frozen
 
+from lash_es.core import targets
 from lash_es.core.commands import (
     AbandonTurnInputClaim,
     AcquireLease,
     CancelTurnInput,
+    CancelTurnInputs,
+    CancelTurnInputSuffix,
     ClaimActiveTurnInputs,
     ClaimTurnInputs,
     Command,
@@ -30,6 +33,7 @@ from lash_es.core.commands import (
     EnqueueTurnInput,
     OpenSession,
     ParkSession,
+    PruneTurnInputs,
     ReclaimLease,
     ReleaseLease,
     RenewLease,
@@ -41,7 +45,13 @@ from lash_es.core.commands import (
     WithInput,
 )
 from lash_es.core.errors import CommandRejected, SessionExecutionLeaseExpired
-from lash_es.core.events import Event, SessionParked, SessionTombstoned, TurnInputsAccepted
+from lash_es.core.events import (
+    Event,
+    SessionParked,
+    SessionTombstoned,
+    TurnInputCancelled,
+    TurnInputsAccepted,
+)
 from lash_es.core.ids import EffectId, TurnId, Version
 from lash_es.core.ingress import ActiveTurn, Boundary, NextTurn
 from lash_es.core.outcomes import EffectOutcome, Finished, Stopped, StopReason
@@ -70,6 +80,7 @@ from tests.core.examples import (
     FENCE,
     HELLO,
     I1,
+    I2,
     I3,
     IDLE,
     LATER_MS,
@@ -120,6 +131,7 @@ SCENES = {
     "Deleted": Scene((*IDLE, SessionTombstoned(at_ms=90))),
     "leased": Scene(LEASED),
     "input waits": Scene(PENDING),
+    "input cancelled": Scene((*PENDING, TurnInputCancelled(at_ms=60, input_id=I1))),
     "input claimed": Scene(CLAIMED),
     "input in a turn": Scene(DRAINING),
     "turn begun": Scene(BEGUN),
@@ -141,6 +153,7 @@ SCENES = {
 TABLES = (
     ("NotOpened", "idle", "parked", "Deleted"),
     ("leased", "input waits"),
+    ("input cancelled",),
     ("input claimed", "turn committed"),
     ("turn begun", "model asked", "model answered"),
     ("model wants tools", "tools asked", "tools answered"),
@@ -194,6 +207,13 @@ ROWS: dict[str, Callable[[Scene], Command]] = {
         now_ms=s.now_ms, claim_id=CLAIM, token="claim-token"
     ),
     "CancelTurnInput": lambda s: CancelTurnInput(now_ms=s.now_ms, input_id=I1),
+    "CancelTurnInputs": lambda s: CancelTurnInputs(
+        now_ms=s.now_ms, targets=(targets.InputId(I1), targets.InputId(I2))
+    ),
+    "CancelTurnInputSuffix": lambda s: CancelTurnInputSuffix(
+        now_ms=s.now_ms, anchor=targets.InputId(I1)
+    ),
+    "PruneTurnInputs": lambda s: PruneTurnInputs(now_ms=s.now_ms),
     "StartTurn": lambda s: StartTurn(
         now_ms=s.now_ms, fence=FENCE, turn_id=TURN, source=WithInput(body=HELLO)
     ),
@@ -248,6 +268,9 @@ ClaimTurnInputs        | !SessionNotOpen | !fence: free      | !fence: free     
 ClaimActiveTurnInputs  | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
 AbandonTurnInputClaim  | !SessionNotOpen | -                 | -                 | !SessionDeleted
 CancelTurnInput        | !SessionNotOpen | -                 | -                 | !SessionDeleted
+CancelTurnInputs       | !SessionNotOpen | -                 | -                 | !SessionDeleted
+CancelTurnInputSuffix  | !SessionNotOpen | -                 | -                 | !SessionDeleted
+PruneTurnInputs        | !SessionNotOpen | -                 | -                 | !SessionDeleted
 StartTurn              | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
 StartTurn, t2          | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
 StartTurn, t2, claim   | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
@@ -274,6 +297,9 @@ ClaimTurnInputs        | -                         | TurnInputsClaimed
 ClaimActiveTurnInputs  | !TurnNotOpen              | !TurnNotOpen
 AbandonTurnInputClaim  | -                         | -
 CancelTurnInput        | -                         | TurnInputCancelled
+CancelTurnInputs       | -                         | TurnInputsCancelled
+CancelTurnInputSuffix  | -                         | TurnInputsCancelled
+PruneTurnInputs        | -                         | -
 StartTurn              | TurnStarted               | TurnStarted
 StartTurn, t2          | TurnStarted               | TurnStarted
 StartTurn, t2, claim   | !TurnInputClaimSuperseded | !TurnInputClaimSuperseded
@@ -283,6 +309,35 @@ RequestEffect, tool    | !TurnNotOpen              | !TurnNotOpen
 SettleEffect           | !TurnNotOpen              | !TurnNotOpen
 CommitTurn             | !TurnNotOpen              | !TurnNotOpen
 EndTurn                | !TurnNotOpen              | !TurnNotOpen
+
+                       | input cancelled
+OpenSession            | -
+OpenSession, new model | SessionConfigured
+ConfigureSession       | SessionConfigured
+ParkSession            | SessionParked
+DeleteSession          | SessionTombstoned
+TrimHistory            | !TrimHeldBack
+AcquireLease           | LeaseRenewed
+ReclaimLease           | -
+RenewLease             | LeaseRenewed
+ReleaseLease           | LeaseReleased
+EnqueueTurnInput       | TurnInputEnqueued
+ClaimTurnInputs        | TurnInputsClaimed
+ClaimActiveTurnInputs  | !TurnNotOpen
+AbandonTurnInputClaim  | -
+CancelTurnInput        | -
+CancelTurnInputs       | TurnInputsCancelled
+CancelTurnInputSuffix  | TurnInputsCancelled
+PruneTurnInputs        | TurnInputTombstonesPruned
+StartTurn              | TurnStarted
+StartTurn, t2          | TurnStarted
+StartTurn, t2, claim   | !TurnInputClaimSuperseded
+ContinueTurn           | !TurnNotOpen
+RequestEffect, model   | !TurnNotOpen
+RequestEffect, tool    | !TurnNotOpen
+SettleEffect           | !TurnNotOpen
+CommitTurn             | !TurnNotOpen
+EndTurn                | !TurnNotOpen
 
                        | input claimed           | turn committed
 OpenSession            | -                       | -
@@ -300,6 +355,9 @@ ClaimTurnInputs        | -                       | -
 ClaimActiveTurnInputs  | !TurnNotOpen            | !TurnNotOpen
 AbandonTurnInputClaim  | TurnInputClaimAbandoned | -
 CancelTurnInput        | -                       | -
+CancelTurnInputs       | -                       | -
+CancelTurnInputSuffix  | -                       | -
+PruneTurnInputs        | -                       | -
 StartTurn              | TurnStarted             | -
 StartTurn, t2          | TurnStarted             | TurnStarted
 StartTurn, t2, claim   | TurnStarted             | !TurnInputClaimSuperseded
@@ -326,6 +384,9 @@ ClaimTurnInputs        | -                     | -                     | -
 ClaimActiveTurnInputs  | -                     | -                     | -
 AbandonTurnInputClaim  | -                     | -                     | -
 CancelTurnInput        | -                     | -                     | -
+CancelTurnInputs       | -                     | -                     | -
+CancelTurnInputSuffix  | -                     | -                     | -
+PruneTurnInputs        | -                     | -                     | -
 StartTurn              | -                     | -                     | -
 StartTurn, t2          | !TurnInProgress       | !TurnInProgress       | !TurnInProgress
 StartTurn, t2, claim   | !TurnInProgress       | !TurnInProgress       | !TurnInProgress
@@ -352,6 +413,9 @@ ClaimTurnInputs        | -                     | -                     | -
 ClaimActiveTurnInputs  | -                     | -                     | -
 AbandonTurnInputClaim  | -                     | -                     | -
 CancelTurnInput        | -                     | -                     | -
+CancelTurnInputs       | -                     | -                     | -
+CancelTurnInputSuffix  | -                     | -                     | -
+PruneTurnInputs        | -                     | -                     | -
 StartTurn              | -                     | -                     | -
 StartTurn, t2          | !TurnInProgress       | !TurnInProgress       | !TurnInProgress
 StartTurn, t2, claim   | !TurnInProgress       | !TurnInProgress       | !TurnInProgress
@@ -378,6 +442,9 @@ ClaimTurnInputs        | -                     | -                       | -
 ClaimActiveTurnInputs  | TurnInputsAccepted    | -                       | -
 AbandonTurnInputClaim  | -                     | TurnInputClaimAbandoned | -
 CancelTurnInput        | TurnInputCancelled    | -                       | -
+CancelTurnInputs       | TurnInputsCancelled   | -                       | -
+CancelTurnInputSuffix  | TurnInputsCancelled   | -                       | -
+PruneTurnInputs        | -                     | -                       | -
 StartTurn              | -                     | -                       | -
 StartTurn, t2          | !TurnInProgress       | !TurnInProgress         | !TurnInProgress
 StartTurn, t2, claim   | !TurnInProgress       | !TurnInProgress         | !TurnInProgress
@@ -404,6 +471,9 @@ ClaimTurnInputs        | -                     | !fence: expired         | !fenc
 ClaimActiveTurnInputs  | -                     | !fence: expired         | !fence: superseded
 AbandonTurnInputClaim  | -                     | TurnInputClaimAbandoned | TurnInputClaimAbandoned
 CancelTurnInput        | -                     | TurnInputCancelled      | TurnInputCancelled
+CancelTurnInputs       | -                     | TurnInputsCancelled     | TurnInputsCancelled
+CancelTurnInputSuffix  | -                     | TurnInputsCancelled     | TurnInputsCancelled
+PruneTurnInputs        | -                     | -                       | -
 StartTurn              | !TurnIdConflict       | !fence: expired         | !fence: superseded
 StartTurn, t2          | !TurnInProgress       | !fence: expired         | !fence: superseded
 StartTurn, t2, claim   | !TurnInProgress       | !fence: expired         | !fence: superseded

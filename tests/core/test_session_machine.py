@@ -22,12 +22,15 @@ from hypothesis.stateful import (
 )
 from hypothesis.stateful import run_state_machine_as_test as run_machine
 
+from lash_es.core import targets
 from lash_es.core.agenda import agenda
 from lash_es.core.bodies import BodyRef, NewBody
 from lash_es.core.commands import (
     AbandonTurnInputClaim,
     AcquireLease,
     CancelTurnInput,
+    CancelTurnInputs,
+    CancelTurnInputSuffix,
     ClaimActiveTurnInputs,
     ClaimTurnInputs,
     Command,
@@ -39,6 +42,7 @@ from lash_es.core.commands import (
     EnqueueTurnInput,
     OpenSession,
     ParkSession,
+    PruneTurnInputs,
     ReclaimLease,
     ReleaseLease,
     RenewLease,
@@ -120,11 +124,19 @@ BATCHES_MAX: Final = 12
 LIMITS: Final = Limits(
     inputs_pending_max=4,
     inputs_per_claim_max=3,
+    cancel_targets_max=3,
     drain_attempts_max=1,
     model_calls_per_turn_max=9,
     tool_calls_per_reply_max=2,
 )
-NAIVE_LIMITS: Final = {"waiting": 4, "claim": 3, "returns": 1, "model_calls": 9, "calls": 2}
+NAIVE_LIMITS: Final = {
+    "waiting": 4,
+    "claim": 3,
+    "targets": 3,
+    "returns": 1,
+    "model_calls": 9,
+    "calls": 2,
+}
 
 MISFITS: Final = {"model": "returned", "tool": "silent"}
 NO_TURN: Final = "no-turn"
@@ -374,6 +386,35 @@ class SessionMachine(RuleBasedStateMachine):
         name = data.draw(st.sampled_from(["nobody", *self.naive.inputs][-2:] + waiting * 2))
         command = CancelTurnInput(now_ms=self.now_ms, input_id=InputId(name))
         self.ask(command, self.naive.cancelled(self.now_ms, name))
+
+    @rule(data=st.data(), count=st.integers(0, 4))
+    def cancel_together(self, data: st.DataObject, count: int) -> None:
+        drawn = [self.draw_target(data) for _ in range(count)]
+        command = CancelTurnInputs(
+            now_ms=self.now_ms, targets=tuple(target for target, _ in drawn)
+        )
+        names = [name for _, name in drawn]
+        self.ask(command, self.naive.cancelled_together(self.now_ms, names))
+
+    @rule(data=st.data())
+    def cancel_from(self, data: st.DataObject) -> None:
+        target, name = self.draw_target(data)
+        command = CancelTurnInputSuffix(now_ms=self.now_ms, anchor=target)
+        self.ask(command, self.naive.cancelled_from(self.now_ms, name))
+
+    def draw_target(self, data: st.DataObject) -> tuple[targets.CancelTarget, str]:
+        """Choose by id or by key; with the name of the input that is meant."""
+        if data.draw(st.integers(0, 3)) == 0:
+            key = data.draw(st.sampled_from(["k1", "k2", "no key"]))
+            return targets.SourceKey(key), self.naive.named_by(key)
+        waiting = list(self.naive.waiting())
+        name = data.draw(st.sampled_from(["nobody", *self.naive.inputs][-4:] + waiting))
+        return targets.InputId(name), name
+
+    @rule()
+    def prune(self) -> None:
+        command = PruneTurnInputs(now_ms=self.now_ms)
+        self.ask(command, self.naive.pruned(self.now_ms))
 
     # What may happen: turns
 

@@ -134,6 +134,11 @@ WORDLESS: list[tuple[events.Event, str]] = [
         events.TurnInputClaimAbandoned(**AT, claim_id=ClaimId("c"), input_ids=IDS[:1]),
         "1 input of c given back",
     ),
+    (events.TurnInputsCancelled(**AT, input_ids=IDS), "2 inputs withdrawn"),
+    (
+        events.TurnInputTombstonesPruned(**AT, tombstones_count=1),
+        "1 settled input forgotten",
+    ),
     (events.TurnInputCancelled(**AT, input_id=IDS[0]), "input a withdrawn"),
     (
         events.TurnStarted(

@@ -3,7 +3,6 @@
 from lash_es.core import inputs, leases
 from lash_es.core.commands import (
     AbandonTurnInputClaim,
-    CancelTurnInput,
     ClaimActiveTurnInputs,
     ClaimTurnInputs,
     EnqueueTurnInput,
@@ -11,7 +10,6 @@ from lash_es.core.commands import (
 from lash_es.core.errors import InputIdConflict, QueueFull, SourceKeyConflict
 from lash_es.core.events import (
     Event,
-    TurnInputCancelled,
     TurnInputClaimAbandoned,
     TurnInputEnqueued,
     TurnInputsAccepted,
@@ -26,6 +24,7 @@ from lash_es.core.limits import Limits
 from lash_es.core.rules.bounds import require_body, require_name
 from lash_es.core.rules.leases import fenced
 from lash_es.core.rules.open_turns import require_turn
+from lash_es.core.rules.settled import is_forgotten
 from lash_es.core.state import Open
 from lash_es.core.turns import OpenTurn
 
@@ -72,7 +71,7 @@ def _is_resubmission(
     Tell whether the key names this very input; another content or ingress under it is a conflict.
     """
     entry = known.source_key(source_key)
-    if entry is None:
+    if entry is None or is_forgotten(session.inputs, known, entry.input_id):
         return False
     if entry.ingress == command.ingress and entry.content.holds(command.body, known.salts):
         return True
@@ -176,11 +175,3 @@ def abandon(session: Open, command: AbandonTurnInputClaim, now_ms: int) -> tuple
         at_ms=now_ms, claim_id=command.claim_id, input_ids=given_back
     )
     return (abandoned,)
-
-
-def cancel(session: Open, command: CancelTurnInput, now_ms: int) -> tuple[Event, ...]:
-    """Withdraw what nothing holds."""
-    entry = session.inputs.pending.get(command.input_id)
-    if entry is None or is_held(session, entry, now_ms):
-        return ()  # Settled, held or unknown: the receipt, which also sees `known`, says which.
-    return (TurnInputCancelled(at_ms=now_ms, input_id=command.input_id),)
