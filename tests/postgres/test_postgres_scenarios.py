@@ -7,10 +7,10 @@ import pytest
 
 from lash_es.log.port import Store
 from tests.postgres.postgres_server import Database
-from tests.scenarios import test_lease
+from tests.scenarios import test_input, test_lease
 from tests.scenarios.hands import Site
 
-SUITES: Final = (test_lease,)
+SUITES: Final = (test_lease, test_input)
 
 
 class InDatabase:
