@@ -7,7 +7,7 @@ is ``WrittenByNewerVersion``, not corrupt.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, cast
 
 from lash_es.codec.errors import UndecodableValue
 
@@ -20,13 +20,19 @@ def _kept_state_2(plain: Plain) -> Plain:
     Version 2 knows which inputs a turn was told while it ran, and how many were settled. Nothing
     was delivered or pruned before; what was settled before is not counted.
     """
-    turn, inputs = plain.get("turn"), plain.get("inputs")
+    turn, inputs = _object(plain, "turn"), _object(plain, "inputs")
     more = dict(plain)
-    if isinstance(inputs, dict):
+    if inputs is not None:
         more["inputs"] = {**inputs, "settled_count": 0, "pruned_below": 0}
-    if isinstance(turn, dict) and turn.get("kind") == "open_turn":
+    if turn is not None and turn.get("kind") == "open_turn":
         more["turn"] = {**turn, "delivered_ids": []}
     return more
+
+
+def _object(plain: Plain, name: str) -> Plain | None:
+    value = plain.get(name)
+    # JSON's objects have texts for keys, which no type says.
+    return cast("Plain", value) if isinstance(value, dict) else None
 
 
 STEPS: Final[Mapping[tuple[str, int], Step]] = {("lash/kept-state", 1): _kept_state_2}

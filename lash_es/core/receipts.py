@@ -5,6 +5,7 @@ A lost race is told here and not raised: an input that was just claimed, a lease
 """
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import TypeAlias
 
 import attrs
@@ -206,16 +207,10 @@ def cancelled(
     return AlreadyCompleted(settled(entry))
 
 
-def _withdrawn(events: Sequence[Event]) -> tuple[InputId, ...]:
-    for event in events:
-        match event:
-            case TurnInputCancelled():
-                return (event.input_id,)
-            case TurnInputsCancelled():
-                return event.input_ids
-            case _:
-                continue
-    return ()
+def _withdrawn(events: Sequence[Event]) -> list[InputId]:
+    one = [each.input_id for each in events if isinstance(each, TurnInputCancelled)]
+    many = [each.input_ids for each in events if isinstance(each, TurnInputsCancelled)]
+    return [*one, *chain.from_iterable(many)]
 
 
 def _diagnostics(session: Open, entry: PendingInput) -> ClaimDiagnostics | None:
@@ -276,22 +271,23 @@ def claimed(
     after: Open, command: ClaimTurnInputs | ClaimActiveTurnInputs, events: Sequence[Event]
 ) -> TurnInputClaim | None:
     """Describe the claim that was made; none if nothing was there to be claimed."""
-    for event in events:
-        if isinstance(event, TurnInputsClaimed | TurnInputsAccepted):
-            entries = [after.inputs.pending[input_id] for input_id in event.input_ids]
-            return TurnInputClaim(
-                session_id=after.session_id,
-                claim_id=event.claim_id,
-                token=event.token,
-                owner=command.fence.owner,
-                generation=event.generation,
-                fencing=entries[0].claims_count,
-                mode=ForActiveTurn(turn_id=event.turn_id, checkpoint=event.checkpoint)
-                if isinstance(event, TurnInputsAccepted)
-                else ForNextTurn(),
-                inputs=tuple(waiting(entry, is_held=True) for entry in entries),
-            )
-    return None
+    made = [each for each in events if isinstance(each, TurnInputsClaimed | TurnInputsAccepted)]
+    if not made:
+        return None
+    event = made[0]
+    entries = [after.inputs.pending[input_id] for input_id in event.input_ids]
+    return TurnInputClaim(
+        session_id=after.session_id,
+        claim_id=event.claim_id,
+        token=event.token,
+        owner=command.fence.owner,
+        generation=event.generation,
+        fencing=entries[0].claims_count,
+        mode=ForActiveTurn(turn_id=event.turn_id, checkpoint=event.checkpoint)
+        if isinstance(event, TurnInputsAccepted)
+        else ForNextTurn(),
+        inputs=tuple(waiting(entry, is_held=True) for entry in entries),
+    )
 
 
 def leased(

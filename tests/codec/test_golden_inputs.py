@@ -1,6 +1,7 @@
 """What was written of inputs after format 2 is read for ever, and is written so today."""
 
 import base64
+import json
 
 from lash_es.codec.records import Record, decode_event, decode_header
 from lash_es.codec.trims import decode_trim_content, encode_trim_content
@@ -58,3 +59,18 @@ def test_the_same_life_of_inputs_is_written_today() -> None:
     today = [*(record.stored for record in records), kept.content]
 
     assert today == [base64.b64decode(str(line["stored"])) for line in golden_inputs.lines()]
+
+
+def test_a_state_of_version_1_was_told_nothing_and_counted_nothing() -> None:
+    (line,) = (line for line in golden_inputs.lines() if "body" in line)
+    plain = json.loads(base64.b64decode(str(line["stored"])))
+    del plain["turn"]["delivered_ids"], plain["inputs"]["settled_count"]
+    del plain["inputs"]["pruned_below"]
+    content = decode_trim_content(json.dumps(plain).encode(), "lash/kept-state;v=1")
+
+    assert isinstance(content, KeptState)
+    assert isinstance(content.state, Open)
+    assert isinstance(content.state.turn, OpenTurn)
+    assert content.state.turn.delivered_ids == ()
+    inputs = content.state.inputs
+    assert (inputs.settled_count, inputs.pruned_below) == (0, 0)

@@ -275,3 +275,11 @@ def test_nothing_unknown_is_withdrawn_and_no_other_count_forgotten(event: Event)
 def test_what_a_dead_owner_claimed_is_withdrawn() -> None:
     released = LeaseReleased(at_ms=70, generation=Generation(1))
     given(*HELD, released).when(from_on(BY_KEY)).then(gone(I1, I2, I3))
+
+
+def test_a_suffix_passes_over_what_an_older_index_has_no_place_for() -> None:
+    decision = given(*KEYED, attrs.evolve(WITHDRAWN, input_id=I2)).when(from_on(BY_ID))
+    before = open_state(decision.given)
+    command = from_on(BY_ID)
+    found = suffix_cancelled(before, command, decision.known, decision.events)
+    assert kinds(found) == [("Cancelled", "i1"), ("Cancelled", "i3")]
