@@ -25,6 +25,12 @@ from lash_es.core.batches import (
     SlotPolicy,
     WorkClass,
 )
+from lash_es.core.cancel_receipts import (
+    AnchorNotFound,
+    CancelResult,
+    Outcomes,
+    SuffixCancelOutcome,
+)
 from lash_es.core.commit_errors import (
     BusyWithTurn,
     HeadRevisionConflict,
@@ -76,8 +82,11 @@ from lash_es.core.receipts import (
     AlreadyCompleted,
     Cancelled,
     CancelOutcome,
+    ClaimDiagnostics,
     NotFound,
+    TurnInputClaim,
 )
+from lash_es.core.targets import CancelTarget, InputId, SourceKey
 from lash_es.core.work_errors import BatchIdConflict, BatchNotOfOneClass, QueuedWorkClaimSuperseded
 from lash_es.core.work_receipts import BatchFinished, BatchReceipt, BatchUnknown, WorkClaimReceipt
 from lash_es.log.archiving import FolderArchive
@@ -170,6 +179,7 @@ __all__ = [
     "AlreadyCancelled",
     "AlreadyClaimed",
     "AlreadyCompleted",
+    "AnchorNotFound",
     "Archive",
     "AssistantProseDelta",
     "AtRest",
@@ -184,8 +194,11 @@ __all__ = [
     "Boundary",
     "BusyWithTurn",
     "CancelOutcome",
+    "CancelResult",
+    "CancelTarget",
     "CancelToken",
     "Cancelled",
+    "ClaimDiagnostics",
     "CommandRejected",
     "CorruptBody",
     "CorruptHistory",
@@ -200,6 +213,7 @@ __all__ = [
     "HeadRevisionConflict",
     "ImageItem",
     "ImagePart",
+    "InputId",
     "InputStatus",
     "InvalidArgument",
     "KeyRing",
@@ -234,6 +248,7 @@ __all__ = [
     "OnTakeover",
     "Opaque",
     "Opening",
+    "Outcomes",
     "ParkedSession",
     "PayloadDefault",
     "PendingQueues",
@@ -279,6 +294,7 @@ __all__ = [
     "SessionUsageReport",
     "Settle",
     "SlotPolicy",
+    "SourceKey",
     "SourceKeyConflict",
     "StopReason",
     "Stopped",
@@ -291,6 +307,7 @@ __all__ = [
     "StoreSessionMismatch",
     "StoreUnavailable",
     "StoredDataError",
+    "SuffixCancelOutcome",
     "TextItem",
     "TextPart",
     "TokenUsage",
@@ -311,6 +328,7 @@ __all__ = [
     "TurnBuilder",
     "TurnIdConflict",
     "TurnInput",
+    "TurnInputClaim",
     "TurnIssue",
     "TurnOutput",
     "TurnResult",

@@ -28,7 +28,7 @@ TOP_LEVEL = {
 FUNCTION_LINES_MAX = 70
 FILE_LINES_MAX = 400
 # They are tables: as long as the vocabulary, a line or two an arm.
-TABLES = {("decide.py", "decide"), ("evolve.py", "evolve")}
+TABLES = {("decide.py", "_decide_open"), ("evolve.py", "_evolve_open")}
 VAGUE_NAMES = {"utils", "helpers", "manager", "service", "base", "common", "types"}
 
 MODULES = sorted((ROOT / "lash_es").rglob("*.py"))
@@ -91,9 +91,9 @@ def test_a_long_function_is_caught() -> None:
 
 
 def test_only_the_two_tables_may_be_long() -> None:
-    assert oversizes("decide.py", function_of(300, "decide")) == []
-    assert oversizes("evolve.py", function_of(300, "evolve")) == []
-    assert oversizes("inputs.py", function_of(300, "decide")) != []
+    assert oversizes("decide.py", function_of(300, "_decide_open")) == []
+    assert oversizes("evolve.py", function_of(300, "_evolve_open")) == []
+    assert oversizes("inputs.py", function_of(300, "_decide_open")) != []
     assert oversizes("decide.py", function_of(300, "cancel")) != []
 
 

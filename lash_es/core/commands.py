@@ -22,11 +22,12 @@ from lash_es.core.ids import (
     TurnId,
     Version,
 )
-from lash_es.core.ingress import TurnInputIngress
+from lash_es.core.ingress import Boundary, TurnInputIngress
 from lash_es.core.outcomes import EffectOutcome, TurnOutcome
 from lash_es.core.owners import Fence, LeaseOwner, ProcessSight
 from lash_es.core.policy import SessionPolicy
 from lash_es.core.retention import Pin
+from lash_es.core.targets import CancelTarget
 from lash_es.core.transcripts import Node
 from lash_es.core.work_commands import (
     AbandonWorkClaim,
@@ -164,6 +165,21 @@ class ClaimTurnInputs:
 
 
 @frozen(kw_only=True)
+class ClaimActiveTurnInputs:
+    """
+    Take up to ``inputs_max`` inputs into the open turn at a checkpoint, in the order of their
+    sequence.
+    """
+
+    now_ms: int
+    fence: Fence
+    token: str
+    turn_id: TurnId
+    checkpoint: Boundary
+    inputs_max: int
+
+
+@frozen(kw_only=True)
 class AbandonTurnInputClaim:
     """Give claimed inputs back. A claim that holds nothing any more is given back silently."""
 
@@ -178,6 +194,29 @@ class CancelTurnInput:
 
     now_ms: int
     input_id: InputId
+
+
+@frozen(kw_only=True)
+class CancelTurnInputs:
+    """Withdraw every target that no turn has taken, one after the other."""
+
+    now_ms: int
+    targets: tuple[CancelTarget, ...]
+
+
+@frozen(kw_only=True)
+class CancelTurnInputSuffix:
+    """Withdraw the anchor and all that was enqueued after it, as far as no turn has taken it."""
+
+    now_ms: int
+    anchor: CancelTarget
+
+
+@frozen(kw_only=True)
+class PruneTurnInputs:
+    """Forget the inputs that are settled; their source keys are free again."""
+
+    now_ms: int
 
 
 @frozen(kw_only=True)
@@ -296,6 +335,7 @@ class EndTurn:
 
 OwnerCommand: TypeAlias = (
     ClaimTurnInputs
+    | ClaimActiveTurnInputs
     | StartTurn
     | ContinueTurn
     | RequestEffect
@@ -330,6 +370,9 @@ Command: TypeAlias = (
     | AbandonWorkClaim
     | CancelWork
     | PruneFinishedWork
+    | CancelTurnInputs
+    | CancelTurnInputSuffix
+    | PruneTurnInputs
     | OwnerCommand
 )
 

@@ -17,6 +17,9 @@ from lash_es.core.commands import (
     BeginAnew,
     BranchToNode,
     CancelTurnInput,
+    CancelTurnInputs,
+    CancelTurnInputSuffix,
+    ClaimActiveTurnInputs,
     ClaimTurnInputs,
     Command,
     CommitTurn,
@@ -27,6 +30,7 @@ from lash_es.core.commands import (
     EnqueueTurnInput,
     OpenSession,
     ParkSession,
+    PruneTurnInputs,
     ReclaimLease,
     ReleaseLease,
     RenewLease,
@@ -39,6 +43,7 @@ from lash_es.core.errors import SessionDeleted, SessionNotOpen
 from lash_es.core.events import Event, SessionParked, SessionTombstoned
 from lash_es.core.known import NOTHING_KNOWN, Known
 from lash_es.core.rules import (
+    cancels,
     commits,
     effects,
     graph,
@@ -125,13 +130,19 @@ def _decide_open(session: Open, command: Command, known: Known) -> tuple[Event, 
                 session, command, leases.fenced(session, command, now_ms), known.limits
             )
         case ClaimTurnInputs():
-            return inputs.claim(
-                session, command, leases.fenced(session, command, now_ms), known.limits
-            )
+            return inputs.claim(session, command, now_ms, known.limits)
+        case ClaimActiveTurnInputs():
+            return inputs.accept(session, command, now_ms, known.limits)
         case AbandonTurnInputClaim():
             return inputs.abandon(session, command, now_ms)
         case CancelTurnInput():
-            return inputs.cancel(session, command, now_ms)
+            return cancels.one(session, command, now_ms)
+        case CancelTurnInputs():
+            return cancels.many(session, command, now_ms, known)
+        case CancelTurnInputSuffix():
+            return cancels.suffix(session, command, now_ms, known)
+        case PruneTurnInputs():
+            return cancels.prune(session, now_ms)
         case ConfigureSession():
             return sessions.configure(session, command.policy, now_ms, known.limits)
         case ParkSession():

@@ -13,6 +13,7 @@ from attrs import frozen
 
 from lash_es.core.bodies import BodyRef, Commitment
 from lash_es.core.effects import EffectRequest
+from lash_es.core.graph_events import LeafMoved, SessionBegunAnew
 from lash_es.core.ids import (
     ClaimId,
     EffectId,
@@ -24,7 +25,7 @@ from lash_es.core.ids import (
     TurnId,
     Version,
 )
-from lash_es.core.ingress import TurnInputIngress
+from lash_es.core.ingress import Boundary, TurnInputIngress
 from lash_es.core.makers import maker
 from lash_es.core.messages import TokenUsage
 from lash_es.core.outcomes import EffectOutcome, TurnOutcome
@@ -72,17 +73,6 @@ class SessionTombstoned:
     """The session ended for ever, and its id with it."""
 
     at_ms: int
-
-
-@frozen(kw_only=True)
-class SessionBegunAnew:
-    """
-    A host opened the session without what was there: the next commit starts a new root, under this
-    policy. The history stays, and so do pending inputs and the ledger.
-    """
-
-    at_ms: int
-    policy: SessionPolicy
 
 
 @frozen(kw_only=True)
@@ -159,6 +149,30 @@ class TurnInputsClaimed:
 
 
 @frozen(kw_only=True)
+class TurnInputsAccepted:
+    """
+    The open turn takes these inputs at a checkpoint, for as long as its generation holds the
+    lease; from its next model call on they belong to it whoever holds the lease.
+    """
+
+    at_ms: int
+    generation: Generation
+    turn_id: TurnId
+    checkpoint: Boundary
+    claim_id: ClaimId
+    token: str
+    input_ids: tuple[InputId, ...]
+
+
+@frozen(kw_only=True)
+class TurnInputsDeferred:
+    """The turn that these inputs wanted into was over when they came: they wait for the next."""
+
+    at_ms: int
+    input_ids: tuple[InputId, ...]
+
+
+@frozen(kw_only=True)
 class TurnInputClaimAbandoned:
     """The inputs of a claim were given back."""
 
@@ -173,6 +187,26 @@ class TurnInputCancelled:
 
     at_ms: int
     input_id: InputId
+
+
+@frozen(kw_only=True)
+class TurnInputsCancelled:
+    """Inputs were withdrawn together, in this order, before any turn took them."""
+
+    at_ms: int
+    input_ids: tuple[InputId, ...]
+
+
+@frozen(kw_only=True)
+class TurnInputTombstonesPruned:
+    """
+    What was settled before this fact is forgotten: its ids and keys name nothing any more.
+
+    ``tombstones_count`` says of how many inputs.
+    """
+
+    at_ms: int
+    tombstones_count: int
 
 
 # The turn
@@ -267,22 +301,6 @@ class TurnCommitted:
 
 
 @frozen(kw_only=True)
-class LeafMoved:
-    """
-    The history goes on from another message: the next commit follows it, or starts a new root.
-
-    The fact stands for the commit that holds the message: ``parent`` is that one's, ``nodes`` are
-    its up to the message, none for a new root. Nothing is lost: what is no longer on the active
-    path can be branched to again.
-    """
-
-    at_ms: int
-    generation: Generation
-    parent: Position | None
-    nodes: tuple[Node, ...]
-
-
-@frozen(kw_only=True)
 class TurnEnded:
     """
     The turn ended and is not part of the history.
@@ -314,6 +332,10 @@ OpenEvent: TypeAlias = (
     | TurnEnded
     | TurnInputCancelled
     | TurnInputClaimAbandoned
+    | TurnInputsAccepted
+    | TurnInputsDeferred
+    | TurnInputsCancelled
+    | TurnInputTombstonesPruned
     | SessionConfigured
     | SessionParked
     | LeafMoved
@@ -338,6 +360,7 @@ OwnerEvent: TypeAlias = (
     | LeaseRenewed
     | LeaseReleased
     | TurnInputsClaimed
+    | TurnInputsAccepted
     | TurnStarted
     | TurnContinued
     | EffectRequested

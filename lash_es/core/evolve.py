@@ -14,7 +14,7 @@ many.
 from collections.abc import Iterable
 from typing import assert_never
 
-from lash_es.core import heads, inputs, leases, retention, turns, work
+from lash_es.core import heads, inputs, leases, retention, steering, turns, work
 from lash_es.core.bodies import RecordedBody
 from lash_es.core.errors import impossible
 from lash_es.core.events import (
@@ -23,12 +23,10 @@ from lash_es.core.events import (
     EffectSettled,
     Event,
     HistoryTrimmed,
-    LeafMoved,
     LeaseAcquired,
     LeaseReleased,
     LeaseRenewed,
     OpenEvent,
-    SessionBegunAnew,
     SessionConfigured,
     SessionOpened,
     SessionParked,
@@ -39,9 +37,14 @@ from lash_es.core.events import (
     TurnInputCancelled,
     TurnInputClaimAbandoned,
     TurnInputEnqueued,
+    TurnInputsAccepted,
+    TurnInputsCancelled,
     TurnInputsClaimed,
+    TurnInputsDeferred,
+    TurnInputTombstonesPruned,
     TurnStarted,
 )
+from lash_es.core.graph_events import LeafMoved, SessionBegunAnew
 from lash_es.core.heads import Head, Ledger
 from lash_es.core.ids import Position, Version
 from lash_es.core.inputs import Inputs
@@ -94,7 +97,8 @@ def _evolve_open(session: Open, event: OpenEvent) -> State:
     here = Position(session.version)
     match event:
         case EffectRequested():
-            return _owned(session, event, turn=turns.requested(_turn(session, event), event, here))
+            turn = steering.delivered(session, event, _turn(session, event))
+            return _owned(session, event, turn=turns.requested(turn, event, here))
         case EffectSettled():
             return _owned(session, event, turn=turns.settled(_turn(session, event), event, here))
         case TurnInputEnqueued():
@@ -122,6 +126,16 @@ def _evolve_open(session: Open, event: OpenEvent) -> State:
             return _next(session, event.at_ms, inputs=inputs.cancelled(session.inputs, event))
         case TurnInputClaimAbandoned():
             return _next(session, event.at_ms, inputs=inputs.abandoned(session.inputs, event))
+        case TurnInputsAccepted():
+            _turn(session, event)
+            return _owned(session, event, inputs=inputs.claimed(session.inputs, event))
+        case TurnInputsDeferred():
+            return _next(session, event.at_ms, inputs=inputs.deferred(session.inputs, event))
+        case TurnInputsCancelled():
+            rest = inputs.cancelled_together(session.inputs, event)
+            return _next(session, event.at_ms, inputs=rest)
+        case TurnInputTombstonesPruned():
+            return _next(session, event.at_ms, inputs=inputs.pruned(session.inputs, event, here))
         case SessionConfigured():
             return _next(session, event.at_ms, policy=event.policy)
         case SessionParked():
@@ -214,7 +228,12 @@ def _ended(session: Open, event: TurnEnded, turn: OpenTurn) -> Open:
 
 def _turn(
     session: Open,
-    event: EffectRequested | EffectSettled | TurnCommitted | TurnContinued | TurnEnded,
+    event: EffectRequested
+    | EffectSettled
+    | TurnCommitted
+    | TurnContinued
+    | TurnEnded
+    | TurnInputsAccepted,
 ) -> OpenTurn:
     turn = session.turn
     if not isinstance(turn, OpenTurn) or turn.turn_id != event.turn_id:
@@ -247,6 +266,7 @@ def _owned(
     | TurnContinued
     | TurnCommitted
     | TurnEnded
+    | TurnInputsAccepted
     | LeafMoved
     | TurnInputsClaimed
     | WorkClaimed

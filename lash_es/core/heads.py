@@ -7,7 +7,8 @@ import attrs
 from attrs import frozen
 
 from lash_es.core.errors import impossible
-from lash_es.core.events import LeafMoved, TurnCommitted, TurnEnded
+from lash_es.core.events import TurnCommitted, TurnEnded
+from lash_es.core.graph_events import LeafMoved
 from lash_es.core.ids import NodeId, Position, Revision
 from lash_es.core.makers import maker
 from lash_es.core.maps import with_entry

@@ -11,6 +11,7 @@ from lash_es.core.events import (
     TurnEnded,
     TurnInputCancelled,
     TurnInputEnqueued,
+    TurnInputsCancelled,
     TurnStarted,
     body_ref,
 )
@@ -21,8 +22,10 @@ from lash_es.core.known import (
     IndexKey,
     IndexKind,
     InputEntry,
+    SequenceEntry,
     SourceKeyEntry,
     TurnEntry,
+    sequence_key,
 )
 from lash_es.core.outcomes import InputStatus
 from lash_es.core.stamps import stamped
@@ -46,8 +49,8 @@ def _rows(before: Open, event: Event, here: Position) -> tuple[IndexRow, ...]:
     match event:
         case TurnInputEnqueued():
             return _enqueued(event, here)
-        case TurnInputCancelled():
-            return (_settled(before, event.input_id, InputStatus.CANCELLED, here),)
+        case TurnInputCancelled() | TurnInputsCancelled():
+            return _settled(before, _withdrawn(event), InputStatus.CANCELLED, here)
         case TurnStarted():
             return (_started(event, here),)
         case TurnCommitted() | TurnEnded():
@@ -58,12 +61,16 @@ def _rows(before: Open, event: Event, here: Position) -> tuple[IndexRow, ...]:
             return ()
 
 
+def _withdrawn(event: TurnInputCancelled | TurnInputsCancelled) -> tuple[InputId, ...]:
+    return (event.input_id,) if isinstance(event, TurnInputCancelled) else event.input_ids
+
+
 def _over(before: Open, event: TurnCommitted | TurnEnded, here: Position) -> tuple[IndexRow, ...]:
     if isinstance(event, TurnCommitted):
         status, settled_ids = InputStatus.COMPLETED, event.completed_input_ids
     else:
         status, settled_ids = InputStatus.FAILED, event.failed_input_ids
-    settled = (_settled(before, input_id, status, here) for input_id in settled_ids)
+    settled = _settled(before, settled_ids, status, here)
     return (*settled, _ended(before, event, here))
 
 
@@ -80,10 +87,22 @@ def _enqueued(event: TurnInputEnqueued, here: Position) -> tuple[IndexRow, ...]:
     return ((IndexKey(IndexKind.SOURCE_KEY, event.source_key), entry),)
 
 
-def _settled(before: Open, input_id: InputId, status: InputStatus, here: Position) -> IndexRow:
-    pending: PendingInput = before.inputs.pending[input_id]
-    entry = InputEntry(
-        input_id=input_id,
+def _settled(
+    before: Open, input_ids: tuple[InputId, ...], status: InputStatus, here: Position
+) -> tuple[IndexRow, ...]:
+    """Two rows for each: by its id, and by its place in the order."""
+    entries = [_input_entry(before.inputs.pending[each], status, here) for each in input_ids]
+    rows: list[IndexRow] = []
+    for entry in entries:
+        by_sequence = SequenceEntry(sequence=entry.sequence, input_id=entry.input_id)
+        rows.append((IndexKey(IndexKind.INPUT, entry.input_id), entry))
+        rows.append((sequence_key(entry.sequence), by_sequence))
+    return tuple(rows)
+
+
+def _input_entry(pending: PendingInput, status: InputStatus, here: Position) -> InputEntry:
+    return InputEntry(
+        input_id=pending.input_id,
         sequence=pending.sequence,
         source_key=pending.source_key,
         ingress=pending.ingress,
@@ -92,7 +111,6 @@ def _settled(before: Open, input_id: InputId, status: InputStatus, here: Positio
         status=status,
         settled=here,
     )
-    return (IndexKey(IndexKind.INPUT, input_id), entry)
 
 
 def _started(event: TurnStarted, here: Position) -> IndexRow:
@@ -115,6 +133,6 @@ def _ended(before: Open, event: TurnCommitted | TurnEnded, here: Position) -> In
         ended=here,
         is_committed=isinstance(event, TurnCommitted),
         content=turn.content,
-        stamp=stamped(turn, event) if isinstance(event, TurnCommitted) else None,
+        stamp=stamped(before, turn, event) if isinstance(event, TurnCommitted) else None,
     )
     return (IndexKey(IndexKind.TURN, turn.turn_id), entry)

@@ -25,6 +25,10 @@ class ActiveTurn:
     turn_id: TurnId
     min_boundary: Boundary = Boundary.AFTER_WORK
 
+    def is_admitted_at(self, checkpoint: Boundary) -> bool:
+        """Tell whether the turn may take it there; the last checkpoint admits everything."""
+        return checkpoint is Boundary.BEFORE_COMPLETION or self.min_boundary is checkpoint
+
 
 @frozen
 class NextTurn:

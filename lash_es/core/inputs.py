@@ -19,7 +19,11 @@ from lash_es.core.events import (
     TurnInputCancelled,
     TurnInputClaimAbandoned,
     TurnInputEnqueued,
+    TurnInputsAccepted,
+    TurnInputsCancelled,
     TurnInputsClaimed,
+    TurnInputsDeferred,
+    TurnInputTombstonesPruned,
     body_ref,
 )
 from lash_es.core.ids import ClaimId, Generation, InputId, Position, TurnId
@@ -63,20 +67,32 @@ class PendingInput:
         """What it says: where, and what was committed to."""
         return RecordedBody(ref=body_ref(self.position), commitment=self.commitment)
 
-    @property
-    def status(self) -> InputStatus:
-        """The input's state in the seed's words."""
+    def status(self, *, is_held: bool) -> InputStatus:
+        """
+        Say the input's state in the seed's words; ``is_held``: a live claim or the open turn has
+        it.
+        """
         if isinstance(self.ingress, NextTurn):
             return InputStatus.DEFERRED_NEXT_TURN
-        return InputStatus.PENDING_ACTIVE
+        return InputStatus.ACCEPTED if is_held else InputStatus.PENDING_ACTIVE
+
+
+_NEVER = Position(0)
 
 
 @frozen(kw_only=True)
 class Inputs:
-    """``pending`` is ordered by sequence, ascending; a sequence number is never used twice."""
+    """
+    ``pending`` is ordered by sequence, ascending; a sequence number is never used twice.
+
+    ``settled_count`` counts the inputs that were settled since the last time they were pruned;
+    what was settled below ``pruned_below`` is forgotten.
+    """
 
     pending: Mapping[InputId, PendingInput]
     next_sequence: int
+    settled_count: int = 0
+    pruned_below: Position = _NEVER
 
 
 _claim = maker(Claim)
@@ -92,6 +108,26 @@ def wanting_into(inputs: Inputs, turn_id: TurnId) -> tuple[InputId, ...]:
         entry.input_id
         for entry in inputs.pending.values()
         if isinstance(entry.ingress, ActiveTurn) and entry.ingress.turn_id == turn_id
+    )
+
+
+def accepted_by(
+    inputs: Inputs, turn_id: TurnId, generation: Generation
+) -> tuple[PendingInput, ...]:
+    """
+    List what the turn has accepted under this generation, delivered or not, in order.
+
+    Cost: the inputs that wait.
+    """
+    if not inputs.pending:
+        return ()
+    return tuple(
+        entry
+        for entry in inputs.pending.values()
+        if isinstance(entry.ingress, ActiveTurn)
+        and entry.ingress.turn_id == turn_id
+        and entry.claim is not None
+        and entry.claim.generation == generation
     )
 
 
@@ -120,10 +156,15 @@ def enqueued(inputs: Inputs, event: TurnInputEnqueued, position: Position) -> In
         commitment=event.bodies[0],
     )
     pending = with_entry(inputs.pending, entry.input_id, entry)
-    return _inputs(pending=pending, next_sequence=event.sequence + 1)
+    return _inputs(
+        pending=pending,
+        next_sequence=event.sequence + 1,
+        settled_count=inputs.settled_count,
+        pruned_below=inputs.pruned_below,
+    )
 
 
-def claimed(inputs: Inputs, event: TurnInputsClaimed) -> Inputs:
+def claimed(inputs: Inputs, event: TurnInputsClaimed | TurnInputsAccepted) -> Inputs:
     """The listed inputs are held."""
     claim = _claim(claim_id=event.claim_id, token=event.token, generation=event.generation)
     changes: list[PendingInput] = []
@@ -140,10 +181,34 @@ def abandoned(inputs: Inputs, event: TurnInputClaimAbandoned) -> Inputs:
     )
 
 
+def deferred(inputs: Inputs, event: TurnInputsDeferred) -> Inputs:
+    """The listed inputs wait for the next turn."""
+    return _deferred(inputs, event.input_ids, event)
+
+
 def cancelled(inputs: Inputs, event: TurnInputCancelled) -> Inputs:
     """The input is gone."""
     _entry(inputs, event.input_id, event)
     return _without(inputs, (event.input_id,))
+
+
+def cancelled_together(inputs: Inputs, event: TurnInputsCancelled) -> Inputs:
+    """The inputs are gone."""
+    for input_id in event.input_ids:
+        _entry(inputs, input_id, event)
+    return _without(inputs, event.input_ids)
+
+
+def pruned(inputs: Inputs, event: TurnInputTombstonesPruned, position: Position) -> Inputs:
+    """What was settled so far is forgotten."""
+    if event.tombstones_count != inputs.settled_count:
+        raise impossible(event, found=inputs.settled_count, expected=event.tombstones_count)
+    return _inputs(
+        pending=inputs.pending,
+        next_sequence=inputs.next_sequence,
+        settled_count=0,
+        pruned_below=position,
+    )
 
 
 def settled_by_commit(inputs: Inputs, event: TurnCommitted) -> Inputs:
@@ -208,12 +273,21 @@ def _replaced(inputs: Inputs, entries: Iterable[PendingInput]) -> Inputs:
     changes = {entry.input_id: entry for entry in entries}
     if not changes:
         return inputs
-    pending = with_entries(inputs.pending, changes)
-    return _inputs(pending=pending, next_sequence=inputs.next_sequence)
+    return _inputs(
+        pending=with_entries(inputs.pending, changes),
+        next_sequence=inputs.next_sequence,
+        settled_count=inputs.settled_count,
+        pruned_below=inputs.pruned_below,
+    )
 
 
 def _without(inputs: Inputs, input_ids: tuple[InputId, ...]) -> Inputs:
+    """These are settled: they leave the state and stay in the index."""
     if not input_ids:
         return inputs
-    pending = without(inputs.pending, input_ids)
-    return _inputs(pending=pending, next_sequence=inputs.next_sequence)
+    return _inputs(
+        pending=without(inputs.pending, input_ids),
+        next_sequence=inputs.next_sequence,
+        settled_count=inputs.settled_count + len(input_ids),
+        pruned_below=inputs.pruned_below,
+    )

@@ -17,15 +17,18 @@ from lash_es.core.bodies import BodyRef, RecordedBody
 from lash_es.core.commands import (
     BranchToNode,
     CancelTurnInput,
+    CancelTurnInputs,
+    CancelTurnInputSuffix,
     Command,
     CommitTurn,
     EnqueueTurnInput,
     StartTurn,
 )
 from lash_es.core.ids import BatchId, InputId, Position, Revision, TurnId
-from lash_es.core.ingress import TurnInputIngress
+from lash_es.core.ingress import ActiveTurn, TurnInputIngress
 from lash_es.core.limits import DEFAULT_LIMITS, Limits
 from lash_es.core.outcomes import InputStatus
+from lash_es.core.targets import CancelTarget, SourceKey
 from lash_es.core.transcripts import turn_of_node
 from lash_es.core.work_commands import EnqueueWork
 
@@ -35,6 +38,7 @@ class IndexKind(Enum):
 
     SOURCE_KEY = "source_key"
     INPUT = "input"
+    SEQUENCE = "sequence"
     TURN = "turn"
     WORK_KEY = "work_key"
     BATCH = "batch"
@@ -82,6 +86,14 @@ class CommitStamp:
 
 
 @frozen(kw_only=True)
+class SequenceEntry:
+    """Which settled input had this sequence."""
+
+    sequence: int
+    input_id: InputId
+
+
+@frozen(kw_only=True)
 class TurnEntry:
     """
     A turn that was started, and where it ended.
@@ -122,7 +134,9 @@ class BatchEntry:
     finished: Position
 
 
-IndexEntry: TypeAlias = SourceKeyEntry | InputEntry | TurnEntry | WorkKeyEntry | BatchEntry
+IndexEntry: TypeAlias = (
+    SourceKeyEntry | InputEntry | SequenceEntry | TurnEntry | WorkKeyEntry | BatchEntry
+)
 
 
 @frozen(kw_only=True)
@@ -147,6 +161,11 @@ class Known:
         entry = self.entries.get(IndexKey(IndexKind.INPUT, input_id))
         return entry if isinstance(entry, InputEntry) else None
 
+    def input_at(self, sequence: int) -> InputId | None:
+        """Return the settled input that had this sequence."""
+        entry = self.entries.get(sequence_key(sequence))
+        return entry.input_id if isinstance(entry, SequenceEntry) else None
+
     def turn(self, turn_id: TurnId) -> TurnEntry | None:
         """Return what is recorded of the turn."""
         entry = self.entries.get(IndexKey(IndexKind.TURN, turn_id))
@@ -170,13 +189,12 @@ def names(command: Command) -> tuple[IndexKey, ...]:
     """List the keys that a decision on the command looks up."""
     match command:
         case EnqueueTurnInput():
-            key = command.source_key
-            return () if key is None else (IndexKey(IndexKind.SOURCE_KEY, key),)
+            return _enqueued_names(command)
         case EnqueueWork():
             key = command.source_key
             return () if key is None else (IndexKey(IndexKind.WORK_KEY, key),)
-        case CancelTurnInput():
-            return (IndexKey(IndexKind.INPUT, command.input_id),)
+        case CancelTurnInput() | CancelTurnInputs() | CancelTurnInputSuffix():
+            return _cancelled_names(command)
         case BranchToNode():
             nodes = command.nodes[-1:]
             return tuple(IndexKey(IndexKind.TURN, turn_of_node(node.node_id)) for node in nodes)
@@ -186,12 +204,46 @@ def names(command: Command) -> tuple[IndexKey, ...]:
             return ()
 
 
+def target_key(target: CancelTarget) -> IndexKey:
+    """Return the key under which the index knows a target."""
+    kind = IndexKind.SOURCE_KEY if isinstance(target, SourceKey) else IndexKind.INPUT
+    return IndexKey(kind, target.value)
+
+
+def sequence_key(sequence: int) -> IndexKey:
+    """Return the key under which the index knows which settled input had this sequence."""
+    return IndexKey(IndexKind.SEQUENCE, str(sequence))
+
+
+def _cancelled_names(
+    command: CancelTurnInput | CancelTurnInputs | CancelTurnInputSuffix,
+) -> tuple[IndexKey, ...]:
+    match command:
+        case CancelTurnInput():
+            return (IndexKey(IndexKind.INPUT, command.input_id),)
+        case CancelTurnInputs():
+            return tuple(dict.fromkeys(map(target_key, command.targets)))
+        case CancelTurnInputSuffix():
+            return (target_key(command.anchor),)
+        case _:
+            assert_never(command)
+
+
+def _enqueued_names(command: EnqueueTurnInput) -> tuple[IndexKey, ...]:
+    """The submission's key, and the turn that it wants into: it may be over."""
+    key, ingress = command.source_key, command.ingress
+    by_key = () if key is None else (IndexKey(IndexKind.SOURCE_KEY, key),)
+    if not isinstance(ingress, ActiveTurn):
+        return by_key
+    return (*by_key, IndexKey(IndexKind.TURN, ingress.turn_id))
+
+
 def follows(entry: IndexEntry) -> tuple[IndexKey, ...]:
     """
     List the keys that an entry leads to: a source key's answer includes what became of its input,
     or of its batch.
     """
-    if isinstance(entry, SourceKeyEntry):
+    if isinstance(entry, SourceKeyEntry | SequenceEntry):
         return (IndexKey(IndexKind.INPUT, entry.input_id),)
     if isinstance(entry, WorkKeyEntry):
         return (IndexKey(IndexKind.BATCH, entry.batch_id),)
@@ -203,7 +255,7 @@ def compared_body(entry: IndexEntry) -> BodyRef | None:
     match entry:
         case SourceKeyEntry() | TurnEntry():
             return None if entry.content is None else entry.content.ref
-        case InputEntry() | WorkKeyEntry() | BatchEntry():
+        case InputEntry() | SequenceEntry() | WorkKeyEntry() | BatchEntry():
             return None
         case _:
             assert_never(entry)

@@ -24,6 +24,7 @@ class Limits:
     body_bytes_max: int = 16 * 1024 * 1024
     inputs_pending_max: int = 1_000
     inputs_per_claim_max: int = 64
+    cancel_targets_max: int = 1_000
     batches_open_max: int = 1_000
     batches_per_claim_max: int = 64
     items_per_batch_max: int = 64

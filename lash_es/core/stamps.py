@@ -15,6 +15,8 @@ from lash_es.core.events import TurnCommitted
 from lash_es.core.known import CommitStamp
 from lash_es.core.messages import TokenUsage
 from lash_es.core.outcomes import Finished, Stopped, TurnOutcome
+from lash_es.core.state import Open
+from lash_es.core.steering import all_told
 from lash_es.core.transcripts import (
     FromInputs,
     FromReply,
@@ -45,10 +47,10 @@ def commit_hash(
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def stamped(turn: OpenTurn, event: TurnCommitted) -> CommitStamp:
-    """Make the stamp of a commit from the turn that it ends."""
+def stamped(before: Open, turn: OpenTurn, event: TurnCommitted) -> CommitStamp:
+    """Make the stamp of a commit from the turn that it ends; ``before`` is the state then."""
     return CommitStamp(
-        commit_hash=commit_hash(turn, event.outcome, event.nodes),
+        commit_hash=commit_hash(all_told(before, turn), event.outcome, event.nodes),
         revision=event.revision,
     )
 

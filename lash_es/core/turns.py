@@ -6,7 +6,7 @@ made so far.
 Messages are control data: who speaks and where the words are.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import TypeAlias, assert_never
 
@@ -88,7 +88,8 @@ class OpenTurn:
     ``iteration`` counts the model calls that were followed by tools; ``effects`` holds what is
     unsettled, in the order of the requests; ``results`` what came back of the current batch, by
     the ordinal of the call; ``content`` is the direct input, none for a drained turn; ``digests``
-    are those of the contents of ``nodes``, each after its place among them.
+    are those of the contents of ``nodes``, each after its place among them; ``delivered_ids`` the
+    inputs accepted at a checkpoint that a recorded model call holds.
     """
 
     turn_id: TurnId
@@ -108,11 +109,17 @@ class OpenTurn:
     nodes: tuple[Node, ...]
     usage: TokenUsage
     digests: tuple[str, ...] = ()
+    delivered_ids: tuple[InputId, ...] = ()
+
+    @property
+    def drained_ids(self) -> tuple[InputId, ...]:
+        """The pending inputs that this turn began with."""
+        return self.origin.input_ids if isinstance(self.origin, DrainedInputs) else ()
 
     @property
     def input_ids(self) -> tuple[InputId, ...]:
-        """The pending inputs that this turn has taken."""
-        return self.origin.input_ids if isinstance(self.origin, DrainedInputs) else ()
+        """The pending inputs that this turn has taken, whoever holds the lease."""
+        return (*self.drained_ids, *self.delivered_ids)
 
 
 Turn: TypeAlias = NoTurn | OpenTurn
@@ -204,6 +211,22 @@ def requested(turn: OpenTurn, event: EffectRequested, position: Position) -> Ope
     )
     effects = with_entry(turn.effects, event.effect_id, effect)
     return _changed(turn, position, effects=effects, effects_count=turn.effects_count + 1)
+
+
+def told(turn: OpenTurn, inputs: Sequence[tuple[InputId, RecordedBody]]) -> OpenTurn:
+    """Make the turn's next message of what a person said while it ran; nothing makes none."""
+    if not inputs:
+        return turn
+    place = len(turn.nodes) + 1
+    source = FromInputs(bodies=tuple(body.ref for _, body in inputs))
+    digests = (_placed(place, part, body.commitment) for part, (_, body) in enumerate(inputs))
+    return _changed(
+        turn,
+        turn.last,
+        nodes=_with_node(turn, Role.USER, source),
+        delivered_ids=(*turn.delivered_ids, *(input_id for input_id, _ in inputs)),
+        digests=(*turn.digests, *digests),
+    )
 
 
 def settled(turn: OpenTurn, event: EffectSettled, position: Position) -> OpenTurn:
@@ -320,9 +343,10 @@ def _changed(
     nodes: tuple[Node, ...] | None = None,
     usage: TokenUsage | None = None,
     digests: tuple[str, ...] | None = None,
+    delivered_ids: tuple[InputId, ...] | None = None,
 ) -> OpenTurn:
     return _open_turn(
-        turn.turn_id,  # Four without a name: with too many, CPython packs them into a dict.
+        turn.turn_id,  # Some without a name: with more than 14, CPython packs them into a dict.
         turn.started,
         turn.started_at_ms,
         last,
@@ -339,4 +363,5 @@ def _changed(
         nodes=turn.nodes if nodes is None else nodes,
         usage=turn.usage if usage is None else usage,
         digests=turn.digests if digests is None else digests,
+        delivered_ids=turn.delivered_ids if delivered_ids is None else delivered_ids,
     )

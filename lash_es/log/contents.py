@@ -13,7 +13,8 @@ from lash_es.codec.records import Header, Record, decode_header, read_event
 from lash_es.codec.streams import StreamId
 from lash_es.core.bodies import BodyRef, RecordedBody
 from lash_es.core.errors import HistoryTrimmedBelow, LashError
-from lash_es.core.events import Event, LeafMoved, TurnCommitted
+from lash_es.core.events import Event, TurnCommitted
+from lash_es.core.graph_events import LeafMoved
 from lash_es.core.heads import Leaf
 from lash_es.core.ids import Position
 from lash_es.core.transcripts import Node

@@ -26,6 +26,7 @@ from lash_es.core.known import (
     IndexKey,
     IndexKind,
     InputEntry,
+    SequenceEntry,
     SourceKeyEntry,
     TurnEntry,
     WorkKeyEntry,
@@ -37,6 +38,7 @@ from lash_es.log.snapshots import FACTS_PER_SNAPSHOT, is_due, snapshot_of
 _ENTRY_CLASSES: Final[Mapping[IndexKind, type[IndexEntry]]] = {
     IndexKind.SOURCE_KEY: SourceKeyEntry,
     IndexKind.INPUT: InputEntry,
+    IndexKind.SEQUENCE: SequenceEntry,
     IndexKind.TURN: TurnEntry,
     IndexKind.WORK_KEY: WorkKeyEntry,
     IndexKind.BATCH: BatchEntry,

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Iterator
 from attrs import frozen
 
 from lash_es.codec.streams import StreamId
-from lash_es.core.events import LeafMoved, TurnCommitted
+from lash_es.core.events import TurnCommitted
+from lash_es.core.graph_events import LeafMoved
 from lash_es.core.heads import Leaf
 from lash_es.core.ids import NodeId, Position, Version
 from lash_es.core.known import IndexKey, IndexKind, TurnEntry

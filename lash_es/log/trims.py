@@ -22,6 +22,7 @@ from lash_es.core.known import (
     IndexKey,
     IndexKind,
     InputEntry,
+    SequenceEntry,
     SourceKeyEntry,
     TurnEntry,
     WorkKeyEntry,
@@ -42,6 +43,7 @@ _R = TypeVar("_R")
 _INDEX_KINDS: Final[Mapping[type[IndexEntry], IndexKind]] = {
     SourceKeyEntry: IndexKind.SOURCE_KEY,
     InputEntry: IndexKind.INPUT,
+    SequenceEntry: IndexKind.SEQUENCE,
     TurnEntry: IndexKind.TURN,
     WorkKeyEntry: IndexKind.WORK_KEY,
     BatchEntry: IndexKind.BATCH,

@@ -54,16 +54,20 @@ class PendingQueues:
 
 def pending_queues(session: Open, now_ms: int) -> PendingQueues:
     """Describe the queues as of the state; whether a claim is live is a question of ``now_ms``."""
+    held = {
+        entry.input_id: is_held(session, entry, now_ms)
+        for entry in session.inputs.pending.values()
+    }
     entries = tuple(
         PendingEntry(
             input_id=entry.input_id,
             sequence=entry.sequence,
             source_key=entry.source_key,
-            status=entry.status,
+            status=entry.status(is_held=held[entry.input_id]),
             ingress=entry.ingress,
             enqueued_at_ms=entry.enqueued_at_ms,
             claim_id=None if entry.claim is None else entry.claim.claim_id,
-            is_held=is_held(session, entry, now_ms),
+            is_held=held[entry.input_id],
         )
         for entry in session.inputs.pending.values()
     )

@@ -4,6 +4,7 @@
 Resident state answers at once; what appends is awaited.
 """
 
+from collections.abc import Iterable
 from contextlib import nullcontext, suppress
 from types import TracebackType
 from typing import Self
@@ -11,14 +12,15 @@ from typing import Self
 import attrs
 from attrs import field, frozen
 
-from lash_es.core.commands import CancelTurnInput, ConfigureSession, ParkSession
-from lash_es.core.ids import InputId, NodeId, Revision, SessionId, Version
+from lash_es.core.cancel_receipts import CancelResult, SuffixCancelOutcome
+from lash_es.core.commands import ConfigureSession, ParkSession
+from lash_es.core.ids import NodeId, Revision, SessionId, Version
 from lash_es.core.ingress import TurnInputIngress
-from lash_es.core.known import names
 from lash_es.core.messages import TurnInput
 from lash_es.core.policy import ModelSpec, SessionPolicy
-from lash_es.core.receipts import CancelOutcome, cancelled, pending, waiting
+from lash_es.core.receipts import CancelOutcome, TurnInputClaim, pending, waiting
 from lash_es.core.state import Open
+from lash_es.core.targets import CancelTarget
 from lash_es.log.contents import read_content
 from lash_es.projections.pending import PendingQueues, pending_queues
 from lash_es.projections.usage import SessionUsageReport, usage_report
@@ -33,6 +35,7 @@ from lash_es.session.holders import SharedSession
 from lash_es.session.inheriting import INHERIT, Inherit
 from lash_es.session.observing import ObservableSession
 from lash_es.session.queued_work import QueuedWorkHandle
+from lash_es.session.session_inputs import SessionInputs
 from lash_es.session.session_stores import SessionStore
 from lash_es.session.turn_builders import (
     EnqueueTurnBuilder,
@@ -182,14 +185,36 @@ class LashSession(QueuedWorkHandle):
     async def cancel_pending_turn_input(self, input_id: str) -> CancelOutcome:
         """Withdraw an input that no turn has taken; the outcome says what became of it."""
         lane = self._usable("cancel_pending_turn_input").lane
-        command = CancelTurnInput(now_ms=lane.log.now_ms(), input_id=InputId(input_id))
+        return await SessionInputs(lane).cancel(input_id)
 
-        def step(draft: Draft) -> CancelOutcome:
-            before = draft.session
-            events = draft.do(command)
-            return cancelled(before, command.input_id, draft.known, events)
+    async def cancel_pending_turn_inputs(
+        self, targets: Iterable[CancelTarget]
+    ) -> list[CancelResult]:
+        """
+        Withdraw several inputs, by id or by full source key (``host:...``), in one append.
 
-        return await lane.transact(step, *names(command))
+        Returns:
+            One result for each target, in their order.
+
+        Raises:
+            LimitExceeded: more than ``cancel_targets_max``; nothing was cancelled.
+        """
+        lane = self._usable("cancel_pending_turn_inputs").lane
+        return await SessionInputs(lane).cancel_many(targets)
+
+    async def cancel_pending_turn_input_suffix(self, anchor: CancelTarget) -> SuffixCancelOutcome:
+        """
+        Withdraw an input and all that were enqueued after it, in one append.
+
+        The anchor may be in any state; every input from there on has its outcome.
+        """
+        lane = self._usable("cancel_pending_turn_input_suffix").lane
+        return await SessionInputs(lane).cancel_suffix(anchor)
+
+    async def abandon_turn_input_claim(self, claim: TurnInputClaim) -> None:
+        """Give claimed inputs back; what the claim does not hold any more is left alone."""
+        lane = self._usable("abandon_turn_input_claim").lane
+        await SessionInputs(lane).abandon(claim)
 
     # The session itself
 

@@ -22,11 +22,9 @@ from lash_es.core.events import (
     EffectSettled,
     Event,
     HistoryTrimmed,
-    LeafMoved,
     LeaseAcquired,
     LeaseReleased,
     LeaseRenewed,
-    SessionBegunAnew,
     SessionConfigured,
     SessionOpened,
     SessionParked,
@@ -37,11 +35,16 @@ from lash_es.core.events import (
     TurnInputCancelled,
     TurnInputClaimAbandoned,
     TurnInputEnqueued,
+    TurnInputsAccepted,
+    TurnInputsCancelled,
     TurnInputsClaimed,
+    TurnInputsDeferred,
+    TurnInputTombstonesPruned,
     TurnOrigin,
     TurnStarted,
     body_ref,
 )
+from lash_es.core.graph_events import LeafMoved, SessionBegunAnew
 from lash_es.core.ids import EffectId, Generation, InputId, Position
 from lash_es.core.ingress import NextTurn
 from lash_es.core.messages import (
@@ -90,6 +93,16 @@ class Line:
 SEALED: Final = "(sealed: its key is not here)"
 """What is told of a fact whose words cannot be read; the rest of its line can."""
 
+_Waiting: TypeAlias = (
+    TurnInputsClaimed
+    | TurnInputsAccepted
+    | TurnInputsDeferred
+    | TurnInputsCancelled
+    | TurnInputTombstonesPruned
+    | TurnInputClaimAbandoned
+    | TurnInputCancelled
+)
+
 
 class Narrator:
     """Tells the facts of one stream, in order: a line may need what an earlier one said."""
@@ -136,6 +149,10 @@ class Narrator:
             case (
                 TurnInputEnqueued()
                 | TurnInputsClaimed()
+                | TurnInputsAccepted()
+                | TurnInputsDeferred()
+                | TurnInputsCancelled()
+                | TurnInputTombstonesPruned()
                 | TurnInputClaimAbandoned()
                 | TurnInputCancelled()
             ):
@@ -155,14 +172,7 @@ class Narrator:
             case _:
                 return told_work(event)
 
-    def _input(
-        self,
-        position: Position,
-        event: TurnInputEnqueued
-        | TurnInputsClaimed
-        | TurnInputClaimAbandoned
-        | TurnInputCancelled,
-    ) -> str:
+    def _input(self, position: Position, event: TurnInputEnqueued | _Waiting) -> str:
         if isinstance(event, TurnInputEnqueued):
             return f"{_target(event)}: {self.input_at(position)}"
         return _waiting(event)
@@ -287,14 +297,23 @@ def _target(event: TurnInputEnqueued) -> str:
     return f"an input for {_short(event.ingress.turn_id)}"
 
 
-def _waiting(
-    event: TurnInputsClaimed | TurnInputClaimAbandoned | TurnInputCancelled,
+def _waiting(  # noqa: PLR0911 - a line for each fact
+    event: _Waiting,
 ) -> str:
     match event:
+        case TurnInputsAccepted():
+            where = f"{_short(event.turn_id)} at {event.checkpoint.value}"
+            return f"{_count(len(event.input_ids), 'input')} taken into {where}"
+        case TurnInputsDeferred():
+            return f"{_count(len(event.input_ids), 'input')} too late, for the next turn"
         case TurnInputsClaimed():
             return f"{_count(len(event.input_ids), 'input')} claimed as {event.claim_id}"
         case TurnInputClaimAbandoned():
             return f"{_count(len(event.input_ids), 'input')} of {event.claim_id} given back"
+        case TurnInputsCancelled():
+            return f"{_count(len(event.input_ids), 'input')} withdrawn"
+        case TurnInputTombstonesPruned():
+            return f"{_count(event.tombstones_count, 'settled input')} forgotten"
         case TurnInputCancelled():
             return f"input {_short(event.input_id)} withdrawn"
 

@@ -73,7 +73,7 @@ def survives(state: SnapshotState) -> None:
 def test_every_state_of_a_random_life_survives_the_round_trip() -> None:
     met: Counter[str] = Counter()
 
-    @effort(90)
+    @effort(150)
     @given(life=lives())
     def check(life: Life) -> None:
         for decision in life:

@@ -11,6 +11,7 @@ from typing import TypeAlias, TypeVar
 from attrs import frozen
 from hypothesis import strategies as st
 
+from lash_es.core import targets
 from lash_es.core.agenda import agenda
 from lash_es.core.batches import (
     DeliveryPolicy,
@@ -29,6 +30,9 @@ from lash_es.core.commands import (
     BeginAnew,
     BranchToNode,
     CancelTurnInput,
+    CancelTurnInputs,
+    CancelTurnInputSuffix,
+    ClaimActiveTurnInputs,
     ClaimTurnInputs,
     Command,
     CommitTurn,
@@ -39,6 +43,7 @@ from lash_es.core.commands import (
     EnqueueTurnInput,
     OpenSession,
     ParkSession,
+    PruneTurnInputs,
     ReclaimLease,
     ReleaseLease,
     RenewLease,
@@ -61,7 +66,7 @@ from lash_es.core.ids import (
     TurnId,
     Version,
 )
-from lash_es.core.ingress import ActiveTurn, NextTurn
+from lash_es.core.ingress import ActiveTurn, Boundary, NextTurn
 from lash_es.core.messages import FinishReason, TokenUsage
 from lash_es.core.outcomes import (
     EffectCancelled,
@@ -173,7 +178,7 @@ def next_command(m: Moment) -> Command:
     if holder is None or holder.expires_at_ms <= m.now_ms:
         kinds = (acquire,) * 9 + FOR_ANYONE + FOR_THE_QUEUE
     elif isinstance(m.state.turn, OpenTurn):
-        kinds = (proceed,) * 40 + kinds
+        kinds = (proceed,) * 40 + (accept,) * 4 + kinds
     return m.one_of(*kinds)(m)
 
 
@@ -235,14 +240,34 @@ def trim(m: Moment) -> Command:
 # For the queue
 
 
-def enqueue(m: Moment) -> Command:
+def into_a_turn(m: Moment) -> ActiveTurn | NextTurn:
+    """Into the open turn, or one that is over or to come."""
+    leaf = m.state.head.leaf
+    if leaf is not None and m.one_of(True, False):
+        return ActiveTurn(TurnId(leaf.node_id.rpartition(":m")[0]))
+    if isinstance(m.state.turn, OpenTurn):
+        return ActiveTurn(m.state.turn.turn_id, m.one_of(*Boundary))
+    return ActiveTurn(TurnId("turn to come"))
+
+
+def accept(m: Moment) -> Command:
     turn = m.state.turn
-    into = isinstance(turn, OpenTurn) and m.one_of(True, False)
+    return ClaimActiveTurnInputs(
+        now_ms=m.now_ms,
+        fence=m.fence,
+        token=f"claim{m.step}",
+        turn_id=turn.turn_id if isinstance(turn, OpenTurn) else TurnId("no turn"),
+        checkpoint=m.one_of(*Boundary),
+        inputs_max=m.one_of(1, 64),
+    )
+
+
+def enqueue(m: Moment) -> Command:
     return EnqueueTurnInput(
         now_ms=m.now_ms,
         input_id=InputId(f"i{m.step}"),
         source_key=m.one_of(None, "k1", "k2"),
-        ingress=ActiveTurn(turn.turn_id) if into and isinstance(turn, OpenTurn) else NextTurn(),
+        ingress=m.one_of(NextTurn(), into_a_turn(m)),
         body=m.one_of(*BODIES),
     )
 
@@ -251,6 +276,18 @@ def cancel(m: Moment) -> Command:
     return CancelTurnInput(
         now_ms=m.now_ms, input_id=m.one_of(*m.state.inputs.pending, InputId("nobody"))
     )
+
+
+def cancel_more(m: Moment) -> Command:
+    names = [*m.state.inputs.pending, "nobody"]
+    target = m.one_of(*map(targets.InputId, names))
+    if m.one_of(True, False):
+        return CancelTurnInputSuffix(now_ms=m.now_ms, anchor=target)
+    return CancelTurnInputs(now_ms=m.now_ms, targets=(target, targets.SourceKey("k1")))
+
+
+def prune(m: Moment) -> Command:
+    return PruneTurnInputs(now_ms=m.now_ms)
 
 
 def a_claim(m: Moment) -> tuple[ClaimId, str]:
@@ -444,7 +481,11 @@ def end(m: Moment) -> Command:
 
 Kind: TypeAlias = Callable[[Moment], Command]
 FOR_ANYONE: tuple[Kind, ...] = (release, reclaim, reopen, configure, park)
-FOR_THE_QUEUE: tuple[Kind, ...] = (enqueue, enqueue, enqueue, cancel, abandon, for_work, for_work)
+RARELY: tuple[Kind, ...] = (cancel_more, prune)
+FOR_THE_QUEUE: tuple[Kind, ...] = (
+    *(enqueue, enqueue, enqueue, cancel, abandon, for_work, for_work) * 2,
+    *RARELY,
+)
 FOR_THE_OWNER: tuple[Kind, ...] = (
     claim,
     claim,
@@ -454,5 +495,6 @@ FOR_THE_OWNER: tuple[Kind, ...] = (
     drain,
     start,
     renew,
+    for_the_worker,
     for_the_worker,
 )

@@ -15,8 +15,8 @@ Fence: TypeAlias = tuple[str, str, int]
 Claim: TypeAlias = tuple[str, str, int]
 """Id, token, generation."""
 
-Going: TypeAlias = tuple[str, str]
-"""``("next", "")``, or ``("into", turn)``."""
+Going: TypeAlias = tuple[str, ...]
+"""``("next",)``, or ``("into", turn, boundary)``."""
 
 Asked: TypeAlias = tuple[str, str, int, int]
 """``("model", "", 0, 0)``, or ``("tool", call id, position of the reply, ordinal)``."""
@@ -54,6 +54,7 @@ class NaiveInput:
         self.claim: Claim | None = None
         self.claims = 0
         self.attempts = 0
+        self.forgotten = False
 
 
 class NaiveEffect:
@@ -81,6 +82,7 @@ class NaiveTurn:
         self.messages: list[Message] = []
         self.at = -1
         self.tokens = 0
+        self.told: list[str] = []
 
 
 class NaiveBatch:
@@ -259,7 +261,7 @@ class NaiveSession:
         if self._closed():
             return self._closed()
         for entry in self.inputs.values():
-            if key is not None and entry.key == key:
+            if key is not None and entry.key == key and not entry.forgotten:
                 same = (entry.submitted, entry.text) == (going, text)
                 return NOTHING if same else "!SourceKeyConflict"
         if name in self.inputs:
@@ -268,9 +270,16 @@ class NaiveSession:
             return "!QueueFull"
         number = len(self.inputs) + 1
         self.inputs[name] = NaiveInput(number, key, going, text, self.facts)
-        return self._recorded("TurnInputEnqueued", now)
+        fact = self._recorded("TurnInputEnqueued", now)
+        wanted = self.turns.get(going[1]) if going[0] == "into" else None
+        if wanted is None or wanted.status == "open":
+            return fact
+        self.inputs[name].going = ("next",)
+        return f"{fact}, {self._recorded('TurnInputsDeferred', now)}"
 
     def claimed(self, now: int, fence: Fence, token: str, most: int) -> str:
+        if most <= 0:
+            return self._closed() or NOTHING
         problem = self._closed() or self._fenced_off(now, fence)
         if problem:
             return problem
@@ -288,11 +297,55 @@ class NaiveSession:
             entry.claims += 1
         return self._owned("TurnInputsClaimed", now)
 
+    def accepted(
+        self, now: int, fence: Fence, token: str, turn: str, *, checkpoint: str, most: int
+    ) -> str:
+        """Hold what wants into the open turn, if the checkpoint is not too early for it."""
+        if most <= 0:
+            return self._closed() or NOTHING
+        problem = self._closed() or self._fenced_off(now, fence)
+        found = self.open_turn()
+        if problem or found is None or found[0] != turn:
+            return problem or "!TurnNotOpen"
+        free = [
+            entry
+            for name, entry in self.waiting().items()
+            if entry.going[:2] == ("into", turn)
+            and not (entry.going[2] == "before_completion" and checkpoint == "after_work")
+            and not self._is_held(self._not_before(now), name)
+        ]
+        chosen = free[: min(most, self.limits["claim"])]
+        if not chosen:
+            return NOTHING
+        name = f"tic:{chosen[0].number}:{chosen[0].claims + 1}"
+        for entry in chosen:
+            entry.claim = (name, token, self.generation)
+            entry.claims += 1
+        return self._owned("TurnInputsAccepted", now)
+
+    def _untold(self, turn: str) -> list[str]:
+        """Name what the turn holds under this generation and has told no model."""
+        return [
+            name
+            for name, entry in self.waiting().items()
+            if entry.going[:2] == ("into", turn)
+            and entry.claim is not None
+            and entry.claim[2] == self.generation
+            and name not in self.turns[turn].told
+        ]
+
+    def _tell(self, turn: str) -> None:
+        names = self._untold(turn)
+        if names:
+            positions = [self.inputs[name].at for name in names]
+            self.turns[turn].messages.append(("user", *positions))
+            self.turns[turn].told += names
+
     def abandoned(self, now: int, claim: str, token: str) -> str:
         if self._closed():
             return self._closed()
         turn = self.open_turn()
-        taken = turn[1].took if turn else []
+        taken = turn[1].took + turn[1].told if turn else []
         given_back = [
             entry
             for name, entry in self.waiting().items()
@@ -309,6 +362,43 @@ class NaiveSession:
             return NOTHING
         self.inputs[name].status = "cancelled"
         return self._recorded("TurnInputCancelled", now)
+
+    def cancelled_together(self, now: int, names: list[str]) -> str:
+        if self._closed():
+            return self._closed()
+        if len(names) > self.limits["targets"]:
+            return "!LimitExceeded"
+        free = [n for n in names if self._may_go(now, n)]
+        for name in free:
+            self.inputs[name].status = "cancelled"
+        return self._recorded("TurnInputsCancelled", now) if free else NOTHING
+
+    def cancelled_from(self, now: int, anchor: str) -> str:
+        if self._closed():
+            return self._closed()
+        if anchor not in self.inputs or self.inputs[anchor].forgotten:
+            return NOTHING
+        first = self.inputs[anchor].number
+        later = [n for n, e in self.inputs.items() if e.number >= first and self._may_go(now, n)]
+        for name in later:
+            self.inputs[name].status = "cancelled"
+        return self._recorded("TurnInputsCancelled", now) if later else NOTHING
+
+    def _may_go(self, now: int, name: str) -> bool:
+        return name in self.waiting() and not self._is_held(self._not_before(now), name)
+
+    def pruned(self, now: int) -> str:
+        if self._closed():
+            return self._closed()
+        settled = [e for e in self.inputs.values() if e.status != "waiting" and not e.forgotten]
+        for entry in settled:
+            entry.forgotten = True
+        return self._recorded("TurnInputTombstonesPruned", now) if settled else NOTHING
+
+    def named_by(self, key: str) -> str:
+        """Name the input that was sent under a key; ``nobody`` if there is none."""
+        found = [n for n, e in self.inputs.items() if e.key == key and not e.forgotten]
+        return found[0] if found else "nobody"
 
     # The turn
 
@@ -373,6 +463,8 @@ class NaiveSession:
         if not allowed or effect != f"{name}/{turn.requests + 1}":
             return "!EffectRequestRefused"
         turn.requests += 1
+        if kind == "model":
+            self._tell(name)
         turn.open[effect] = NaiveEffect(asked)
         if kind == "tool":
             turn.asked.add(ordinal)
@@ -429,9 +521,10 @@ class NaiveSession:
             return problem
         facts = [self._finish(now, each) for each in done]
         turn = self.turns[name]
+        self._tell(name)
         if ran_into_limit:
             turn.messages.append(("notice", turn.limit))
-        for taken in turn.took:
+        for taken in turn.took + turn.told:
             self.inputs[taken].status = "completed"
         self.committed.append(name)
         self.leaf = f"{name}:m{len(turn.messages)}"
@@ -463,8 +556,9 @@ class NaiveSession:
         if turn.tokens:
             self.ledger[turn.model] = self.ledger.get(turn.model, 0) + turn.tokens
         for entry in self.waiting().values():
-            if entry.going == ("into", name):
-                entry.going = ("next", "")
+            if entry.going[:2] == ("into", name):
+                entry.going = ("next",)
+                entry.claim = None
         return self._owned("TurnCommitted" if how == "committed" else "TurnEnded", now)
 
     # Queued work
@@ -565,7 +659,7 @@ class NaiveSession:
             self.batches[name].status = "completed"
         return self._owned("WorkCompleted", now)
 
-    def pruned(self, now: int) -> str:
+    def work_pruned(self, now: int) -> str:
         if self._closed():
             return self._closed()
         over = [b for b in self.batches.values() if b.status != "open" and not b.forgotten]
@@ -600,7 +694,7 @@ class NaiveSession:
 
     def _is_held(self, now: int, name: str) -> bool:
         turn = self.open_turn()
-        if turn and name in turn[1].took:
+        if turn and name in turn[1].took + turn[1].told:
             return True
         claim = self.inputs[name].claim
         return claim is not None and claim[2] == self.generation and self._is_live(now)

@@ -10,24 +10,36 @@ from typing import Final, TypeAlias, TypeVar
 from attrs import frozen
 
 from lash_es.core.batches import DeliveryPolicy, WorkBoundary, WorkClass
-from lash_es.core.commands import CommitTurn, EnqueueTurnInput, ReclaimLease, RequestEffect
+from lash_es.core.commands import (
+    CancelTurnInputSuffix,
+    CommitTurn,
+    EnqueueTurnInput,
+    ReclaimLease,
+    RequestEffect,
+)
 from lash_es.core.effects import ToolCall
 from lash_es.core.errors import EffectRequestRefused, SessionExecutionLeaseExpired
 from lash_es.core.events import (
     Event,
     HistoryTrimmed,
-    LeafMoved,
     LeaseAcquired,
-    SessionBegunAnew,
     SessionTombstoned,
     TurnCommitted,
     TurnContinued,
     TurnEnded,
     TurnInputCancelled,
+    TurnInputClaimAbandoned,
+    TurnInputEnqueued,
+    TurnInputsCancelled,
+    TurnInputsDeferred,
 )
+from lash_es.core.graph_events import LeafMoved, SessionBegunAnew
+from lash_es.core.ingress import ActiveTurn
+from lash_es.core.inputs import accepted_by
 from lash_es.core.known import BatchEntry
 from lash_es.core.messages import ToolStatus
 from lash_es.core.state import Open
+from lash_es.core.targets import InputId
 from lash_es.core.transcripts import FromResults
 from lash_es.core.turns import OpenTurn
 from lash_es.core.work_commands import ClaimWork, EnqueueWork, LeadingTurnWork
@@ -139,6 +151,44 @@ class Happening:
         event = self.fact(TurnInputCancelled)
         return event is not None and self.before.inputs.pending[event.input_id].claim is not None
 
+    @property
+    def has_untold(self) -> bool:
+        """Tell whether the turn holds what it has accepted and told no model."""
+        if self.turn is None:
+            return False
+        told = self.turn.delivered_ids
+        generation = self.before.lease.generation
+        accepted = accepted_by(self.before.inputs, self.turn.turn_id, generation)
+        return any(entry.input_id not in told for entry in accepted)
+
+    def passes_over_what_is_held(self) -> bool:
+        command, event = self.decision.command, self.fact(TurnInputsCancelled)
+        if event is None or not isinstance(command, CancelTurnInputSuffix):
+            return False
+        pending = self.before.inputs.pending.values()
+        first = self.before.inputs.pending[event.input_ids[0]].sequence
+        return len([e for e in pending if e.sequence > first]) >= len(event.input_ids)
+
+    def is_cancelled_from_a_settled_anchor(self) -> bool:
+        command, event = self.decision.command, self.fact(TurnInputsCancelled)
+        if event is None or not isinstance(command, CancelTurnInputSuffix):
+            return False
+        anchor = command.anchor
+        return isinstance(anchor, InputId) and anchor.value not in self.before.inputs.pending
+
+    def reuses_a_key(self) -> bool:
+        event = self.fact(TurnInputEnqueued)
+        if event is None or event.source_key is None:
+            return False
+        return self.decision.known.source_key(event.source_key) is not None
+
+    def gives_back_what_was_accepted(self) -> bool:
+        event = self.fact(TurnInputClaimAbandoned)
+        pending = self.before.inputs.pending
+        return event is not None and any(
+            isinstance(pending[input_id].ingress, ActiveTurn) for input_id in event.input_ids
+        )
+
     def is_asked_for_again(self) -> bool:
         command = self.decision.command
         if not isinstance(command, RequestEffect) or not isinstance(command.request, ToolCall):
@@ -202,6 +252,27 @@ RARE: Final[dict[str, Sometimes]] = {
     ),
     "a session begun anew after a commit": lambda h: (
         h.before.head.revision > 0 and h.fact(SessionBegunAnew) is not None
+    ),
+    "a cancel of several": lambda h: bool(
+        (event := h.fact(TurnInputsCancelled)) and len(event.input_ids) > 1
+    ),
+    "a cancel that passes over what is held": lambda h: h.passes_over_what_is_held(),
+    "a cancel from a settled anchor on": lambda h: h.is_cancelled_from_a_settled_anchor(),
+    "a key that is free again": lambda h: h.reuses_a_key(),
+    "an input that came too late": lambda h: h.fact(TurnInputsDeferred) is not None,
+    "an accepted input given back": lambda h: h.gives_back_what_was_accepted(),
+    "a takeover of an accepted input": lambda h: h.is_takeover and h.has_untold,
+    "a takeover of an input that the model has seen": lambda h: (
+        h.is_takeover and h.turn is not None and bool(h.turn.delivered_ids)
+    ),
+    "a commit of an input that the model has seen": lambda h: (
+        h.turn is not None and bool(h.turn.delivered_ids) and h.fact(TurnCommitted) is not None
+    ),
+    "a commit of an input that no model has seen": lambda h: (
+        h.has_untold and h.fact(TurnCommitted) is not None
+    ),
+    "an end of a turn that was told something": lambda h: (
+        h.turn is not None and bool(h.turn.delivered_ids) and h.fact(TurnEnded) is not None
     ),
     "a trim after a trim": lambda h: (
         h.before.trim is not None and h.fact(HistoryTrimmed) is not None

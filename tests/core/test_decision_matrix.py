@@ -16,6 +16,7 @@ from typing import get_args
 
 from attrs import frozen
 
+from lash_es.core import targets
 from lash_es.core.batches import (
     NEVER_MERGE,
     DeliveryPolicy,
@@ -30,6 +31,9 @@ from lash_es.core.commands import (
     BeginAnew,
     BranchToNode,
     CancelTurnInput,
+    CancelTurnInputs,
+    CancelTurnInputSuffix,
+    ClaimActiveTurnInputs,
     ClaimTurnInputs,
     Command,
     CommitTurn,
@@ -40,6 +44,7 @@ from lash_es.core.commands import (
     EnqueueTurnInput,
     OpenSession,
     ParkSession,
+    PruneTurnInputs,
     ReclaimLease,
     ReleaseLease,
     RenewLease,
@@ -51,10 +56,16 @@ from lash_es.core.commands import (
     WithInput,
 )
 from lash_es.core.errors import CommandRejected, SessionExecutionLeaseExpired
-from lash_es.core.events import Event, SessionParked, SessionTombstoned
+from lash_es.core.events import (
+    Event,
+    SessionParked,
+    SessionTombstoned,
+    TurnInputCancelled,
+    TurnInputsAccepted,
+)
 from lash_es.core.evolve import fold
 from lash_es.core.ids import EffectId, TurnId, Version
-from lash_es.core.ingress import NextTurn
+from lash_es.core.ingress import ActiveTurn, Boundary, NextTurn
 from lash_es.core.outcomes import EffectOutcome, Finished, Stopped, StopReason
 from lash_es.core.owners import ProcessGone
 from lash_es.core.policy import ModelSpec, SessionPolicy
@@ -98,6 +109,7 @@ from tests.core.examples import (
     FENCE,
     HELLO,
     I1,
+    I2,
     I3,
     IDLE,
     LATER_MS,
@@ -114,6 +126,7 @@ from tests.core.examples import (
     WORK_HELD,
     acquired,
     call,
+    enqueued,
     queued,
     requested,
     started,
@@ -135,6 +148,17 @@ class Scene:
 
 LEFT_BEHIND = (*CLAIMED, queued(B1, 1), work_held(B1), started(), requested(E1, ASK))
 
+STEERED = (*BEGUN, enqueued(I1, 1, ingress=ActiveTurn(TURN)))
+ACCEPTED = TurnInputsAccepted(
+    at_ms=60,
+    generation=FENCE.generation,
+    turn_id=TURN,
+    checkpoint=Boundary.AFTER_WORK,
+    claim_id=CLAIM,
+    token="claim-token",
+    input_ids=(I1,),
+)
+
 SCENES = {
     "NotOpened": Scene(()),
     "idle": Scene(IDLE),
@@ -142,6 +166,7 @@ SCENES = {
     "Deleted": Scene((*IDLE, SessionTombstoned(at_ms=90))),
     "leased": Scene(LEASED),
     "input waits": Scene(PENDING),
+    "input cancelled": Scene((*PENDING, TurnInputCancelled(at_ms=60, input_id=I1))),
     "input claimed": Scene(CLAIMED),
     "input in a turn": Scene(DRAINING),
     "turn begun": Scene(BEGUN),
@@ -150,6 +175,9 @@ SCENES = {
     "model wants tools": Scene(REPLIED, next_effect=E2),
     "tools asked": Scene(CALLING, next_effect=E4, open_effect=E2, outcome=RETURNED),
     "tools answered": Scene(BATCH_DONE, next_effect=E4),
+    "steer waits": Scene(STEERED),
+    "steer accepted": Scene((*STEERED, ACCEPTED)),
+    "steer delivered": Scene((*STEERED, ACCEPTED, requested(E1, ASK)), next_effect=E2),
     "turn committed": Scene(COMMITTED),
     "work waits": Scene(WORK),
     "work claimed": Scene(WORK_HELD),
@@ -164,11 +192,13 @@ SCENES = {
 TABLES = (
     ("NotOpened", "idle", "parked", "Deleted"),
     ("leased", "input waits"),
+    ("input cancelled",),
     ("input claimed", "turn committed"),
     ("turn begun", "model asked", "model answered"),
     ("model wants tools", "tools asked", "tools answered"),
     ("work waits", "work claimed"),
     ("turn has work", "work finished"),
+    ("steer waits", "steer accepted", "steer delivered"),
     ("input in a turn", "lease ran out", "another's lease"),
 )
 
@@ -217,10 +247,25 @@ ROWS: dict[str, Callable[[Scene], Command]] = {
     "ClaimTurnInputs": lambda s: ClaimTurnInputs(
         now_ms=s.now_ms, fence=FENCE, token="claim-token", inputs_max=64
     ),
+    "ClaimActiveTurnInputs": lambda s: ClaimActiveTurnInputs(
+        now_ms=s.now_ms,
+        fence=FENCE,
+        token="claim-token",
+        turn_id=TURN,
+        checkpoint=Boundary.BEFORE_COMPLETION,
+        inputs_max=64,
+    ),
     "AbandonTurnInputClaim": lambda s: AbandonTurnInputClaim(
         now_ms=s.now_ms, claim_id=CLAIM, token="claim-token"
     ),
     "CancelTurnInput": lambda s: CancelTurnInput(now_ms=s.now_ms, input_id=I1),
+    "CancelTurnInputs": lambda s: CancelTurnInputs(
+        now_ms=s.now_ms, targets=(targets.InputId(I1), targets.InputId(I2))
+    ),
+    "CancelTurnInputSuffix": lambda s: CancelTurnInputSuffix(
+        now_ms=s.now_ms, anchor=targets.InputId(I1)
+    ),
+    "PruneTurnInputs": lambda s: PruneTurnInputs(now_ms=s.now_ms),
     "StartTurn": lambda s: StartTurn(
         now_ms=s.now_ms, fence=FENCE, turn_id=TURN, source=WithInput(body=HELLO)
     ),
@@ -309,8 +354,12 @@ RenewLease             | !SessionNotOpen | !fence: free      | !fence: free     
 ReleaseLease           | !SessionNotOpen | -                 | -                 | !SessionDeleted
 EnqueueTurnInput       | !SessionNotOpen | TurnInputEnqueued | TurnInputEnqueued | !SessionDeleted
 ClaimTurnInputs        | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
+ClaimActiveTurnInputs  | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
 AbandonTurnInputClaim  | !SessionNotOpen | -                 | -                 | !SessionDeleted
 CancelTurnInput        | !SessionNotOpen | -                 | -                 | !SessionDeleted
+CancelTurnInputs       | !SessionNotOpen | -                 | -                 | !SessionDeleted
+CancelTurnInputSuffix  | !SessionNotOpen | -                 | -                 | !SessionDeleted
+PruneTurnInputs        | !SessionNotOpen | -                 | -                 | !SessionDeleted
 StartTurn              | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
 StartTurn, t2          | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
 StartTurn, t2, claim   | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
@@ -347,8 +396,12 @@ RenewLease             | LeaseRenewed              | LeaseRenewed
 ReleaseLease           | LeaseReleased             | LeaseReleased
 EnqueueTurnInput       | TurnInputEnqueued         | TurnInputEnqueued
 ClaimTurnInputs        | -                         | TurnInputsClaimed
+ClaimActiveTurnInputs  | !TurnNotOpen              | !TurnNotOpen
 AbandonTurnInputClaim  | -                         | -
 CancelTurnInput        | -                         | TurnInputCancelled
+CancelTurnInputs       | -                         | TurnInputsCancelled
+CancelTurnInputSuffix  | -                         | TurnInputsCancelled
+PruneTurnInputs        | -                         | -
 StartTurn              | TurnStarted               | TurnStarted
 StartTurn, t2          | TurnStarted               | TurnStarted
 StartTurn, t2, claim   | !TurnInputClaimSuperseded | !TurnInputClaimSuperseded
@@ -371,6 +424,48 @@ AbandonWorkClaim       | -                         | -
 CancelWork             | -                         | -
 PruneFinishedWork      | -                         | -
 
+                       | input cancelled
+OpenSession            | -
+OpenSession, new model | SessionConfigured
+BeginAnew              | SessionBegunAnew
+ConfigureSession       | SessionConfigured
+ParkSession            | SessionParked
+DeleteSession          | SessionTombstoned
+TrimHistory            | !TrimHeldBack
+AcquireLease           | LeaseRenewed
+ReclaimLease           | -
+RenewLease             | LeaseRenewed
+ReleaseLease           | LeaseReleased
+EnqueueTurnInput       | TurnInputEnqueued
+ClaimTurnInputs        | TurnInputsClaimed
+ClaimActiveTurnInputs  | !TurnNotOpen
+AbandonTurnInputClaim  | -
+CancelTurnInput        | -
+CancelTurnInputs       | TurnInputsCancelled
+CancelTurnInputSuffix  | TurnInputsCancelled
+PruneTurnInputs        | TurnInputTombstonesPruned
+StartTurn              | TurnStarted
+StartTurn, t2          | TurnStarted
+StartTurn, t2, claim   | !TurnInputClaimSuperseded
+ContinueTurn           | !TurnNotOpen
+RequestEffect, model   | !TurnNotOpen
+RequestEffect, tool    | !TurnNotOpen
+SettleEffect           | !TurnNotOpen
+CommitTurn             | !TurnNotOpen
+CommitTurn, hash       | !TurnNotOpen
+CommitTurn, work       | !TurnNotOpen
+BranchToNode           | !NodeNotFound
+BranchToNode, root     | -
+EndTurn                | !TurnNotOpen
+EnqueueWork            | WorkEnqueued
+ClaimWork, command     | -
+ClaimWork, turn work   | -
+ClaimWork, these       | -
+CompleteWork           | !WorkClaimSuperseded
+AbandonWorkClaim       | -
+CancelWork             | -
+PruneFinishedWork      | -
+
                        | input claimed           | turn committed
 OpenSession            | -                       | -
 OpenSession, new model | SessionConfigured       | SessionConfigured
@@ -385,8 +480,12 @@ RenewLease             | LeaseRenewed            | LeaseRenewed
 ReleaseLease           | LeaseReleased           | LeaseReleased
 EnqueueTurnInput       | TurnInputEnqueued       | TurnInputEnqueued
 ClaimTurnInputs        | -                       | -
+ClaimActiveTurnInputs  | !TurnNotOpen            | !TurnNotOpen
 AbandonTurnInputClaim  | TurnInputClaimAbandoned | -
 CancelTurnInput        | -                       | -
+CancelTurnInputs       | -                       | -
+CancelTurnInputSuffix  | -                       | -
+PruneTurnInputs        | -                       | -
 StartTurn              | TurnStarted             | -
 StartTurn, t2          | TurnStarted             | TurnStarted
 StartTurn, t2, claim   | TurnStarted             | !TurnInputClaimSuperseded
@@ -423,8 +522,12 @@ RenewLease             | LeaseRenewed          | LeaseRenewed          | LeaseRe
 ReleaseLease           | LeaseReleased         | LeaseReleased         | LeaseReleased
 EnqueueTurnInput       | TurnInputEnqueued     | TurnInputEnqueued     | TurnInputEnqueued
 ClaimTurnInputs        | -                     | -                     | -
+ClaimActiveTurnInputs  | -                     | -                     | -
 AbandonTurnInputClaim  | -                     | -                     | -
 CancelTurnInput        | -                     | -                     | -
+CancelTurnInputs       | -                     | -                     | -
+CancelTurnInputSuffix  | -                     | -                     | -
+PruneTurnInputs        | -                     | -                     | -
 StartTurn              | -                     | -                     | -
 StartTurn, t2          | !TurnInProgress       | !TurnInProgress       | !TurnInProgress
 StartTurn, t2, claim   | !TurnInProgress       | !TurnInProgress       | !TurnInProgress
@@ -461,8 +564,12 @@ RenewLease             | LeaseRenewed          | LeaseRenewed          | LeaseRe
 ReleaseLease           | LeaseReleased         | LeaseReleased         | LeaseReleased
 EnqueueTurnInput       | TurnInputEnqueued     | TurnInputEnqueued     | TurnInputEnqueued
 ClaimTurnInputs        | -                     | -                     | -
+ClaimActiveTurnInputs  | -                     | -                     | -
 AbandonTurnInputClaim  | -                     | -                     | -
 CancelTurnInput        | -                     | -                     | -
+CancelTurnInputs       | -                     | -                     | -
+CancelTurnInputSuffix  | -                     | -                     | -
+PruneTurnInputs        | -                     | -                     | -
 StartTurn              | -                     | -                     | -
 StartTurn, t2          | !TurnInProgress       | !TurnInProgress       | !TurnInProgress
 StartTurn, t2, claim   | !TurnInProgress       | !TurnInProgress       | !TurnInProgress
@@ -499,8 +606,12 @@ RenewLease             | LeaseRenewed              | LeaseRenewed
 ReleaseLease           | LeaseReleased             | LeaseReleased
 EnqueueTurnInput       | TurnInputEnqueued         | TurnInputEnqueued
 ClaimTurnInputs        | -                         | -
+ClaimActiveTurnInputs  | !TurnNotOpen              | !TurnNotOpen
 AbandonTurnInputClaim  | -                         | -
 CancelTurnInput        | -                         | -
+CancelTurnInputs       | -                         | -
+CancelTurnInputSuffix  | -                         | -
+PruneTurnInputs        | -                         | -
 StartTurn              | TurnStarted               | TurnStarted
 StartTurn, t2          | TurnStarted               | TurnStarted
 StartTurn, t2, claim   | !TurnInputClaimSuperseded | !TurnInputClaimSuperseded
@@ -537,8 +648,12 @@ RenewLease             | LeaseRenewed                 | LeaseRenewed
 ReleaseLease           | LeaseReleased                | LeaseReleased
 EnqueueTurnInput       | TurnInputEnqueued            | TurnInputEnqueued
 ClaimTurnInputs        | -                            | -
+ClaimActiveTurnInputs  | -                            | !TurnNotOpen
 AbandonTurnInputClaim  | -                            | -
 CancelTurnInput        | -                            | -
+CancelTurnInputs       | -                            | -
+CancelTurnInputSuffix  | -                            | -
+PruneTurnInputs        | -                            | -
 StartTurn              | -                            | TurnStarted
 StartTurn, t2          | !TurnInProgress              | TurnStarted
 StartTurn, t2, claim   | !TurnInProgress              | !TurnInputClaimSuperseded
@@ -561,6 +676,48 @@ AbandonWorkClaim       | WorkClaimAbandoned           | -
 CancelWork             | -                            | -
 PruneFinishedWork      | -                            | FinishedWorkPruned
 
+                       | steer waits           | steer accepted          | steer delivered
+OpenSession            | -                     | -                       | -
+OpenSession, new model | SessionConfigured     | SessionConfigured       | SessionConfigured
+BeginAnew              | !BusyWithTurn         | !BusyWithTurn           | !BusyWithTurn
+ConfigureSession       | SessionConfigured     | SessionConfigured       | SessionConfigured
+ParkSession            | SessionParked         | SessionParked           | SessionParked
+DeleteSession          | SessionTombstoned     | SessionTombstoned       | SessionTombstoned
+TrimHistory            | !TrimHeldBack         | !TrimHeldBack           | !TrimHeldBack
+AcquireLease           | LeaseRenewed          | LeaseRenewed            | LeaseRenewed
+ReclaimLease           | -                     | -                       | -
+RenewLease             | LeaseRenewed          | LeaseRenewed            | LeaseRenewed
+ReleaseLease           | LeaseReleased         | LeaseReleased           | LeaseReleased
+EnqueueTurnInput       | TurnInputEnqueued     | TurnInputEnqueued       | TurnInputEnqueued
+ClaimTurnInputs        | -                     | -                       | -
+ClaimActiveTurnInputs  | TurnInputsAccepted    | -                       | -
+AbandonTurnInputClaim  | -                     | TurnInputClaimAbandoned | -
+CancelTurnInput        | TurnInputCancelled    | -                       | -
+CancelTurnInputs       | TurnInputsCancelled   | -                       | -
+CancelTurnInputSuffix  | TurnInputsCancelled   | -                       | -
+PruneTurnInputs        | -                     | -                       | -
+StartTurn              | -                     | -                       | -
+StartTurn, t2          | !TurnInProgress       | !TurnInProgress         | !TurnInProgress
+StartTurn, t2, claim   | !TurnInProgress       | !TurnInProgress         | !TurnInProgress
+ContinueTurn           | -                     | -                       | TurnContinued
+RequestEffect, model   | EffectRequested       | EffectRequested         | !EffectRequestRefused
+RequestEffect, tool    | !EffectRequestRefused | !EffectRequestRefused   | !EffectRequestRefused
+SettleEffect           | !EffectNotOpen        | !EffectNotOpen          | EffectSettled
+CommitTurn             | TurnCommitted         | TurnCommitted           | !EffectsUnsettled
+CommitTurn, hash       | !CommitConflict       | !CommitConflict         | !EffectsUnsettled
+CommitTurn, work       | !WorkClaimSuperseded  | !WorkClaimSuperseded    | !EffectsUnsettled
+BranchToNode           | !BusyWithTurn         | !BusyWithTurn           | !BusyWithTurn
+BranchToNode, root     | !BusyWithTurn         | !BusyWithTurn           | !BusyWithTurn
+EndTurn                | TurnEnded             | TurnEnded               | !EffectsUnsettled
+EnqueueWork            | WorkEnqueued          | WorkEnqueued            | WorkEnqueued
+ClaimWork, command     | -                     | -                       | -
+ClaimWork, turn work   | -                     | -                       | -
+ClaimWork, these       | -                     | -                       | -
+CompleteWork           | !WorkClaimSuperseded  | !WorkClaimSuperseded    | !WorkClaimSuperseded
+AbandonWorkClaim       | -                     | -                       | -
+CancelWork             | -                     | -                       | -
+PruneFinishedWork      | -                     | -                       | -
+
                        | input in a turn       | lease ran out           | another's lease
 OpenSession            | -                     | -                       | -
 OpenSession, new model | SessionConfigured     | SessionConfigured       | SessionConfigured
@@ -575,8 +732,12 @@ RenewLease             | LeaseRenewed          | !fence: expired         | !fenc
 ReleaseLease           | LeaseReleased         | LeaseReleased           | -
 EnqueueTurnInput       | TurnInputEnqueued     | TurnInputEnqueued       | TurnInputEnqueued
 ClaimTurnInputs        | -                     | !fence: expired         | !fence: superseded
+ClaimActiveTurnInputs  | -                     | !fence: expired         | !fence: superseded
 AbandonTurnInputClaim  | -                     | TurnInputClaimAbandoned | TurnInputClaimAbandoned
 CancelTurnInput        | -                     | TurnInputCancelled      | TurnInputCancelled
+CancelTurnInputs       | -                     | TurnInputsCancelled     | TurnInputsCancelled
+CancelTurnInputSuffix  | -                     | TurnInputsCancelled     | TurnInputsCancelled
+PruneTurnInputs        | -                     | -                       | -
 StartTurn              | !TurnIdConflict       | !fence: expired         | !fence: superseded
 StartTurn, t2          | !TurnInProgress       | !fence: expired         | !fence: superseded
 StartTurn, t2, claim   | !TurnInProgress       | !fence: expired         | !fence: superseded

@@ -15,15 +15,9 @@ from lash_es.core.errors import (
     SessionExecutionLeaseExpired,
     StoreSessionMismatch,
 )
-from lash_es.core.events import (
-    Event,
-    LeafMoved,
-    SessionBegunAnew,
-    SessionOpened,
-    SessionTombstoned,
-    TurnCommitted,
-)
+from lash_es.core.events import Event, SessionOpened, SessionTombstoned, TurnCommitted
 from lash_es.core.evolve import fold
+from lash_es.core.graph_events import LeafMoved, SessionBegunAnew
 from lash_es.core.heads import Leaf
 from lash_es.core.ids import Generation, NodeId, Position, Revision, SessionId, TurnId
 from lash_es.core.messages import NO_TOKENS

@@ -33,11 +33,13 @@ from lash_es.core.known import (
     IndexKind,
     InputEntry,
     Known,
+    SequenceEntry,
     SourceKeyEntry,
     TurnEntry,
     compared_body,
     follows,
     names,
+    sequence_key,
 )
 from lash_es.core.messages import TokenUsage
 from lash_es.core.outcomes import Finished, InputStatus, Stopped, StopReason
@@ -145,6 +147,7 @@ def test_a_cancelled_input_has_an_entry() -> None:
 
     assert index_rows(fold(PENDING), cancelled) == (
         (INPUT_KEY, input_entry(InputStatus.CANCELLED, 4)),
+        (sequence_key(1), SequenceEntry(sequence=1, input_id=I1)),
     )
 
 
@@ -168,7 +171,7 @@ def test_a_commit_ends_its_turns_entry_and_settles_its_inputs() -> None:
     done = attrs.evolve(COMMITTED_FACT, completed_input_ids=(I1, I2))
     rows = dict(index_rows(fold(DRAINING), done))
     assert rows[INPUT_KEY] == input_entry(InputStatus.COMPLETED, 6)
-    assert tuple(key.key for key in rows) == (I1, I2, TURN)
+    assert tuple(key.key for key in rows) == (I1, "1", I2, "2", TURN)
 
 
 def test_an_end_ends_its_turns_entry_and_settles_what_failed() -> None:
@@ -176,7 +179,7 @@ def test_an_end_ends_its_turns_entry_and_settles_what_failed() -> None:
     failed = attrs.evolve(ENDED, failed_input_ids=(I1,), returned_input_ids=(I2,))
     rows = dict(index_rows(fold(DRAINING), failed))
     assert rows[INPUT_KEY] == input_entry(InputStatus.FAILED, 6)
-    assert tuple(key.key for key in rows) == (I1, TURN)
+    assert tuple(key.key for key in rows) == (I1, "1", TURN)
 
 
 @pytest.mark.parametrize("event", [acquired(), SessionTombstoned(at_ms=90)], ids=repr)

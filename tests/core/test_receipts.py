@@ -202,22 +202,32 @@ def test_a_failed_input_is_not_cancelled() -> None:
     assert outcome == AlreadyCompleted(first(2, InputStatus.FAILED))
 
 
+def diagnostics_of(owner: LeaseOwner | None) -> ClaimDiagnostics:
+    return ClaimDiagnostics(
+        status=InputStatus.DEFERRED_NEXT_TURN,
+        claim_id=CLAIM,
+        generation=Generation(1),
+        fencing=1,
+        owner=owner,
+    )
+
+
 def test_a_claimed_input_is_told_with_its_claim() -> None:
-    diagnostics = ClaimDiagnostics(claim_id=CLAIM, generation=Generation(1), owner=ALICE)
+    diagnostics = diagnostics_of(owner=ALICE)
 
     assert told_of_cancelling(*CLAIMED) == AlreadyClaimed(first(2), diagnostics)
 
 
 def test_a_claim_older_than_the_lease_is_not_ascribed_to_the_new_owner() -> None:
     taken_over = (*DRAINING, acquired(BOBS_FENCE, at_ms=LATER_MS))
-    diagnostics = ClaimDiagnostics(claim_id=CLAIM, generation=Generation(1), owner=None)
+    diagnostics = diagnostics_of(owner=None)
 
     assert told_of_cancelling(*taken_over) == AlreadyClaimed(first(2), diagnostics)
 
 
 def test_a_claim_of_an_owner_that_let_go_has_no_owner() -> None:
     released = LeaseReleased(at_ms=80, generation=Generation(1))
-    diagnostics = ClaimDiagnostics(claim_id=CLAIM, generation=Generation(1), owner=None)
+    diagnostics = diagnostics_of(owner=None)
 
     assert told_of_cancelling(*DRAINING, released) == AlreadyClaimed(first(2), diagnostics)
 

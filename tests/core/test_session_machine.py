@@ -22,6 +22,7 @@ from hypothesis.stateful import (
 )
 from hypothesis.stateful import run_state_machine_as_test as run_machine
 
+from lash_es.core import targets
 from lash_es.core.agenda import agenda
 from lash_es.core.batches import (
     DeliveryPolicy,
@@ -39,6 +40,9 @@ from lash_es.core.commands import (
     BeginAnew,
     BranchToNode,
     CancelTurnInput,
+    CancelTurnInputs,
+    CancelTurnInputSuffix,
+    ClaimActiveTurnInputs,
     ClaimTurnInputs,
     Command,
     CommitTurn,
@@ -49,6 +53,7 @@ from lash_es.core.commands import (
     EnqueueTurnInput,
     OpenSession,
     ParkSession,
+    PruneTurnInputs,
     ReclaimLease,
     ReleaseLease,
     RenewLease,
@@ -76,7 +81,7 @@ from lash_es.core.ids import (
     TurnId,
     Version,
 )
-from lash_es.core.ingress import ActiveTurn, NextTurn
+from lash_es.core.ingress import ActiveTurn, Boundary, NextTurn
 from lash_es.core.known import BatchEntry, InputEntry, TurnEntry
 from lash_es.core.limits import Limits
 from lash_es.core.messages import FinishReason, TokenUsage
@@ -142,6 +147,7 @@ BATCHES_MAX: Final = 12
 LIMITS: Final = Limits(
     inputs_pending_max=4,
     inputs_per_claim_max=3,
+    cancel_targets_max=3,
     drain_attempts_max=1,
     model_calls_per_turn_max=9,
     tool_calls_per_reply_max=2,
@@ -151,6 +157,7 @@ LIMITS: Final = Limits(
 NAIVE_LIMITS: Final = {
     "waiting": 4,
     "claim": 3,
+    "targets": 3,
     "returns": 1,
     "model_calls": 9,
     "calls": 2,
@@ -189,6 +196,7 @@ whose = st.sampled_from(["the holder"] * 9 + list(OWNERS))
 """Who acts: mostly the one that holds the lease, since nobody else gets far."""
 
 texts = st.sampled_from(TEXTS)
+boundaries = st.sampled_from(["after_work", "before_completion"])
 mostly = st.sampled_from([True, True, True, True, False])
 """True, but for one time in five: a wish that makes sense leads further than one that does not."""
 
@@ -378,15 +386,22 @@ class SessionMachine(RuleBasedStateMachine):
         name = self.mint("i") if fresh or not waiting else waiting[0]
         turn = self.open_turn()
         into = into and turn != NO_TURN
+        self.take(name, key, ("into", turn, "after_work") if into else ("next",), text)
+
+    @rule(data=st.data(), text=texts, key=st.sampled_from([None, "k1"]), boundary=boundaries)
+    def enqueue_into(self, data: st.DataObject, text: str, key: str | None, boundary: str) -> None:
+        turn = data.draw(st.sampled_from(["turn to come", *self.naive.turns][-3:]))
+        self.take(self.mint("i"), key, ("into", turn, boundary), text)
+
+    def take(self, name: str, key: str | None, into: naive.Going, text: str) -> None:
         command = EnqueueTurnInput(
             now_ms=self.now_ms,
             input_id=InputId(name),
             source_key=key,
-            ingress=ActiveTurn(TurnId(turn)) if into else NextTurn(),
+            ingress=ingress_of(into),
             body=self.body(text),
         )
-        going = ("into", turn) if into else ("next", "")
-        self.ask(command, self.naive.enqueued(self.now_ms, name, key, going, text))
+        self.ask(command, self.naive.enqueued(self.now_ms, name, key, into, text))
 
     @rule(owner=whose, most=st.integers(0, 5))
     def claim(self, owner: str, most: int) -> None:
@@ -397,6 +412,26 @@ class SessionMachine(RuleBasedStateMachine):
         expected = self.naive.claimed(self.now_ms, self.naive_fence(owner), token, most)
         self.ask(command, expected)
         if expected == "TurnInputsClaimed":
+            held = [e.claim for e in self.naive.waiting().values() if e.claim]
+            self.claims += [(name, t) for name, t, _ in held if t == token][:1]
+
+    @rule(owner=whose, most=st.integers(0, 5), checkpoint=boundaries)
+    def accept(self, owner: str, most: int, checkpoint: str) -> None:
+        token, turn = self.mint("claim"), self.open_turn()
+        command = ClaimActiveTurnInputs(
+            now_ms=self.now_ms,
+            fence=self.fence(owner),
+            token=token,
+            turn_id=TurnId(turn),
+            checkpoint=Boundary(checkpoint),
+            inputs_max=most,
+        )
+        fence = self.naive_fence(owner)
+        expected = self.naive.accepted(
+            self.now_ms, fence, token, turn, checkpoint=checkpoint, most=most
+        )
+        self.ask(command, expected)
+        if expected == "TurnInputsAccepted":
             held = [e.claim for e in self.naive.waiting().values() if e.claim]
             self.claims += [(name, t) for name, t, _ in held if t == token][:1]
 
@@ -412,6 +447,35 @@ class SessionMachine(RuleBasedStateMachine):
         name = data.draw(st.sampled_from(["nobody", *self.naive.inputs][-2:] + waiting * 2))
         command = CancelTurnInput(now_ms=self.now_ms, input_id=InputId(name))
         self.ask(command, self.naive.cancelled(self.now_ms, name))
+
+    @rule(data=st.data(), count=st.integers(0, 4))
+    def cancel_together(self, data: st.DataObject, count: int) -> None:
+        drawn = [self.draw_target(data) for _ in range(count)]
+        command = CancelTurnInputs(
+            now_ms=self.now_ms, targets=tuple(target for target, _ in drawn)
+        )
+        names = [name for _, name in drawn]
+        self.ask(command, self.naive.cancelled_together(self.now_ms, names))
+
+    @rule(data=st.data())
+    def cancel_from(self, data: st.DataObject) -> None:
+        target, name = self.draw_target(data)
+        command = CancelTurnInputSuffix(now_ms=self.now_ms, anchor=target)
+        self.ask(command, self.naive.cancelled_from(self.now_ms, name))
+
+    def draw_target(self, data: st.DataObject) -> tuple[targets.CancelTarget, str]:
+        """Choose by id or by key; with the name of the input that is meant."""
+        if data.draw(st.integers(0, 3)) == 0:
+            key = data.draw(st.sampled_from(["k1", "k2", "no key"]))
+            return targets.SourceKey(key), self.naive.named_by(key)
+        waiting = list(self.naive.waiting())
+        name = data.draw(st.sampled_from(["nobody", *self.naive.inputs][-4:] + waiting))
+        return targets.InputId(name), name
+
+    @rule()
+    def prune(self) -> None:
+        command = PruneTurnInputs(now_ms=self.now_ms)
+        self.ask(command, self.naive.pruned(self.now_ms))
 
     # What may happen: queued work
 
@@ -508,7 +572,7 @@ class SessionMachine(RuleBasedStateMachine):
 
     @rule()
     def prune_work(self) -> None:
-        self.ask(PruneFinishedWork(now_ms=self.now_ms), self.naive.pruned(self.now_ms))
+        self.ask(PruneFinishedWork(now_ms=self.now_ms), self.naive.work_pruned(self.now_ms))
 
     @rule(owner=whose, data=st.data(), whole=mostly)
     def complete_work(self, owner: str, data: st.DataObject, whole: bool) -> None:
@@ -697,6 +761,8 @@ class SessionMachine(RuleBasedStateMachine):
         for _ in range(steps_count):
             if data.draw(st.sampled_from([False] * 7 + [True])):
                 self.the_clock_jumps(1_100)
+            if self.open_turn() != NO_TURN and not data.draw(mostly):
+                self.tell_the_turn_something(data)
             self.take_a_sensible_step(data, owner)
 
     def take_a_sensible_step(self, data: st.DataObject, owner: str) -> None:
@@ -724,6 +790,12 @@ class SessionMachine(RuleBasedStateMachine):
         else:
             key = data.draw(st.sampled_from([None, None, "k1"]))
             self.enqueue(key, data.draw(texts), into=False, fresh=True)
+
+    def tell_the_turn_something(self, data: st.DataObject) -> None:
+        self.enqueue(None, "into the turn", into=True, fresh=True)
+        self.accept("the holder", data.draw(st.integers(1, 2)), data.draw(boundaries))
+        if not data.draw(mostly):
+            self.abandon(data)
 
     def take_a_step_of_the_turn(self, data: st.DataObject, turn: naive.NaiveTurn) -> None:
         me = "the holder"
@@ -846,7 +918,7 @@ class SessionMachine(RuleBasedStateMachine):
         assert (found.turn_id, found.generation, list(found.input_ids)) == (
             turn_id,
             turn.generation,
-            turn.took,
+            turn.took + turn.told,
         )
         assert (STEPS[type(found.step)], found.iteration) == (turn.step, turn.batches)
         assert found.model_calls_max == turn.limit
@@ -931,7 +1003,13 @@ def done_of(done: naive.Done) -> WorkCompletion:
 
 
 def going(ingress: ActiveTurn | NextTurn) -> naive.Going:
-    return ("into", ingress.turn_id) if isinstance(ingress, ActiveTurn) else ("next", "")
+    if isinstance(ingress, NextTurn):
+        return ("next",)
+    return ("into", ingress.turn_id, ingress.min_boundary.value)
+
+
+def ingress_of(into: naive.Going) -> ActiveTurn | NextTurn:
+    return NextTurn() if into[0] == "next" else ActiveTurn(TurnId(into[1]), Boundary(into[2]))
 
 
 def request_of(asked: naive.Asked) -> EffectRequest:

@@ -34,7 +34,7 @@ def long(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Counts]:
     [
         ("enqueue", 1, 4, 5),  # head, fact, head row, body
         ("claim", 1, 3, 3),
-        ("complete", 1, 7, 7),
+        ("complete", 1, 8, 7),  # an input that is settled has two entries
         ("turn", 1, 16, 12),  # 8 facts, 4 bodies
         ("open", 0, 6, 0),
     ],

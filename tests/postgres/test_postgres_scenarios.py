@@ -11,10 +11,26 @@ import pytest
 
 from lash_es.log.port import Store
 from tests.postgres.postgres_server import Database, new_database, server_url
-from tests.scenarios import test_commit, test_fault, test_lease, test_open, test_park, test_queue
+from tests.scenarios import (
+    test_commit,
+    test_fault,
+    test_input,
+    test_lease,
+    test_open,
+    test_park,
+    test_queue,
+)
 from tests.scenarios.hands import Site
 
-MODULES: Final = (test_commit, test_fault, test_lease, test_open, test_park, test_queue)
+MODULES: Final = (
+    test_commit,
+    test_fault,
+    test_input,
+    test_lease,
+    test_open,
+    test_park,
+    test_queue,
+)
 
 
 class InDatabase:

@@ -22,23 +22,12 @@ from lash_es.core.commands import DeleteSession
 from lash_es.core.errors import SessionExecutionLeaseExpired
 from lash_es.core.ids import Generation
 from lash_es.core.owners import Fence
-from tests.scenarios.hands import Hand, Site, busy, got, owner
-from tests.session.host import run
+from tests.scenarios.hands import Hand, Site, busy, got, owner, scenario
 
 MINUTE_MS = 60_000
 A, B = owner("owner-a"), owner("owner-b")
 DEAD = LocalProcess(host_id="host-a", boot_id="boot-a", pid=os.getpid(), process_start=1)
 NEAR = LocalProcess(host_id="host-a", boot_id="boot-a", pid=2, process_start=2)
-
-
-def scenario(site: Site, scene: Callable[[], Awaitable[None]]) -> None:
-    async def whole() -> None:
-        try:
-            await scene()
-        finally:
-            await site.aclose()
-
-    run(whole())
 
 
 async def held_by_the_dead(site: Site) -> tuple[Hand, Fence]:

@@ -35,6 +35,21 @@ EDGES: Final = {
     "29": "scenarios/test_open.py::test_open_17_active_path_residency_holds_the_path_and_loses_nothing",  # noqa: E501
     "34": "scenarios/test_commit.py::test_commit_15_the_full_graph_holds_every_branch",
     "38": "scenarios/test_commit.py::test_commit_17_a_branch_from_the_middle_of_a_turn_goes_on_there",  # noqa: E501
+    "39": "scenarios/test_input.py::test_input_05_exact_replay_after_cancellation_returns_the_tombstone",  # noqa: E501
+    "40": "scenarios/test_input.py::test_input_02_changed_content_or_ingress_under_the_same_key_conflicts",  # noqa: E501
+    "41": "scenarios/test_input.py::test_input_02_changed_content_or_ingress_under_the_same_key_conflicts",  # noqa: E501
+    "42": "scenarios/test_input.py::test_input_02_what_is_compared_is_the_ingress_as_submitted",
+    "43": "scenarios/test_input.py::test_input_23_boundaries",
+    "44": "scenarios/test_input.py::test_input_10_claim_next_turn_inputs_in_order_with_images",
+    "45": "scenarios/test_input.py::test_input_33_a_what_no_model_was_told_is_pending_again",
+    "46": "core/test_steering.py::test_a_commit_completes_what_was_delivered_and_defers_what_was_not_accepted",  # noqa: E501
+    "47": "scenarios/test_input.py::test_input_19_inputs_cancelled_before_acceptance",
+    "48": "scenarios/test_input.py::test_input_18_visibility_without_a_lease",
+    "49": "core/test_cancels.py::test_an_anchor_may_be_settled_and_so_may_what_follows_it",
+    "50": "scenarios/test_input.py::test_edge_50_bulk_cancel_with_the_same_target_twice",
+    "51": "scenarios/test_input.py::test_input_08_suffix_cancel_by_key_skipping_an_accepted_one",
+    "52": "scenarios/test_input.py::test_input_13_stale_completion_is_rejected_and_harms_nothing",
+    "54": "core/test_steering.py::test_a_model_call_brings_in_what_was_accepted_as_one_message",
     "57": "core/test_work.py::test_what_is_not_ready_blocks_nothing",
     "58": "scenarios/test_queue.py::test_queue_09_a_leading_session_command_blocks_turn_work",
     "59": "scenarios/test_queue.py::test_queue_11_after_commit_work_waits_for_idle",

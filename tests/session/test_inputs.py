@@ -9,23 +9,34 @@ from lash_es import (
     AlreadyCancelled,
     AlreadyClaimed,
     AlreadyCompleted,
+    AnchorNotFound,
     BlankValue,
     Boundary,
     Cancelled,
+    InputId,
     InputStatus,
+    LeaseOwner,
     LimitExceeded,
     Limits,
     ModelCallFailed,
     NextTurn,
     NotFound,
+    Outcomes,
     QueueFull,
+    SourceKey,
     SourceKeyConflict,
     TurnInput,
 )
 from lash_es.core.ids import TurnId
+from lash_es.core.receipts import Acquired
+from lash_es.log.log import StoreLog
+from lash_es.runtime.committing import Lane
+from lash_es.runtime.world import World, system_now_ms
+from lash_es.session.session_inputs import SessionInputs
+from lash_es.session.session_leases import SessionLeases
 from tests.session.host import host, run, texts
 from tests.session.scripted import fails, says, speaking
-from tests.session.stores import Place, names
+from tests.session.stores import Place, names, stream
 
 BROKEN = ModelCallFailed(code="rate_limited", message="later", retryable=True)
 
@@ -288,5 +299,63 @@ def test_a_drain_takes_no_more_than_a_claim_may_hold(place: Place) -> None:
             ]
             await session.queued_turn()
             assert [text for _, text in await texts(session)] == ["a\nb", "two", "c", "one"]
+
+    run(scene())
+
+
+def test_inputs_are_cancelled_together_and_from_one_on(place: Place) -> None:
+    async def scene() -> None:
+        async with (
+            host(place.store(), speaking()) as core,
+            core.session("s").open() as session,
+        ):
+            sent = [await session.enqueue(text).id(text) for text in ("a", "b", "c", "d")]
+            version = session.version
+            results = await session.cancel_pending_turn_inputs(
+                [SourceKey("host:b"), InputId("nobody"), InputId(sent[1].input_id)]
+            )
+            assert [type(each.outcome).__name__ for each in results] == [
+                "Cancelled",
+                "NotFound",
+                "AlreadyCancelled",
+            ]
+            assert session.version == version + 1
+            missing = SourceKey("c")  # Not the full key.
+            found = await session.cancel_pending_turn_input_suffix(missing)
+            assert found == AnchorNotFound(missing)
+            found = await session.cancel_pending_turn_input_suffix(SourceKey("host:b"))
+            assert isinstance(found, Outcomes)
+            assert [type(each).__name__ for each in found.outcomes] == [
+                "AlreadyCancelled",
+                "Cancelled",
+                "Cancelled",
+            ]
+            assert [each.source_key for each in await session.pending_turn_inputs()] == ["host:a"]
+
+    run(scene())
+
+
+def test_a_claim_is_given_back_by_a_handle_that_holds_no_lease(place: Place) -> None:
+    async def scene() -> None:
+        store = place.store()
+        async with (
+            host(store, speaking()) as core,
+            core.session("s").open() as session,
+        ):
+            sent = await session.enqueue("a")
+            lane = Lane(StoreLog(store, system_now_ms), stream(), World(), Limits())
+            owner = LeaseOwner(owner_id="o", incarnation_id="1")
+            lease = await SessionLeases(lane).try_claim(owner, ttl_ms=60_000)
+            assert isinstance(lease, Acquired)
+            claim = await SessionInputs(lane).claim_for_next_turn(lease.fence, inputs_max=9)
+            assert claim is not None
+            assert await session.pending_turn_inputs() == []
+            await session.abandon_turn_input_claim(claim)
+            assert [each.input_id for each in await session.pending_turn_inputs()] == [
+                sent.input_id
+            ]
+            version = session.version
+            await session.abandon_turn_input_claim(claim)
+            assert session.version == version
 
     run(scene())

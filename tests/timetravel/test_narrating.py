@@ -7,6 +7,7 @@ import pytest
 
 from lash_es import (
     ActiveTurn,
+    Boundary,
     ImageItem,
     LashCore,
     LeaseOwner,
@@ -20,7 +21,7 @@ from lash_es import (
 )
 from lash_es.codec.records import Header
 from lash_es.codec.streams import StreamId
-from lash_es.core import events, work_events
+from lash_es.core import events, graph_events, work_events
 from lash_es.core.batches import NEVER_MERGE, DeliveryPolicy, SlotPolicy, WorkKind
 from lash_es.core.effects import ModelCall
 from lash_es.core.ids import (
@@ -99,13 +100,13 @@ WORDLESS: list[tuple[events.Event, str]] = [
     (events.SessionOpened(**AT, session_id=SessionId("s"), policy=POLICY), "model p:m"),
     (events.SessionConfigured(**AT, policy=POLICY), "from now on model p:m"),
     (events.SessionParked(**AT), "parked"),
-    (events.SessionBegunAnew(**AT, policy=POLICY), "begun anew, model p:m"),
+    (graph_events.SessionBegunAnew(**AT, policy=POLICY), "begun anew, model p:m"),
     (
-        events.LeafMoved(**AT, generation=GENERATION, parent=None, nodes=()),
+        graph_events.LeafMoved(**AT, generation=GENERATION, parent=None, nodes=()),
         "going on from a new root",
     ),
     (
-        events.LeafMoved(**AT, generation=GENERATION, parent=None, nodes=(NODE,)),
+        graph_events.LeafMoved(**AT, generation=GENERATION, parent=None, nodes=(NODE,)),
         "going on from t1:m1",
     ),
     (events.SessionTombstoned(**AT), "deleted for ever"),
@@ -162,8 +163,29 @@ WORDLESS: list[tuple[events.Event, str]] = [
         "2 inputs claimed as c",
     ),
     (
+        events.TurnInputsAccepted(
+            **AT,
+            generation=GENERATION,
+            turn_id=TURN,
+            checkpoint=Boundary.AFTER_WORK,
+            claim_id=ClaimId("c"),
+            token="x",
+            input_ids=IDS[:1],
+        ),
+        f"1 input taken into {TURN} at after_work",
+    ),
+    (
+        events.TurnInputsDeferred(**AT, input_ids=IDS),
+        "2 inputs too late, for the next turn",
+    ),
+    (
         events.TurnInputClaimAbandoned(**AT, claim_id=ClaimId("c"), input_ids=IDS[:1]),
         "1 input of c given back",
+    ),
+    (events.TurnInputsCancelled(**AT, input_ids=IDS), "2 inputs withdrawn"),
+    (
+        events.TurnInputTombstonesPruned(**AT, tombstones_count=1),
+        "1 settled input forgotten",
     ),
     (events.TurnInputCancelled(**AT, input_id=IDS[0]), "input a withdrawn"),
     (

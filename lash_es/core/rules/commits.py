@@ -11,7 +11,7 @@ The checks come in this order, and the first that fails is what the caller hears
 6. what is to be completed: the exact set of each claim, of inputs and then of queued work.
 """
 
-from lash_es.core import inputs
+from lash_es.core import inputs, steering
 from lash_es.core.commands import CommitTurn, ReleaseLease
 from lash_es.core.commit_errors import (
     HeadRevisionConflict,
@@ -26,7 +26,8 @@ from lash_es.core.ids import InputId, Revision
 from lash_es.core.known import Known
 from lash_es.core.rules import leases, work
 from lash_es.core.rules.inputs import claimed_by
-from lash_es.core.rules.turns import notices, require_settled, require_turn
+from lash_es.core.rules.open_turns import require_turn
+from lash_es.core.rules.turns import notices, require_settled
 from lash_es.core.stamps import commit_hash
 from lash_es.core.state import Open
 
@@ -86,7 +87,7 @@ def _require_revision(session: Open, command: CommitTurn) -> None:
 
 
 def _committed(session: Open, command: CommitTurn, now_ms: int) -> TurnCommitted:
-    turn = require_turn(session, command.turn_id)
+    turn = steering.all_told(session, require_turn(session, command.turn_id))
     require_settled(turn)
     nodes = (*turn.nodes, *notices(turn, command.outcome))
     _require_hash(session, command, commit_hash(turn, command.outcome, nodes))

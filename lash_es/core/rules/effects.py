@@ -16,7 +16,7 @@ from lash_es.core.outcomes import (
     ToolReturned,
 )
 from lash_es.core.rules.bounds import require_body, require_within
-from lash_es.core.rules.turns import require_turn
+from lash_es.core.rules.open_turns import require_turn
 from lash_es.core.state import Open
 from lash_es.core.turns import OpenTurn, Replied
 

@@ -8,7 +8,8 @@ from lash_es.core.commit_errors import (
 from lash_es.core.errors import (
     StoreSessionMismatch,
 )
-from lash_es.core.events import Event, LeafMoved, SessionBegunAnew
+from lash_es.core.events import Event
+from lash_es.core.graph_events import LeafMoved, SessionBegunAnew
 from lash_es.core.ids import NodeId
 from lash_es.core.known import Known
 from lash_es.core.limits import Limits

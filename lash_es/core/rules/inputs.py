@@ -3,24 +3,28 @@
 from lash_es.core import inputs, leases
 from lash_es.core.commands import (
     AbandonTurnInputClaim,
-    CancelTurnInput,
+    ClaimActiveTurnInputs,
     ClaimTurnInputs,
     EnqueueTurnInput,
 )
 from lash_es.core.errors import InputIdConflict, QueueFull, SourceKeyConflict
 from lash_es.core.events import (
     Event,
-    TurnInputCancelled,
     TurnInputClaimAbandoned,
     TurnInputEnqueued,
+    TurnInputsAccepted,
     TurnInputsClaimed,
+    TurnInputsDeferred,
 )
 from lash_es.core.ids import ClaimId, InputId
-from lash_es.core.ingress import NextTurn
+from lash_es.core.ingress import ActiveTurn, NextTurn
 from lash_es.core.inputs import PendingInput
 from lash_es.core.known import Known
 from lash_es.core.limits import Limits
 from lash_es.core.rules.bounds import require_body, require_name
+from lash_es.core.rules.leases import fenced
+from lash_es.core.rules.open_turns import require_turn
+from lash_es.core.rules.settled import is_forgotten
 from lash_es.core.state import Open
 from lash_es.core.turns import OpenTurn
 
@@ -47,7 +51,17 @@ def enqueue(
         ingress=command.ingress,
         bodies=(command.body.commitment,),
     )
-    return (enqueued,)
+    if not _is_too_late(command, known):
+        return (enqueued,)
+    return (enqueued, TurnInputsDeferred(at_ms=now_ms, input_ids=(command.input_id,)))
+
+
+def _is_too_late(command: EnqueueTurnInput, known: Known) -> bool:
+    """Tell whether the turn that it wants into is over: no commit of that turn will defer it."""
+    if not isinstance(command.ingress, ActiveTurn):
+        return False
+    turn = known.turn(command.ingress.turn_id)
+    return turn is not None and turn.ended is not None
 
 
 def _is_resubmission(
@@ -57,7 +71,7 @@ def _is_resubmission(
     Tell whether the key names this very input; another content or ingress under it is a conflict.
     """
     entry = known.source_key(source_key)
-    if entry is None:
+    if entry is None or is_forgotten(session.inputs, known, entry.input_id):
         return False
     if entry.ingress == command.ingress and entry.content.holds(command.body, known.salts):
         return True
@@ -70,22 +84,61 @@ def claim(
     session: Open, command: ClaimTurnInputs, now_ms: int, limits: Limits
 ) -> tuple[Event, ...]:
     """Hold what waits for the next turn, in order, and pass over what a live claim holds."""
-    inputs_max = max(0, min(command.inputs_max, limits.inputs_per_claim_max))
+    if command.inputs_max <= 0:
+        return ()  # Who wants nothing is told so before it is asked for its lease.
+    at_ms = fenced(session, command, now_ms)
     free = [
         entry
         for entry in session.inputs.pending.values()
-        if isinstance(entry.ingress, NextTurn) and not is_held(session, entry, now_ms)
-    ][:inputs_max]
+        if isinstance(entry.ingress, NextTurn) and _is_claimable(session, entry)
+    ][: min(command.inputs_max, limits.inputs_per_claim_max)]
     if not free:
         return ()
     claimed = TurnInputsClaimed(
-        at_ms=now_ms,
+        at_ms=at_ms,
         generation=session.lease.generation,
         claim_id=inputs.claim_name(free[0]),
         token=command.token,
         input_ids=tuple(entry.input_id for entry in free),
     )
     return (claimed,)
+
+
+def accept(
+    session: Open, command: ClaimActiveTurnInputs, now_ms: int, limits: Limits
+) -> tuple[Event, ...]:
+    """Take into the open turn what waits for it and its checkpoint admits, in order."""
+    if command.inputs_max <= 0:
+        return ()
+    at_ms = fenced(session, command, now_ms)
+    turn = require_turn(session, command.turn_id)
+    free = [
+        entry
+        for entry in session.inputs.pending.values()
+        if isinstance(entry.ingress, ActiveTurn)
+        and entry.ingress.turn_id == turn.turn_id
+        and entry.ingress.is_admitted_at(command.checkpoint)
+        and _is_claimable(session, entry)
+    ][: min(command.inputs_max, limits.inputs_per_claim_max)]
+    if not free:
+        return ()
+    accepted = TurnInputsAccepted(
+        at_ms=at_ms,
+        generation=session.lease.generation,
+        turn_id=turn.turn_id,
+        checkpoint=command.checkpoint,
+        claim_id=inputs.claim_name(free[0]),
+        token=command.token,
+        input_ids=tuple(entry.input_id for entry in free),
+    )
+    return (accepted,)
+
+
+def _is_claimable(session: Open, entry: PendingInput) -> bool:
+    """Tell whether the holder of the lease may claim it: what earlier generations held is free."""
+    if isinstance(session.turn, OpenTurn) and entry.input_id in session.turn.input_ids:
+        return False
+    return entry.claim is None or entry.claim.generation != session.lease.generation
 
 
 def is_held(session: Open, entry: PendingInput, now_ms: int) -> bool:
@@ -122,11 +175,3 @@ def abandon(session: Open, command: AbandonTurnInputClaim, now_ms: int) -> tuple
         at_ms=now_ms, claim_id=command.claim_id, input_ids=given_back
     )
     return (abandoned,)
-
-
-def cancel(session: Open, command: CancelTurnInput, now_ms: int) -> tuple[Event, ...]:
-    """Withdraw what nothing holds."""
-    entry = session.inputs.pending.get(command.input_id)
-    if entry is None or is_held(session, entry, now_ms):
-        return ()  # Settled, held or unknown: the receipt, which also sees `known`, says which.
-    return (TurnInputCancelled(at_ms=now_ms, input_id=command.input_id),)

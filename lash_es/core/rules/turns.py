@@ -13,7 +13,6 @@ from lash_es.core.errors import (
     TurnIdConflict,
     TurnInProgress,
     TurnInputClaimSuperseded,
-    TurnNotOpen,
 )
 from lash_es.core.events import (
     DirectInput,
@@ -24,13 +23,13 @@ from lash_es.core.events import (
     TurnOrigin,
     TurnStarted,
 )
-from lash_es.core.ids import TurnId
 from lash_es.core.known import Known
 from lash_es.core.limits import Limits
 from lash_es.core.messages import Role
 from lash_es.core.outcomes import Stopped, StopReason
 from lash_es.core.rules.bounds import require_body, require_name
 from lash_es.core.rules.inputs import claimed_by
+from lash_es.core.rules.open_turns import require_turn
 from lash_es.core.state import Open
 from lash_es.core.transcripts import Node, TurnLimitNotice, node_name
 from lash_es.core.turns import OpenTurn
@@ -92,17 +91,6 @@ def _origin(session: Open, source: WithInput | WithClaim) -> TurnOrigin:
     return DrainedInputs(input_ids=held)
 
 
-def require_turn(session: Open, turn_id: TurnId) -> OpenTurn:
-    """Return the open turn, if it is the one that is meant."""
-    turn = session.turn
-    if isinstance(turn, OpenTurn) and turn.turn_id == turn_id:
-        return turn
-    open_turn_id = turn.turn_id if isinstance(turn, OpenTurn) else None
-    raise TurnNotOpen(
-        session_id=session.session_id, requested_turn_id=turn_id, open_turn_id=open_turn_id
-    )
-
-
 def go_on(session: Open, command: ContinueTurn, now_ms: int) -> tuple[Event, ...]:
     """Record that a driver took the turn up again, if that changes anything."""
     turn = require_turn(session, command.turn_id)
@@ -138,14 +126,14 @@ def end(session: Open, command: EndTurn, now_ms: int, limits: Limits) -> tuple[E
     require_settled(turn)
     pending = session.inputs.pending
     returns_max = limits.drain_attempts_max
-    failed = tuple(i for i in turn.input_ids if pending[i].attempts >= returns_max)
+    failed = tuple(i for i in turn.drained_ids if pending[i].attempts >= returns_max)
     ended = TurnEnded(
         at_ms=now_ms,
         generation=session.lease.generation,
         turn_id=turn.turn_id,
         outcome=command.outcome,
         usage=turn.usage,
-        returned_input_ids=tuple(i for i in turn.input_ids if i not in failed),
+        returned_input_ids=tuple(i for i in turn.drained_ids if i not in failed),
         failed_input_ids=failed,
         deferred_input_ids=inputs.wanting_into(session.inputs, turn.turn_id),
     )
