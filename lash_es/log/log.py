@@ -33,7 +33,6 @@ from lash_es.log.appends import (
     ActivityResult,
     Appended,
     AppendResult,
-    Conflict,
     StreamAppend,
     Unknown,
 )
@@ -163,13 +162,10 @@ class StoreLog:
         marked = self._losses.marked(appends)
         result = await self._writer.append(marked)
         self._losses.settle(appends, result)
-        match result:
-            case Appended():
-                self._wakes.appended(marked, result)
-            case Unknown():
-                self._wakes.wake(append.stream for append in appends)
-            case Conflict():
-                pass
+        if isinstance(result, Appended):
+            self._wakes.appended(marked, result)
+        elif isinstance(result, Unknown):
+            self._wakes.wake(append.stream for append in appends)
         return result
 
     async def append_activity(

@@ -1,7 +1,9 @@
 """The long form of growth runs on a server; that statements do not grow there is counted."""
 
 import asyncio
+from collections.abc import Iterable
 
+from lash_es.codec.streams import StreamId
 from lash_es.log.log import StoreLog
 from tests.growth.__main__ import two_grounds
 from tests.growth.building import FACTS_PER_APPEND, Shape, build
@@ -9,13 +11,24 @@ from tests.growth.grounds import Ground, Schema
 from tests.growth.measuring import measure
 from tests.growth.operations import NOW_MS, Host
 from tests.postgres.postgres_server import Database
+from tests.session.stores import Shared
+
+
+class Unannounced(Shared):
+    """Tells nobody: hints go out at times of their own, and belong to no operation."""
+
+    def announce(self, streams: Iterable[StreamId]) -> None:
+        pass
+
+    def close(self) -> None:
+        self.inner.close()
 
 
 def statements(ground: Ground, shape: Shape) -> dict[str, int]:
     """Build a database, and count the statements of what is done on its last session."""
 
     async def count_them() -> dict[str, int]:
-        store = ground.store(create=False)
+        store = Unannounced(ground.store(create=False))
         log, found = StoreLog(store, lambda: NOW_MS), dict[str, int]()
         for name, work in Host(log, shape, 1).operations.items():
             before = store.statistics().statements
