@@ -141,7 +141,7 @@ from tests.core.effort import EXAMPLES, effort
 from tests.core.naive import NaiveSession
 from tests.core.rare import RARE, Happening, rare_things
 
-BATCHES_MAX: Final = 12
+BATCHES_MAX: Final = 60
 """Two are run, and more only for as long as something rare has not happened yet."""
 
 LIMITS: Final = Limits(
@@ -463,6 +463,16 @@ class SessionMachine(RuleBasedStateMachine):
         command = CancelTurnInputSuffix(now_ms=self.now_ms, anchor=target)
         self.ask(command, self.naive.cancelled_from(self.now_ms, name))
 
+    @rule(owner=whose, text=texts)
+    def cancel_around_a_claim(self, owner: str, text: str) -> None:
+        """Withdraw all from one on that nobody holds, while a later one is held."""
+        first = self.mint("i")
+        self.take(first, None, ("into", "turn to come", "after_work"), text)
+        self.take(self.mint("i"), None, ("next",), text)
+        self.claim(owner, 5)
+        command = CancelTurnInputSuffix(now_ms=self.now_ms, anchor=targets.InputId(first))
+        self.ask(command, self.naive.cancelled_from(self.now_ms, first))
+
     def draw_target(self, data: st.DataObject) -> tuple[targets.CancelTarget, str]:
         """Choose by id or by key; with the name of the input that is meant."""
         if data.draw(st.integers(0, 3)) == 0:
@@ -741,6 +751,8 @@ class SessionMachine(RuleBasedStateMachine):
         for event in self.ask(command, expected).events[-1:]:
             assert isinstance(event, TurnCommitted)
             assert [seen(node) for node in event.nodes] == self.naive.turns[name].messages
+            if data.draw(st.integers(0, 3)) == 0:
+                self.branch(owner, back=0, place=data.draw(st.integers(0, 1)))
 
     @rule(owner=whose)
     def end(self, owner: str) -> None:
