@@ -267,6 +267,7 @@ def test_a_damaged_one_is_passed_over_and_said(how: str) -> None:
     (ignored,) = opened.ignored
     assert newest.version - ignored.version == (1 if how == "it is moved" else 0)
     assert ignored.reason
+    assert same(load_as_of(store, STREAM, folded.version), folded)
 
 
 def test_one_that_is_ahead_of_a_shortened_log_is_passed_over() -> None:
