@@ -187,6 +187,7 @@ def flipped(snapshot: StoredSnapshot) -> StoredSnapshot:
 
 
 OTHER_FACTS: Final = grown(MemoryStore(), 1, LIFE_STREAM).state
+OWN_FACTS: Final = grown(MemoryStore(), 1, STREAM).state
 
 
 def resealed(snapshot: StoredSnapshot, state: State) -> StoredSnapshot:
@@ -206,6 +207,7 @@ DAMAGES: Final[dict[str, Damage]] = {
     "it is foreign": lambda snapshot: attrs.evolve(snapshot, fingerprint="older"),
     "it is moved": lambda snapshot: attrs.evolve(snapshot, version=Version(snapshot.version - 1)),
     "it is of other facts": lambda snapshot: resealed(snapshot, OTHER_FACTS),
+    "it is of facts that the session had not": lambda snapshot: resealed(snapshot, OWN_FACTS),
 }
 
 
