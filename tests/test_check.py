@@ -175,6 +175,7 @@ def test_every_import_contract_can_break(tmp_path: Path) -> None:
 
 def test_the_parts_of_the_tests_are_all_of_them() -> None:
     parts = {
+        check.CORE_TESTS,
         *check.PURE_TESTS,
         check.LOG_TESTS,
         check.POSTGRES_TESTS,
