@@ -55,7 +55,7 @@ def _is_of(store: Store, stream: StreamId, commit: KeptCommit, frame: Frame) -> 
     """Tell whether messages were made in the frame, by where they were made first."""
     if commit.position < frame.position:
         return False
-    made = made_at(store, stream, commit.nodes[0].node_id) if commit.nodes else commit.position
+    made = made_at(store, stream, commit.nodes[0].node_id)
     return made is None or made >= frame.position
 
 

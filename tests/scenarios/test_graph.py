@@ -29,7 +29,7 @@ from tests.log.trims import trimming
 from tests.scenarios.owning import ALICE, owner
 from tests.scenarios.test_commit import ANSWERS, LEFT, RIGHT, ROOT, branched
 from tests.session.host import host, run, texts
-from tests.session.scripted import remembering, says, speaking
+from tests.session.scripted import call, calls, remembering, says, speaking
 from tests.session.stores import Place, names, stream, version
 
 
@@ -269,6 +269,33 @@ def test_commit_19_hidden_messages_are_in_no_view_and_no_prompt(place: Place) ->
         async with host(place.store()) as later, later.session("s").open() as again:
             assert await ids(again) == [*ROOT, LEFT[1], "more:m1", "more:m2"]
         assert verify_session(place.store(), stream()).is_sound
+
+    run(scene())
+
+
+def test_commit_19_results_are_hidden_with_the_calls_that_they_answer(place: Place) -> None:
+    """In what is shown and prompted: providers refuse results without calls."""
+
+    async def scene() -> None:
+        def look() -> str:
+            """Look."""
+            return "seen"
+
+        provider = speaking(calls(call("c1", "look")), says("one!"), says("two!"))
+        async with (
+            host(place.store(), provider, look) as core,
+            core.session("s").open() as session,
+        ):
+            await session.turn("one", turn_id="t1")
+            assert await ids(session) == ["t1:m1", "t1:m2", "t1:m3", "t1:m4"]
+            await session.tombstone_nodes(["t1:m2"])
+            assert await ids(session) == ["t1:m1", "t1:m4"]
+            await session.turn("two", turn_id="t2")
+            asked = [message.text for message in provider.requests[-1].messages]
+            assert asked == ["one", "one!", "two"]
+            assert (await session.read_view().message("t1:m3")).role is Role.USER
+            await session.tombstone_nodes(["t1:m4"])
+            assert await ids(session) == ["t1:m1", "t2:m1", "t2:m2"]
 
     run(scene())
 

@@ -42,7 +42,14 @@ from lash_es.core.ids import (
     Version,
 )
 from lash_es.core.messages import Role, TokenUsage
-from lash_es.core.outcomes import EffectCancelled, Finished, Stopped, StopReason
+from lash_es.core.outcomes import (
+    EffectCancelled,
+    Finished,
+    FrameSwitched,
+    Stopped,
+    StopReason,
+    TurnOutcome,
+)
 from lash_es.core.policy import ModelSpec, SessionPolicy
 from lash_es.core.transcripts import Node, TurnLimitNotice
 from lash_es.timetravel.history import read_history
@@ -81,7 +88,7 @@ def ended(
     )
 
 
-def committed(outcome: Finished | Stopped) -> events.TurnCommitted:
+def committed(outcome: TurnOutcome) -> events.TurnCommitted:
     return events.TurnCommitted(
         **AT,
         generation=GENERATION,
@@ -152,6 +159,10 @@ WORDLESS: list[tuple[events.Event, str]] = [
     ),
     (graph_events.NodesTombstoned(**AT, node_ids=(NODE.node_id,)), "1 message hidden"),
     (graph_events.NodesForgotten(**AT, nodes_count=2), "2 messages hidden for good"),
+    (
+        committed(FrameSwitched(frame_id=FrameId("f2"))),
+        f"{TURN} goes on in frame f2: revision 1, 1 message, 4 tokens",
+    ),
     (events.SessionTombstoned(**AT), "deleted for ever"),
     (
         events.HistoryTrimmed(**AT, below=Version(7), digest="", bodies=()),
