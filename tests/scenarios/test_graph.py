@@ -121,6 +121,9 @@ def test_open_09_beginning_anew_is_in_the_initial_frame(place: Place) -> None:
                 await fresh.branch_to_node("t1:m2")
                 await fresh.turn("two", turn_id="t2")
                 assert [m.text for m in provider.requests[-1].messages] == ["one", "one!", "two"]
+                nodes = (await fresh.read_view().session_graph()).nodes
+                frames = [(node.node_id, node.agent_frame_id) for node in nodes]
+                assert frames[1:3] == [("t1:m2", "f1"), ("t2:m1", "s:frame:initial")]
 
     run(scene())
 
