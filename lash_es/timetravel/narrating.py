@@ -45,14 +45,7 @@ from lash_es.core.events import (
     TurnStarted,
     body_ref,
 )
-from lash_es.core.graph_events import (
-    FrameOpened,
-    LeafMoved,
-    NodesAppended,
-    NodesForgotten,
-    NodesTombstoned,
-    SessionBegunAnew,
-)
+from lash_es.core.graph_events import GraphEvent
 from lash_es.core.ids import EffectId, Generation, InputId, Position
 from lash_es.core.ingress import NextTurn
 from lash_es.core.messages import (
@@ -152,6 +145,8 @@ class Narrator:
     def _what(  # noqa: PLR0911 - a table
         self, position: Position, event: Event
     ) -> str:
+        if isinstance(event, GraphEvent):
+            return told_graph(event)
         match event:
             case EffectRequested() | EffectSettled():
                 return f"{_ordinal(event.effect_id)} {self._effect(position, event)}"
@@ -179,15 +174,6 @@ class Narrator:
                 | HistoryTrimmed()
             ):
                 return _session(event)
-            case (
-                LeafMoved()
-                | SessionBegunAnew()
-                | FrameOpened()
-                | NodesAppended()
-                | NodesTombstoned()
-                | NodesForgotten()
-            ):
-                return told_graph(event)
             case _:
                 return told_work(event)
 
