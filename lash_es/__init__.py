@@ -23,6 +23,7 @@ from lash_es.core.batches import (
     RefreshToolCatalog,
     ResetSession,
     SlotPolicy,
+    WorkBoundary,
     WorkClass,
 )
 from lash_es.core.cancel_receipts import (
@@ -111,15 +112,19 @@ from lash_es.log.trimming import Trimmed
 from lash_es.projections.pending import PendingQueues
 from lash_es.projections.usage import SessionUsageReport
 from lash_es.runtime.activities import (
+    AcceptedInput,
     ActivitySink,
     AssistantProseDelta,
     ErrorReported,
     ModelRequestStarted,
+    QueuedInputAccepted,
+    QueuedWorkStarted,
     ReasoningTextDelta,
     ToolCallCompleted,
     ToolCallStarted,
     TurnActivity,
     UsageReported,
+    WorkCause,
 )
 from lash_es.runtime.cancelling import CancelToken
 from lash_es.runtime.faults import (
@@ -174,6 +179,7 @@ from lash_es.session.work import (
 __version__ = "0.1.0.dev0"
 
 __all__ = [
+    "AcceptedInput",
     "ActiveTurn",
     "ActivitySink",
     "AlreadyCancelled",
@@ -258,10 +264,12 @@ __all__ = [
     "Provider",
     "PydanticProvider",
     "QueueFull",
+    "QueuedInputAccepted",
     "QueuedTurnBuilder",
     "QueuedWorkBatch",
     "QueuedWorkClaimSuperseded",
     "QueuedWorkItem",
+    "QueuedWorkStarted",
     "ReasoningPart",
     "ReasoningTextDelta",
     "RefreshToolCatalog",
@@ -337,6 +345,8 @@ __all__ = [
     "UnencodableValue",
     "UnknownModel",
     "UsageReported",
+    "WorkBoundary",
+    "WorkCause",
     "WorkClaimReceipt",
     "WorkClass",
     "World",

@@ -36,6 +36,7 @@ from lash_es.core.work_commands import (
     CompleteWork,
     EnqueueWork,
     PruneFinishedWork,
+    WithWork,
 )
 
 
@@ -234,6 +235,9 @@ class WithClaim:
     token: str
 
 
+TurnSource: TypeAlias = WithInput | WithClaim | WithWork
+
+
 @frozen(kw_only=True)
 class StartTurn:
     """Accept a turn, durably, before anything of it runs."""
@@ -241,7 +245,7 @@ class StartTurn:
     now_ms: int
     fence: Fence
     turn_id: TurnId
-    source: WithInput | WithClaim
+    source: TurnSource
 
 
 @frozen(kw_only=True)
@@ -292,9 +296,9 @@ class CommitTurn:
 
     ``session_id`` is that of the session that is meant, and ``expected_revision`` the number of
     commits before this one; none is not compared. ``commit_hash`` says what is meant to be
-    committed (``stamps.commit_hash``): only with it a retry is recognised. ``inputs_done`` are
-    settled, ``completions`` of queued work finished, and the lease let go, with the commit or not
-    at all.
+    committed (``stamps.commit_hash``): only with it a retry is recognised. Besides what the turn
+    took, ``input_completions`` are settled, ``work_completions`` finished, and the lease let go,
+    with the commit or not at all.
     """
 
     now_ms: int
@@ -304,9 +308,9 @@ class CommitTurn:
     session_id: SessionId | None = None
     expected_revision: Revision | None = None
     commit_hash: str | None = None
-    inputs_done: tuple[InputCompletion, ...] = ()
+    input_completions: tuple[InputCompletion, ...] = ()
+    work_completions: tuple[WorkCompletion, ...] = ()
     releases_lease: bool = False
-    completions: tuple[WorkCompletion, ...] = ()
 
 
 @frozen(kw_only=True)

@@ -33,12 +33,14 @@ from lash_es.core.owners import LeaseOwner
 from lash_es.core.policy import SessionPolicy
 from lash_es.core.transcripts import Node
 from lash_es.core.work_events import (
+    DrainedWork,
     FinishedWorkPruned,
     WorkCancelled,
     WorkClaimAbandoned,
     WorkClaimed,
     WorkCompleted,
     WorkEnqueued,
+    WorkFailed,
 )
 
 # The session itself
@@ -224,7 +226,7 @@ class DrainedInputs:
     input_ids: tuple[InputId, ...]
 
 
-TurnOrigin: TypeAlias = DirectInput | DrainedInputs
+TurnOrigin: TypeAlias = DirectInput | DrainedInputs | DrainedWork
 
 
 @frozen(kw_only=True)
@@ -345,6 +347,7 @@ OpenEvent: TypeAlias = (
     | WorkEnqueued
     | WorkClaimed
     | WorkCompleted
+    | WorkFailed
     | WorkClaimAbandoned
     | WorkCancelled
     | FinishedWorkPruned
@@ -369,6 +372,7 @@ OwnerEvent: TypeAlias = (
     | TurnEnded
     | WorkClaimed
     | WorkCompleted
+    | WorkFailed
     | LeafMoved
 )
 """What only the holder of the lease writes."""

@@ -14,7 +14,7 @@ many.
 from collections.abc import Iterable
 from typing import assert_never
 
-from lash_es.core import heads, inputs, leases, retention, steering, turns, work
+from lash_es.core import heads, inputs, leases, retention, settling, steering, turns, work
 from lash_es.core.bodies import RecordedBody
 from lash_es.core.errors import impossible
 from lash_es.core.events import (
@@ -56,12 +56,14 @@ from lash_es.core.state import NOT_OPENED, Deleted, NotOpened, Open, State
 from lash_es.core.turns import NO_TURN, OpenTurn, Turn
 from lash_es.core.work import Work
 from lash_es.core.work_events import (
+    DrainedWork,
     FinishedWorkPruned,
     WorkCancelled,
     WorkClaimAbandoned,
     WorkClaimed,
     WorkCompleted,
     WorkEnqueued,
+    WorkFailed,
 )
 
 _open = maker(Open)
@@ -100,7 +102,8 @@ def _evolve_open(session: Open, event: OpenEvent) -> State:
             turn = steering.delivered(session, event, _turn(session, event))
             return _owned(session, event, turn=turns.requested(turn, event, here))
         case EffectSettled():
-            return _owned(session, event, turn=turns.settled(_turn(session, event), event, here))
+            turn = settling.settled(_turn(session, event), event, here)
+            return _owned(session, event, turn=turn)
         case TurnInputEnqueued():
             return _next(session, event.at_ms, inputs=inputs.enqueued(session.inputs, event, here))
         case LeaseAcquired():
@@ -159,6 +162,8 @@ def _evolve_open(session: Open, event: OpenEvent) -> State:
             return _owned(session, event, work=work.claimed(session.work, event))
         case WorkCompleted():
             return _owned(session, event, work=work.completed(session.work, event))
+        case WorkFailed():
+            return _owned(session, event, work=work.failed(session.work, event))
         case WorkClaimAbandoned():
             return _next(session, event.at_ms, work=work.abandoned(session.work, event))
         case WorkCancelled():
@@ -222,6 +227,7 @@ def _ended(session: Open, event: TurnEnded, turn: OpenTurn) -> Open:
         event,
         turn=NO_TURN,
         inputs=inputs.returned_by_end(session.inputs, event),
+        work=work.returned(session.work, turn.batch_ids),
         ledger=heads.used(session.ledger, event, turn.policy.model.model_id),
     )
 
@@ -242,8 +248,10 @@ def _turn(
 
 
 def _bodies_of(session: Open, event: TurnStarted) -> tuple[RecordedBody, ...]:
-    """Find the inputs that the turn takes."""
+    """Find the inputs, or the batches, that the turn takes."""
     _require_no_turn(session, event)
+    if isinstance(event.origin, DrainedWork):
+        return work.bodies_of(session.work, event.origin)
     if not isinstance(event.origin, DrainedInputs):
         return ()
     pending = session.inputs.pending
@@ -270,7 +278,8 @@ def _owned(
     | LeafMoved
     | TurnInputsClaimed
     | WorkClaimed
-    | WorkCompleted,
+    | WorkCompleted
+    | WorkFailed,
     *,
     inputs: Inputs | None = None,
     turn: Turn | None = None,

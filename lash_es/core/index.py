@@ -31,7 +31,7 @@ from lash_es.core.outcomes import InputStatus
 from lash_es.core.stamps import stamped
 from lash_es.core.state import Open, State
 from lash_es.core.turns import OpenTurn
-from lash_es.core.work_events import WorkCancelled, WorkCompleted, WorkEnqueued
+from lash_es.core.work_events import WorkCancelled, WorkCompleted, WorkEnqueued, WorkFailed
 from lash_es.core.work_index import work_rows
 
 IndexRow = tuple[IndexKey, IndexEntry]
@@ -55,7 +55,7 @@ def _rows(before: Open, event: Event, here: Position) -> tuple[IndexRow, ...]:
             return (_started(event, here),)
         case TurnCommitted() | TurnEnded():
             return _over(before, event, here)
-        case WorkEnqueued() | WorkCompleted() | WorkCancelled():
+        case WorkEnqueued() | WorkCompleted() | WorkFailed() | WorkCancelled():
             return work_rows(before, event, here)
         case _:
             return ()

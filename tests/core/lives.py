@@ -5,7 +5,7 @@ Unlike the machine's, these commands are chosen by looking at the core's own sta
 make sense, so that a life gets somewhere. What is right is said by the laws and not by this file.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeAlias, TypeVar
 
 from attrs import frozen
@@ -20,6 +20,7 @@ from lash_es.core.batches import (
     NeverMerge,
     SlotPolicy,
     WorkBoundary,
+    WorkClass,
     WorkCompletion,
     WorkKind,
 )
@@ -67,6 +68,7 @@ from lash_es.core.ids import (
     Version,
 )
 from lash_es.core.ingress import ActiveTurn, Boundary, NextTurn
+from lash_es.core.limits import Limits
 from lash_es.core.messages import FinishReason, TokenUsage
 from lash_es.core.outcomes import (
     EffectCancelled,
@@ -89,7 +91,7 @@ from lash_es.core.owners import (
 )
 from lash_es.core.policy import ModelSpec, SessionPolicy
 from lash_es.core.state import Open
-from lash_es.core.turns import OpenTurn, Replied
+from lash_es.core.turns import NoTurn, OpenTurn, Replied
 from lash_es.core.work_commands import (
     AbandonWorkClaim,
     CancelWork,
@@ -100,6 +102,7 @@ from lash_es.core.work_commands import (
     LeadingTurnWork,
     PruneFinishedWork,
     TheseBatches,
+    WithWork,
     WorkSelection,
 )
 from lash_es.verify.spec import Decision, given
@@ -151,7 +154,8 @@ class Moment:
 def lives(draw: st.DrawFn, steps_max: int = 50) -> Life:
     """Draw a life of some steps, refusals included."""
     birth = OpenSession(now_ms=1_000, session_id=SESSION, policy=POLICIES[0])
-    life = [given().when(ParkSession(now_ms=1)), given().when(birth)]
+    nothing = given(limits=Limits(drain_attempts_max=draw(st.sampled_from([0, 3]))))
+    life = [nothing.when(ParkSession(now_ms=1)), nothing.when(birth)]
     for step in range(draw(st.integers(1, steps_max))):
         command: Command = birth
         if isinstance(life[-1].state, Open):
@@ -336,7 +340,9 @@ def a_work_claim(m: Moment) -> WorkCompletion:
 def claim_work(m: Moment) -> Command:
     boundary = m.one_of(*WorkBoundary)
     these = TheseBatches(boundary=boundary, batch_ids=tuple(m.state.work.batches)[:1])
-    leading = LeadingTurnWork(boundary=boundary, batches_max=m.one_of(0, 1, 9))
+    turn = m.state.turn
+    into = m.one_of(None, turn.turn_id) if isinstance(turn, OpenTurn) else None
+    leading = LeadingTurnWork(boundary=boundary, batches_max=m.one_of(0, 1, 9), turn_id=into)
     selections: tuple[WorkSelection, ...] = (LeadingCommand(), leading, leading, these)
     selection = m.one_of(*selections)
     return ClaimWork(now_ms=m.now_ms, fence=m.fence, token=f"w{m.step}", selection=selection)
@@ -367,11 +373,19 @@ def for_work(m: Moment) -> Command:
     return m.one_of(queue_work, queue_work, queue_work, cancel_work)(m)
 
 
+def is_a_claimed_wake(m: Moment) -> Iterator[bool]:
+    for batch in m.state.work.batches.values():
+        is_ours = batch.claim is not None and batch.claim.generation == m.fence.generation
+        yield is_ours and batch.work_class is WorkClass.TURN_WORK
+
+
 def for_the_worker(m: Moment) -> Command:
     if not m.state.work.batches:
         return queue_work(m)
+    if isinstance(m.state.turn, NoTurn) and any(is_a_claimed_wake(m)):
+        return drain_work(m)
     if any(batch.claim for batch in m.state.work.batches.values()):
-        return m.one_of(complete_work, complete_work, abandon_work, claim_work)(m)
+        return m.one_of(complete_work, drain_work, drain_work, abandon_work, claim_work)(m)
     return claim_work(m)
 
 
@@ -403,6 +417,13 @@ def drain(m: Moment) -> Command:
     return StartTurn(now_ms=m.now_ms, fence=m.fence, turn_id=turn_id, source=source)
 
 
+def drain_work(m: Moment) -> Command:
+    done = a_work_claim(m)
+    source = WithWork(claim_id=done.claim_id, token=done.token)
+    turn_id = TurnId(f"t{m.step}")
+    return StartTurn(now_ms=m.now_ms, fence=m.fence, turn_id=turn_id, source=source)
+
+
 # For the turn
 
 
@@ -410,6 +431,8 @@ def proceed(m: Moment) -> Command:
     """Ask what the turn's protocol would ask next, or end it early."""
     open_effects = agenda(m.state)
     turn_id = m.turn.turn_id
+    if m.turn.batch_ids and not open_effects and m.one_of(True, False):
+        return end(m)
     if m.turn.generation != m.state.lease.generation:
         return ContinueTurn(now_ms=m.now_ms, fence=m.fence, turn_id=turn_id)
     if open_effects:
@@ -469,7 +492,7 @@ def commit(m: Moment) -> Command:
         fence=m.fence,
         turn_id=m.turn.turn_id,
         outcome=Finished(),
-        completions=m.one_of((), (), (), (a_work_claim(m),)),
+        work_completions=m.one_of((), (), (), (a_work_claim(m),)),
     )
 
 
@@ -495,6 +518,8 @@ FOR_THE_OWNER: tuple[Kind, ...] = (
     drain,
     start,
     renew,
+    for_the_worker,
+    for_the_worker,
     for_the_worker,
     for_the_worker,
 )

@@ -14,6 +14,7 @@ lease ran out, it is later.
 from collections.abc import Callable, Sequence
 from typing import get_args
 
+import attrs
 from attrs import frozen
 
 from lash_es.core import targets
@@ -80,6 +81,7 @@ from lash_es.core.work_commands import (
     LeadingTurnWork,
     PruneFinishedWork,
     TheseBatches,
+    WithWork,
     WorkSelection,
 )
 from lash_es.core.work_events import WorkCancelled
@@ -130,6 +132,7 @@ from tests.core.examples import (
     queued,
     requested,
     started,
+    started_on_work,
     work_held,
 )
 from tests.core.test_turns import turn_of
@@ -182,6 +185,8 @@ SCENES = {
     "work waits": Scene(WORK),
     "work claimed": Scene(WORK_HELD),
     "turn has work": Scene((*WORK_HELD, started())),
+    "work taken in": Scene((*BEGUN, queued(B1, 1), work_held(B1, turn_id=TURN))),
+    "turn on work": Scene((*WORK_HELD, started_on_work(B1))),
     "work finished": Scene((*WORK, WorkCancelled(at_ms=90, batch_id=B1))),
     # Of the last two, a claim and a turn with an open effect are what the owner left behind.
     "lease ran out": Scene(LEFT_BEHIND, next_effect=E2, now_ms=LATER_MS),
@@ -198,6 +203,7 @@ TABLES = (
     ("model wants tools", "tools asked", "tools answered"),
     ("work waits", "work claimed"),
     ("turn has work", "work finished"),
+    ("work taken in", "turn on work"),
     ("steer waits", "steer accepted", "steer delivered"),
     ("input in a turn", "lease ran out", "another's lease"),
 )
@@ -278,6 +284,12 @@ ROWS: dict[str, Callable[[Scene], Command]] = {
         turn_id=T2,
         source=WithClaim(claim_id=CLAIM, token="claim-token"),
     ),
+    "StartTurn, t2, work": lambda s: StartTurn(
+        now_ms=s.now_ms,
+        fence=FENCE,
+        turn_id=T2,
+        source=WithWork(claim_id=WORK_CLAIM, token="work-token"),
+    ),
     "ContinueTurn": lambda s: ContinueTurn(now_ms=s.now_ms, fence=FENCE, turn_id=TURN),
     "RequestEffect, model": lambda s: RequestEffect(
         now_ms=s.now_ms, fence=FENCE, turn_id=TURN, effect_id=s.next_effect, request=ASK
@@ -308,7 +320,7 @@ ROWS: dict[str, Callable[[Scene], Command]] = {
         commit_hash=HASH,
     ),
     "CommitTurn, work": lambda s: CommitTurn(
-        now_ms=s.now_ms, fence=FENCE, turn_id=TURN, outcome=Finished(), completions=DONE
+        now_ms=s.now_ms, fence=FENCE, turn_id=TURN, outcome=Finished(), work_completions=DONE
     ),
     "BranchToNode": lambda s: BranchToNode(
         now_ms=s.now_ms, fence=FENCE, parent=None, nodes=(ASKED_NODE,)
@@ -330,6 +342,7 @@ ROWS: dict[str, Callable[[Scene], Command]] = {
     ),
     "ClaimWork, command": lambda s: claiming(s, LeadingCommand()),
     "ClaimWork, turn work": lambda s: claiming(s, IDLY),
+    "ClaimWork, into turn": lambda s: claiming(s, attrs.evolve(IDLY, turn_id=TURN)),
     "ClaimWork, these": lambda s: claiming(s, THESE),
     "CompleteWork": lambda s: CompleteWork(now_ms=s.now_ms, fence=FENCE, completions=DONE),
     "AbandonWorkClaim": lambda s: AbandonWorkClaim(
@@ -363,6 +376,7 @@ PruneTurnInputs        | !SessionNotOpen | -                 | -                
 StartTurn              | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
 StartTurn, t2          | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
 StartTurn, t2, claim   | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
+StartTurn, t2, work    | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
 ContinueTurn           | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
 RequestEffect, model   | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
 RequestEffect, tool    | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
@@ -376,6 +390,7 @@ EndTurn                | !SessionNotOpen | !fence: free      | !fence: free     
 EnqueueWork            | !SessionNotOpen | WorkEnqueued      | WorkEnqueued      | !SessionDeleted
 ClaimWork, command     | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
 ClaimWork, turn work   | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
+ClaimWork, into turn   | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
 ClaimWork, these       | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
 CompleteWork           | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
 AbandonWorkClaim       | !SessionNotOpen | -                 | -                 | !SessionDeleted
@@ -405,6 +420,7 @@ PruneTurnInputs        | -                         | -
 StartTurn              | TurnStarted               | TurnStarted
 StartTurn, t2          | TurnStarted               | TurnStarted
 StartTurn, t2, claim   | !TurnInputClaimSuperseded | !TurnInputClaimSuperseded
+StartTurn, t2, work    | !WorkClaimSuperseded      | !WorkClaimSuperseded
 ContinueTurn           | !TurnNotOpen              | !TurnNotOpen
 RequestEffect, model   | !TurnNotOpen              | !TurnNotOpen
 RequestEffect, tool    | !TurnNotOpen              | !TurnNotOpen
@@ -418,6 +434,7 @@ EndTurn                | !TurnNotOpen              | !TurnNotOpen
 EnqueueWork            | WorkEnqueued              | WorkEnqueued
 ClaimWork, command     | -                         | -
 ClaimWork, turn work   | -                         | -
+ClaimWork, into turn   | !TurnNotOpen              | !TurnNotOpen
 ClaimWork, these       | -                         | -
 CompleteWork           | !WorkClaimSuperseded      | !WorkClaimSuperseded
 AbandonWorkClaim       | -                         | -
@@ -447,6 +464,7 @@ PruneTurnInputs        | TurnInputTombstonesPruned
 StartTurn              | TurnStarted
 StartTurn, t2          | TurnStarted
 StartTurn, t2, claim   | !TurnInputClaimSuperseded
+StartTurn, t2, work    | !WorkClaimSuperseded
 ContinueTurn           | !TurnNotOpen
 RequestEffect, model   | !TurnNotOpen
 RequestEffect, tool    | !TurnNotOpen
@@ -460,6 +478,7 @@ EndTurn                | !TurnNotOpen
 EnqueueWork            | WorkEnqueued
 ClaimWork, command     | -
 ClaimWork, turn work   | -
+ClaimWork, into turn   | !TurnNotOpen
 ClaimWork, these       | -
 CompleteWork           | !WorkClaimSuperseded
 AbandonWorkClaim       | -
@@ -489,6 +508,7 @@ PruneTurnInputs        | -                       | -
 StartTurn              | TurnStarted             | -
 StartTurn, t2          | TurnStarted             | TurnStarted
 StartTurn, t2, claim   | TurnStarted             | !TurnInputClaimSuperseded
+StartTurn, t2, work    | !WorkClaimSuperseded    | !WorkClaimSuperseded
 ContinueTurn           | !TurnNotOpen            | !TurnNotOpen
 RequestEffect, model   | !TurnNotOpen            | !TurnNotOpen
 RequestEffect, tool    | !TurnNotOpen            | !TurnNotOpen
@@ -502,6 +522,7 @@ EndTurn                | !TurnNotOpen            | !TurnNotOpen
 EnqueueWork            | WorkEnqueued            | WorkEnqueued
 ClaimWork, command     | -                       | -
 ClaimWork, turn work   | -                       | -
+ClaimWork, into turn   | !TurnNotOpen            | !TurnNotOpen
 ClaimWork, these       | -                       | -
 CompleteWork           | !WorkClaimSuperseded    | !WorkClaimSuperseded
 AbandonWorkClaim       | -                       | -
@@ -531,6 +552,7 @@ PruneTurnInputs        | -                     | -                     | -
 StartTurn              | -                     | -                     | -
 StartTurn, t2          | !TurnInProgress       | !TurnInProgress       | !TurnInProgress
 StartTurn, t2, claim   | !TurnInProgress       | !TurnInProgress       | !TurnInProgress
+StartTurn, t2, work    | !TurnInProgress       | !TurnInProgress       | !TurnInProgress
 ContinueTurn           | -                     | TurnContinued         | -
 RequestEffect, model   | EffectRequested       | !EffectRequestRefused | EffectRequested
 RequestEffect, tool    | !EffectRequestRefused | !EffectRequestRefused | !EffectRequestRefused
@@ -544,6 +566,7 @@ EndTurn                | TurnEnded             | !EffectsUnsettled     | TurnEnd
 EnqueueWork            | WorkEnqueued          | WorkEnqueued          | WorkEnqueued
 ClaimWork, command     | -                     | -                     | -
 ClaimWork, turn work   | -                     | -                     | -
+ClaimWork, into turn   | -                     | -                     | -
 ClaimWork, these       | -                     | -                     | -
 CompleteWork           | !WorkClaimSuperseded  | !WorkClaimSuperseded  | !WorkClaimSuperseded
 AbandonWorkClaim       | -                     | -                     | -
@@ -573,6 +596,7 @@ PruneTurnInputs        | -                     | -                     | -
 StartTurn              | -                     | -                     | -
 StartTurn, t2          | !TurnInProgress       | !TurnInProgress       | !TurnInProgress
 StartTurn, t2, claim   | !TurnInProgress       | !TurnInProgress       | !TurnInProgress
+StartTurn, t2, work    | !TurnInProgress       | !TurnInProgress       | !TurnInProgress
 ContinueTurn           | -                     | TurnContinued         | -
 RequestEffect, model   | !EffectRequestRefused | !EffectRequestRefused | EffectRequested
 RequestEffect, tool    | EffectRequested       | !EffectRequestRefused | !EffectRequestRefused
@@ -586,6 +610,7 @@ EndTurn                | TurnEnded             | !EffectsUnsettled     | TurnEnd
 EnqueueWork            | WorkEnqueued          | WorkEnqueued          | WorkEnqueued
 ClaimWork, command     | -                     | -                     | -
 ClaimWork, turn work   | -                     | -                     | -
+ClaimWork, into turn   | -                     | -                     | -
 ClaimWork, these       | -                     | -                     | -
 CompleteWork           | !WorkClaimSuperseded  | !WorkClaimSuperseded  | !WorkClaimSuperseded
 AbandonWorkClaim       | -                     | -                     | -
@@ -615,6 +640,7 @@ PruneTurnInputs        | -                         | -
 StartTurn              | TurnStarted               | TurnStarted
 StartTurn, t2          | TurnStarted               | TurnStarted
 StartTurn, t2, claim   | !TurnInputClaimSuperseded | !TurnInputClaimSuperseded
+StartTurn, t2, work    | !WorkClaimSuperseded      | TurnStarted
 ContinueTurn           | !TurnNotOpen              | !TurnNotOpen
 RequestEffect, model   | !TurnNotOpen              | !TurnNotOpen
 RequestEffect, tool    | !TurnNotOpen              | !TurnNotOpen
@@ -628,6 +654,7 @@ EndTurn                | !TurnNotOpen              | !TurnNotOpen
 EnqueueWork            | WorkEnqueued              | WorkEnqueued
 ClaimWork, command     | -                         | WorkClaimed
 ClaimWork, turn work   | WorkClaimed               | -
+ClaimWork, into turn   | !TurnNotOpen              | !TurnNotOpen
 ClaimWork, these       | WorkClaimed               | -
 CompleteWork           | !WorkClaimSuperseded      | WorkCompleted
 AbandonWorkClaim       | -                         | WorkClaimAbandoned
@@ -657,6 +684,7 @@ PruneTurnInputs        | -                            | -
 StartTurn              | -                            | TurnStarted
 StartTurn, t2          | !TurnInProgress              | TurnStarted
 StartTurn, t2, claim   | !TurnInProgress              | !TurnInputClaimSuperseded
+StartTurn, t2, work    | !TurnInProgress              | !WorkClaimSuperseded
 ContinueTurn           | -                            | !TurnNotOpen
 RequestEffect, model   | EffectRequested              | !TurnNotOpen
 RequestEffect, tool    | !EffectRequestRefused        | !TurnNotOpen
@@ -670,11 +698,56 @@ EndTurn                | TurnEnded                    | !TurnNotOpen
 EnqueueWork            | WorkEnqueued                 | WorkEnqueued
 ClaimWork, command     | WorkClaimed                  | WorkClaimed
 ClaimWork, turn work   | -                            | -
+ClaimWork, into turn   | -                            | !TurnNotOpen
 ClaimWork, these       | -                            | -
 CompleteWork           | WorkCompleted                | !WorkClaimSuperseded
 AbandonWorkClaim       | WorkClaimAbandoned           | -
 CancelWork             | -                            | -
 PruneFinishedWork      | -                            | FinishedWorkPruned
+
+                       | work taken in                | turn on work
+OpenSession            | -                            | -
+OpenSession, new model | SessionConfigured            | SessionConfigured
+BeginAnew              | !BusyWithTurn                | !BusyWithTurn
+ConfigureSession       | SessionConfigured            | SessionConfigured
+ParkSession            | SessionParked                | SessionParked
+DeleteSession          | SessionTombstoned            | SessionTombstoned
+TrimHistory            | !TrimHeldBack                | !TrimHeldBack
+AcquireLease           | LeaseRenewed                 | LeaseRenewed
+ReclaimLease           | -                            | -
+RenewLease             | LeaseRenewed                 | LeaseRenewed
+ReleaseLease           | LeaseReleased                | LeaseReleased
+EnqueueTurnInput       | TurnInputEnqueued            | TurnInputEnqueued
+ClaimTurnInputs        | -                            | -
+ClaimActiveTurnInputs  | -                            | -
+AbandonTurnInputClaim  | -                            | -
+CancelTurnInput        | -                            | -
+CancelTurnInputs       | -                            | -
+CancelTurnInputSuffix  | -                            | -
+PruneTurnInputs        | -                            | -
+StartTurn              | -                            | !TurnIdConflict
+StartTurn, t2          | !TurnInProgress              | !TurnInProgress
+StartTurn, t2, claim   | !TurnInProgress              | !TurnInProgress
+StartTurn, t2, work    | !TurnInProgress              | !TurnInProgress
+ContinueTurn           | -                            | -
+RequestEffect, model   | EffectRequested              | EffectRequested
+RequestEffect, tool    | !EffectRequestRefused        | !EffectRequestRefused
+SettleEffect           | !EffectNotOpen               | !EffectNotOpen
+CommitTurn             | TurnCommitted                | WorkCompleted, TurnCommitted
+CommitTurn, hash       | !CommitConflict              | !CommitConflict
+CommitTurn, work       | WorkCompleted, TurnCommitted | WorkCompleted, TurnCommitted
+BranchToNode           | !BusyWithTurn                | !BusyWithTurn
+BranchToNode, root     | !BusyWithTurn                | !BusyWithTurn
+EndTurn                | TurnEnded                    | TurnEnded
+EnqueueWork            | WorkEnqueued                 | WorkEnqueued
+ClaimWork, command     | -                            | WorkClaimed
+ClaimWork, turn work   | -                            | -
+ClaimWork, into turn   | -                            | -
+ClaimWork, these       | -                            | -
+CompleteWork           | WorkCompleted                | WorkCompleted
+AbandonWorkClaim       | WorkClaimAbandoned           | -
+CancelWork             | -                            | -
+PruneFinishedWork      | -                            | -
 
                        | steer waits           | steer accepted          | steer delivered
 OpenSession            | -                     | -                       | -
@@ -699,6 +772,7 @@ PruneTurnInputs        | -                     | -                       | -
 StartTurn              | -                     | -                       | -
 StartTurn, t2          | !TurnInProgress       | !TurnInProgress         | !TurnInProgress
 StartTurn, t2, claim   | !TurnInProgress       | !TurnInProgress         | !TurnInProgress
+StartTurn, t2, work    | !TurnInProgress       | !TurnInProgress         | !TurnInProgress
 ContinueTurn           | -                     | -                       | TurnContinued
 RequestEffect, model   | EffectRequested       | EffectRequested         | !EffectRequestRefused
 RequestEffect, tool    | !EffectRequestRefused | !EffectRequestRefused   | !EffectRequestRefused
@@ -712,6 +786,7 @@ EndTurn                | TurnEnded             | TurnEnded               | !Effe
 EnqueueWork            | WorkEnqueued          | WorkEnqueued            | WorkEnqueued
 ClaimWork, command     | -                     | -                       | -
 ClaimWork, turn work   | -                     | -                       | -
+ClaimWork, into turn   | -                     | -                       | -
 ClaimWork, these       | -                     | -                       | -
 CompleteWork           | !WorkClaimSuperseded  | !WorkClaimSuperseded    | !WorkClaimSuperseded
 AbandonWorkClaim       | -                     | -                       | -
@@ -741,6 +816,7 @@ PruneTurnInputs        | -                     | -                       | -
 StartTurn              | !TurnIdConflict       | !fence: expired         | !fence: superseded
 StartTurn, t2          | !TurnInProgress       | !fence: expired         | !fence: superseded
 StartTurn, t2, claim   | !TurnInProgress       | !fence: expired         | !fence: superseded
+StartTurn, t2, work    | !TurnInProgress       | !fence: expired         | !fence: superseded
 ContinueTurn           | -                     | !fence: expired         | !fence: superseded
 RequestEffect, model   | EffectRequested       | !fence: expired         | !fence: superseded
 RequestEffect, tool    | !EffectRequestRefused | !fence: expired         | !fence: superseded
@@ -754,6 +830,7 @@ EndTurn                | TurnEnded             | !fence: expired         | !fenc
 EnqueueWork            | WorkEnqueued          | WorkEnqueued            | WorkEnqueued
 ClaimWork, command     | -                     | !fence: expired         | !fence: superseded
 ClaimWork, turn work   | -                     | !fence: expired         | !fence: superseded
+ClaimWork, into turn   | -                     | !fence: expired         | !fence: superseded
 ClaimWork, these       | -                     | !fence: expired         | !fence: superseded
 CompleteWork           | !WorkClaimSuperseded  | !fence: expired         | !fence: superseded
 AbandonWorkClaim       | -                     | WorkClaimAbandoned      | WorkClaimAbandoned
