@@ -182,7 +182,7 @@ def next_command(m: Moment) -> Command:
     if holder is None or holder.expires_at_ms <= m.now_ms:
         kinds = (acquire,) * 9 + FOR_ANYONE + FOR_THE_QUEUE
     elif isinstance(m.state.turn, OpenTurn):
-        kinds = (proceed,) * 40 + (accept,) * 4 + kinds
+        kinds = (proceed,) * 40 + (accept,) * 12 + kinds
     return m.one_of(*kinds)(m)
 
 
@@ -385,7 +385,7 @@ def for_the_worker(m: Moment) -> Command:
     if isinstance(m.state.turn, NoTurn) and any(is_a_claimed_wake(m)):
         return drain_work(m)
     if any(batch.claim for batch in m.state.work.batches.values()):
-        return m.one_of(complete_work, drain_work, drain_work, abandon_work, claim_work)(m)
+        return m.one_of(complete_work, complete_work, drain_work, abandon_work, claim_work)(m)
     return claim_work(m)
 
 
