@@ -8,6 +8,7 @@ make sense, so that a life gets somewhere. What is right is said by the laws and
 from collections.abc import Callable, Iterator
 from typing import TypeAlias, TypeVar
 
+import attrs
 from attrs import frozen
 from hypothesis import strategies as st
 
@@ -68,6 +69,7 @@ from lash_es.core.ids import (
     Version,
 )
 from lash_es.core.ingress import ActiveTurn, Boundary, NextTurn
+from lash_es.core.inputs import wanting_into
 from lash_es.core.limits import Limits
 from lash_es.core.messages import FinishReason, TokenUsage
 from lash_es.core.outcomes import (
@@ -180,9 +182,11 @@ def next_command(m: Moment) -> Command:
     holder = m.state.lease.holder
     kinds = (acquire, *FOR_ANYONE, *FOR_THE_QUEUE, *FOR_THE_OWNER * 2)
     if holder is None or holder.expires_at_ms <= m.now_ms:
-        kinds = (acquire,) * 9 + FOR_ANYONE + FOR_THE_QUEUE
+        # What is open holds a trim back.
+        is_at_rest = not m.state.inputs.pending and not m.state.work.batches
+        kinds = (acquire,) * 9 + FOR_ANYONE + FOR_THE_QUEUE + (trim,) * (4 * is_at_rest)
     elif isinstance(m.state.turn, OpenTurn):
-        kinds = (proceed,) * 40 + (accept,) * 12 + kinds
+        kinds = (proceed,) * 40 + (accept,) * 8 + kinds
     return m.one_of(*kinds)(m)
 
 
@@ -256,6 +260,8 @@ def into_a_turn(m: Moment) -> ActiveTurn | NextTurn:
 
 def accept(m: Moment) -> Command:
     turn = m.state.turn
+    if isinstance(turn, OpenTurn) and not wanting_into(m.state.inputs, turn.turn_id):
+        return attrs.evolve(enqueue(m), ingress=ActiveTurn(turn.turn_id))
     return ClaimActiveTurnInputs(
         now_ms=m.now_ms,
         fence=m.fence,
@@ -266,7 +272,7 @@ def accept(m: Moment) -> Command:
     )
 
 
-def enqueue(m: Moment) -> Command:
+def enqueue(m: Moment) -> EnqueueTurnInput:
     return EnqueueTurnInput(
         now_ms=m.now_ms,
         input_id=InputId(f"i{m.step}"),
@@ -437,7 +443,7 @@ def proceed(m: Moment) -> Command:
         return ContinueTurn(now_ms=m.now_ms, fence=m.fence, turn_id=turn_id)
     if open_effects:
         return settle(m)
-    return m.one_of(request, request, request, commit, end)(m)
+    return m.one_of(request, request, request, commit, commit, end)(m)
 
 
 def settle(m: Moment) -> Command:
@@ -518,7 +524,6 @@ FOR_THE_OWNER: tuple[Kind, ...] = (
     drain,
     start,
     renew,
-    for_the_worker,
     for_the_worker,
     for_the_worker,
     for_the_worker,
