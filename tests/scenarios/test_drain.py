@@ -18,11 +18,13 @@ from lash_es import (
     ImageItem,
     ImagePart,
     InputStatus,
+    LashCore,
     LashSession,
     LeaseOwner,
     LeaseTimings,
     LocalProcess,
     Message,
+    MissingModelSpec,
     ModelRequest,
     ModelRequestStarted,
     NextTurn,
@@ -30,6 +32,7 @@ from lash_es import (
     QueuedWorkClaimSuperseded,
     QueuedWorkStarted,
     Role,
+    RuntimeFault,
     Stopped,
     StopReason,
     TextItem,
@@ -360,5 +363,31 @@ def test_input_30_an_accepted_steer_is_not_requeued_by_an_interrupt(place: Place
             assert (await texts(session))[-1] == ("user", "one more thing")
             outcome = await session.cancel_pending_turn_input(steer.input_id)
             assert isinstance(outcome, AlreadyCompleted)
+
+    run(scene())
+
+
+def test_lease_28_what_a_driver_raises_in_a_contest_is_classified(place: Place) -> None:
+    async def scene() -> None:
+        gate = asyncio.Event()
+        provider = speaking(says("one", gate=gate))
+        async with (
+            host(place.store(), provider) as core,
+            core.session("s").open() as session,
+            core.session("s").open() as other,
+        ):
+            turn = asyncio.ensure_future(session.turn("hello").run())
+            await asked(provider, 1)
+            with pytest.raises(RuntimeFault) as busy:
+                await other.turn("me too")
+            assert busy.value.code == "session_execution_busy"
+            assert (busy.value.is_retryable, busy.value.is_terminal) == (True, False)
+            # A drain is not refused: it has nothing to do here.
+            assert await other.queued_turn() is None
+            gate.set()
+            assert (await turn).result.revision == 1
+        with pytest.raises(MissingModelSpec) as wrong:
+            LashCore(model=None)
+        assert (wrong.value.is_retryable, wrong.value.is_terminal) == (False, True)
 
     run(scene())
