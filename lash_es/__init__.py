@@ -26,6 +26,7 @@ from lash_es.core.batches import (
     WorkBoundary,
     WorkClass,
 )
+from lash_es.core.bodies import NewBody
 from lash_es.core.cancel_receipts import (
     AnchorNotFound,
     CancelResult,
@@ -33,14 +34,17 @@ from lash_es.core.cancel_receipts import (
     SuffixCancelOutcome,
 )
 from lash_es.core.commit_errors import (
+    AttachmentNotFound,
     BusyWithTurn,
     FrameIdConflict,
     HeadRevisionConflict,
     NodeNotFound,
     RuntimeTurnCommitConflict,
     SessionBindingMismatch,
+    StateOutdated,
 )
 from lash_es.core.descriptions import Description
+from lash_es.core.enclosures import Enclosures, NewState, StateKind
 from lash_es.core.errors import (
     BlankValue,
     CommandRejected,
@@ -94,6 +98,7 @@ from lash_es.core.targets import CancelTarget, InputId, SourceKey
 from lash_es.core.work_errors import BatchIdConflict, BatchNotOfOneClass, QueuedWorkClaimSuperseded
 from lash_es.core.work_receipts import BatchFinished, BatchReceipt, BatchUnknown, WorkClaimReceipt
 from lash_es.log.archiving import FolderArchive
+from lash_es.log.collecting import Collected
 from lash_es.log.errors import (
     StorageError,
     StoreBusy,
@@ -159,6 +164,7 @@ from lash_es.runtime.providers import (
 )
 from lash_es.runtime.tools import OnTakeover, Tool, tool
 from lash_es.runtime.world import World
+from lash_es.session.attachments import HeldAttachment, KeptState, SessionAttachments
 from lash_es.session.builder import Opening, SessionBuilder, SessionSpec
 from lash_es.session.core import LashCore
 from lash_es.session.exporting import RuntimeSessionState
@@ -169,6 +175,7 @@ from lash_es.session.residency import Residency
 from lash_es.session.results import ToolCallRecord, TurnIssue, TurnOutput, TurnResult
 from lash_es.session.session import LashSession, ParkedSession
 from lash_es.session.session_stores import SessionStore
+from lash_es.session.storage import CoreStorage
 from lash_es.session.turn_builders import (
     EnqueueTurnBuilder,
     PendingTurnInput,
@@ -197,6 +204,7 @@ __all__ = [
     "Archive",
     "AssistantProseDelta",
     "AtRest",
+    "AttachmentNotFound",
     "BatchFinished",
     "BatchIdConflict",
     "BatchNotOfOneClass",
@@ -213,13 +221,16 @@ __all__ = [
     "CancelToken",
     "Cancelled",
     "ClaimDiagnostics",
+    "Collected",
     "CommandRejected",
+    "CoreStorage",
     "CorruptBody",
     "CorruptHistory",
     "DeliveryPolicy",
     "Description",
     "Durability",
     "DurabilityTier",
+    "Enclosures",
     "EnqueueTurnBuilder",
     "ErrorReported",
     "Finished",
@@ -230,11 +241,13 @@ __all__ = [
     "FrameSwitched",
     "HandleConsumed",
     "HeadRevisionConflict",
+    "HeldAttachment",
     "ImageItem",
     "ImagePart",
     "InputId",
     "InputStatus",
     "InvalidArgument",
+    "KeptState",
     "KeyRing",
     "KeyUnusable",
     "LashCore",
@@ -260,7 +273,9 @@ __all__ = [
     "ModelSpec",
     "ModelsExtraMissing",
     "NeverMerge",
+    "NewBody",
     "NewMessage",
+    "NewState",
     "NextTurn",
     "NoArchive",
     "NodeNotFound",
@@ -300,6 +315,7 @@ __all__ = [
     "RuntimeTurnCommitConflict",
     "SQLiteStore",
     "SealBroken",
+    "SessionAttachments",
     "SessionBindingMismatch",
     "SessionBuilder",
     "SessionCommandAdmin",
@@ -324,6 +340,8 @@ __all__ = [
     "SourceKey",
     "SourceKeyConflict",
     "StaleBranch",
+    "StateKind",
+    "StateOutdated",
     "StopReason",
     "Stopped",
     "StorageError",

@@ -149,6 +149,7 @@ def _open_unstructure_hook(_: object, converter: BaseConverter) -> UnstructureHo
         work=unused_is_omitted,
         graph=unused_is_omitted,
         birth=unused_is_omitted,
+        states=unused_is_omitted,
     )
 
 

@@ -13,6 +13,7 @@ from lash_es.core import (
     batches,
     descriptions,
     effects,
+    enclosures,
     events,
     graph_events,
     ingress,
@@ -64,6 +65,9 @@ EVENT_NAMES: Final[Mapping[type[events.Event], tuple[str, int]]] = {
     work_events.WorkCompleted: ("work.completed", 1),
     work_events.WorkFailed: ("work.failed", 1),
     work_events.FinishedWorkPruned: ("work.pruned", 1),
+    enclosures.CommitEnclosed: ("commit.enclosed", 1),
+    enclosures.AttachmentPut: ("attachment.put", 1),
+    enclosures.AttachmentForgotten: ("attachment.forgotten", 1),
 }
 
 EVENT_CLASSES: Final[Mapping[str, type[events.Event]]] = {
@@ -115,6 +119,7 @@ UNION_TAGS: Final[Mapping[type[object], str]] = {
     known.FrameEntry: "frame",
     known.AppendEntry: "append",
     known.TombstoneEntry: "tombstone",
+    enclosures.AttachmentEntry: "attachment",
     batches.NeverMerge: "never",
     batches.PayloadDefault: "payload_default",
     batches.MergeGroup: "group",

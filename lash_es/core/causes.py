@@ -3,6 +3,7 @@ Which earlier fact a fact follows from: recorded in its header, so that blame is
 guess.
 """
 
+from lash_es.core.enclosures import CommitEnclosed
 from lash_es.core.events import (
     EffectRequested,
     EffectSettled,
@@ -28,7 +29,9 @@ def cause(before: State, event: Event) -> Position | None:
     match event:
         case EffectSettled():
             return _request_of(before, event)
-        case EffectRequested() | TurnCommitted() | TurnEnded() | TurnContinued():
+        case (
+            EffectRequested() | TurnCommitted() | TurnEnded() | TurnContinued() | CommitEnclosed()
+        ):
             return before.turn.last if isinstance(before.turn, OpenTurn) else None
         case TurnStarted() | LeaseRenewed() | LeaseReleased() | WorkClaimed():
             return before.lease.position

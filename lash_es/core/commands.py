@@ -13,6 +13,7 @@ from lash_es.core.batches import WorkCompletion
 from lash_es.core.bodies import NewBody
 from lash_es.core.descriptions import DescribeSession
 from lash_es.core.effects import EffectRequest
+from lash_es.core.enclosures import NO_ENCLOSURES, AttachmentCommand, Enclosures, PutAttachment
 from lash_es.core.graph_commands import (
     AppendNodes,
     GraphCommand,
@@ -292,7 +293,7 @@ class CommitTurn:
     committed (``stamps.commit_hash``): only with it a retry is recognised. Besides what the turn
     took, ``input_completions`` are settled, ``work_completions`` finished, and the lease let go,
     with the commit or not at all. With ``FrameSwitched`` it opens that frame, which begins with
-    ``frame_nodes``.
+    ``frame_nodes``. ``enclosures`` are what it keeps besides.
     """
 
     now_ms: int
@@ -306,6 +307,7 @@ class CommitTurn:
     work_completions: tuple[WorkCompletion, ...] = ()
     releases_lease: bool = False
     frame_nodes: tuple[NewNode, ...] = ()
+    enclosures: Enclosures = NO_ENCLOSURES
 
 
 @frozen(kw_only=True)
@@ -370,6 +372,7 @@ Command: TypeAlias = (
     | CancelTurnInputs
     | CancelTurnInputSuffix
     | GraphCommand
+    | AttachmentCommand
     | OwnerCommand
 )
 
@@ -381,7 +384,7 @@ def new_bodies(  # noqa: PLR0911 - a table
     Return the content that the command brings, to be stored beside the facts that commit to it.
     """
     match command:
-        case EnqueueTurnInput():
+        case EnqueueTurnInput() | PutAttachment():
             return (command.body,)
         case StartTurn():
             return (command.source.body,) if isinstance(command.source, WithInput) else ()
@@ -392,6 +395,6 @@ def new_bodies(  # noqa: PLR0911 - a table
         case OpenFrame() | AppendNodes():
             return tuple(node.body for node in command.nodes)
         case CommitTurn():
-            return tuple(node.body for node in command.frame_nodes)
+            return (*command.enclosures.bodies, *(node.body for node in command.frame_nodes))
         case _:
             return ()

@@ -4,8 +4,9 @@ from typing import ClassVar
 
 from attrs import define
 
+from lash_es.core.enclosures import StateKind
 from lash_es.core.errors import CommandRejected
-from lash_es.core.ids import FrameId, NodeId, Revision, TurnId
+from lash_es.core.ids import AttachmentId, FrameId, NodeId, Revision, TurnId
 
 
 @define(kw_only=True)
@@ -70,6 +71,33 @@ class FrameIdConflict(CommandRejected):
 
     def _summary(self) -> str:
         return f"session {self.session_id!r} had frame {self.frame_id!r} before, expected a new id"
+
+
+@define(kw_only=True)
+class AttachmentNotFound(CommandRejected):
+    """The session does not hold these bytes, or no longer; that another one does is no matter."""
+
+    session_id: str
+    attachment_id: AttachmentId
+
+    def _summary(self) -> str:
+        return f"session {self.session_id!r} holds no attachment {self.attachment_id!r}"
+
+
+@define(kw_only=True)
+class StateOutdated(CommandRejected):
+    """A commit brings a state that is older than the one that is recorded."""
+
+    session_id: str
+    kind: StateKind
+    presented: int
+    recorded: int
+
+    def _summary(self) -> str:
+        return (
+            f"the state of {self.kind.value} has revision {self.presented}, expected "
+            f"{self.recorded} or more"
+        )
 
 
 @define(kw_only=True)

@@ -39,6 +39,7 @@ from lash_es.core.commands import (
     TrimHistory,
 )
 from lash_es.core.descriptions import DescribeSession
+from lash_es.core.enclosures import ForgetAttachment, PutAttachment
 from lash_es.core.errors import SessionDeleted, SessionNotOpen
 from lash_es.core.events import Event, SessionParked, SessionTombstoned
 from lash_es.core.graph_commands import AppendNodes, MaintainSession, OpenFrame, TombstoneNodes
@@ -47,6 +48,7 @@ from lash_es.core.rules import (
     cancels,
     commits,
     effects,
+    enclosures,
     frames,
     graph,
     inputs,
@@ -174,6 +176,10 @@ def _decide_open(session: Open, command: Command, known: Known) -> tuple[Event, 
             return frames.tombstone(command, now_ms, known)
         case MaintainSession():
             return maintenance.maintain(session, now_ms)
+        case PutAttachment():
+            return enclosures.put(command, now_ms, known)
+        case ForgetAttachment():
+            return enclosures.forget(command, now_ms, known)
         case BranchToNode():
             return graph.branch(session, command, leases.fenced(session, command, now_ms), known)
         case BeginAnew():

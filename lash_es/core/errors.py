@@ -24,6 +24,8 @@ What can go wrong, in one closed hierarchy.
     │   ├── HeadRevisionConflict     another commit came first
     │   ├── NodeNotFound             no commit holds the message
     │   ├── FrameIdConflict          the session was in this frame before
+    │   ├── AttachmentNotFound       the session does not hold the attachment
+    │   ├── StateOutdated            a newer state of tools or plugins is recorded
     │   ├── EffectNotOpen            the effect was never requested, or is settled
     │   ├── EffectRequestRefused     the effect does not follow from where the turn stands
     │   ├── EffectOutcomeMismatch    the outcome is of another kind than the effect

@@ -14,6 +14,7 @@ from attrs import frozen
 from lash_es.core.bodies import BodyRef, Commitment
 from lash_es.core.descriptions import SessionDescribed
 from lash_es.core.effects import EffectRequest
+from lash_es.core.enclosures import AttachmentPut, CommitEnclosed, EnclosureEvent
 from lash_es.core.graph_events import FrameOpened, GraphEvent, LeafMoved, NodesAppended
 from lash_es.core.ids import (
     ClaimId,
@@ -35,12 +36,10 @@ from lash_es.core.policy import SessionPolicy
 from lash_es.core.transcripts import Node
 from lash_es.core.work_events import (
     DrainedWork,
-    FinishedWorkPruned,
-    WorkCancelled,
-    WorkClaimAbandoned,
     WorkClaimed,
     WorkCompleted,
     WorkEnqueued,
+    WorkEvent,
     WorkFailed,
 )
 
@@ -345,13 +344,8 @@ OpenEvent: TypeAlias = (
     | GraphEvent
     | SessionTombstoned
     | HistoryTrimmed
-    | WorkEnqueued
-    | WorkClaimed
-    | WorkCompleted
-    | WorkFailed
-    | WorkClaimAbandoned
-    | WorkCancelled
-    | FinishedWorkPruned
+    | WorkEvent
+    | EnclosureEvent
 )
 """
 What can happen to an open session; the most frequent first, since a match tries them in turn.
@@ -377,6 +371,7 @@ OwnerEvent: TypeAlias = (
     | LeafMoved
     | FrameOpened
     | NodesAppended
+    | CommitEnclosed
 )
 """What only the holder of the lease writes."""
 
@@ -387,6 +382,8 @@ def commitments(event: Event) -> tuple[Commitment, ...]:
         case TurnInputEnqueued() | TurnStarted() | EffectSettled():
             return event.bodies
         case HistoryTrimmed() | WorkEnqueued() | FrameOpened() | NodesAppended():
+            return event.bodies
+        case CommitEnclosed() | AttachmentPut():
             return event.bodies
         case _:
             return ()

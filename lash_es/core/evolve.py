@@ -22,12 +22,14 @@ from lash_es.core import (
     leases,
     retention,
     settling,
+    states,
     steering,
     turns,
     work,
 )
 from lash_es.core.bodies import RecordedBody
 from lash_es.core.descriptions import Birth, SessionDescribed
+from lash_es.core.enclosures import AttachmentForgotten, AttachmentPut, CommitEnclosed
 from lash_es.core.errors import impossible
 from lash_es.core.events import (
     DrainedInputs,
@@ -39,6 +41,7 @@ from lash_es.core.events import (
     LeaseReleased,
     LeaseRenewed,
     OpenEvent,
+    OwnerEvent,
     SessionConfigured,
     SessionOpened,
     SessionParked,
@@ -73,6 +76,7 @@ from lash_es.core.makers import maker
 from lash_es.core.policy import SessionPolicy
 from lash_es.core.retention import Trim
 from lash_es.core.state import NOT_OPENED, Deleted, NotOpened, Open, State
+from lash_es.core.states import States
 from lash_es.core.turns import NO_TURN, OpenTurn, Turn
 from lash_es.core.work import Work
 from lash_es.core.work_events import (
@@ -208,6 +212,11 @@ def _evolve_open(session: Open, event: OpenEvent) -> State:
             return _next(session, event.at_ms, work=work.cancelled(session.work, event))
         case FinishedWorkPruned():
             return _next(session, event.at_ms, work=work.pruned(session.work, event, here))
+        case CommitEnclosed():
+            _turn(session, event)
+            return _owned(session, event, states=states.enclosed(session.states, event, here))
+        case AttachmentPut() | AttachmentForgotten():
+            return _next(session, event.at_ms)
         case _:
             assert_never(event)
 
@@ -283,7 +292,8 @@ def _turn(
     | TurnCommitted
     | TurnContinued
     | TurnEnded
-    | TurnInputsAccepted,
+    | TurnInputsAccepted
+    | CommitEnclosed,
 ) -> OpenTurn:
     turn = session.turn
     if not isinstance(turn, OpenTurn) or turn.turn_id != event.turn_id:
@@ -314,20 +324,7 @@ def _require_no_turn(
 
 def _owned(
     session: Open,
-    event: EffectRequested
-    | EffectSettled
-    | TurnStarted
-    | TurnContinued
-    | TurnCommitted
-    | TurnEnded
-    | TurnInputsAccepted
-    | LeafMoved
-    | FrameOpened
-    | NodesAppended
-    | TurnInputsClaimed
-    | WorkClaimed
-    | WorkCompleted
-    | WorkFailed,
+    event: OwnerEvent,
     *,
     inputs: Inputs | None = None,
     turn: Turn | None = None,
@@ -335,6 +332,7 @@ def _owned(
     ledger: Ledger | None = None,
     work: Work | None = None,
     graph: Graph | None = None,
+    states: States | None = None,
 ) -> Open:
     """Apply what the owner wrote: the fence is checked again, and its lease runs from here."""
     if session.lease.holder is None or event.generation != session.lease.generation:
@@ -350,6 +348,7 @@ def _owned(
         ledger=ledger,
         work=work,
         graph=graph,
+        states=states,
     )
 
 
@@ -368,6 +367,7 @@ def _next(
     work: Work | None = None,
     graph: Graph | None = None,
     birth: Birth | None = None,
+    states: States | None = None,
 ) -> Open:
     return _open(
         version=Version(session.version + 1),
@@ -385,4 +385,5 @@ def _next(
         work=session.work if work is None else work,
         graph=session.graph if graph is None else graph,
         birth=session.birth if birth is None else birth,
+        states=session.states if states is None else states,
     )

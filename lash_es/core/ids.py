@@ -14,6 +14,7 @@ CallId = NewType("CallId", str)
 FrameId = NewType("FrameId", str)
 NodeId = NewType("NodeId", str)
 AppendId = NewType("AppendId", str)
+AttachmentId = NewType("AttachmentId", str)
 
 Position = NewType("Position", int)
 """0-based index of a fact in its stream."""

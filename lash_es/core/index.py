@@ -4,6 +4,8 @@ fold.
 """
 
 from lash_es.core.bodies import RecordedBody
+from lash_es.core.enclosure_index import enclosure_rows
+from lash_es.core.enclosures import AttachmentForgotten, AttachmentPut, CommitEnclosed
 from lash_es.core.errors import impossible
 from lash_es.core.events import (
     Event,
@@ -63,6 +65,8 @@ def _rows(  # noqa: PLR0911 - a table
             return work_rows(before, event, here)
         case FrameOpened() | NodesAppended() | NodesTombstoned():
             return graph_rows(event, here)
+        case AttachmentPut() | CommitEnclosed() | AttachmentForgotten():
+            return enclosure_rows(event, here)
         case _:
             return ()
 

@@ -24,8 +24,18 @@ from lash_es.core.commands import (
     EnqueueTurnInput,
     StartTurn,
 )
+from lash_es.core.enclosures import AttachmentEntry, ForgetAttachment, PutAttachment
 from lash_es.core.graph_commands import AppendNodes, OpenFrame, TombstoneNodes
-from lash_es.core.ids import BatchId, FrameId, InputId, NodeId, Position, Revision, TurnId
+from lash_es.core.ids import (
+    AttachmentId,
+    BatchId,
+    FrameId,
+    InputId,
+    NodeId,
+    Position,
+    Revision,
+    TurnId,
+)
 from lash_es.core.ingress import ActiveTurn, TurnInputIngress
 from lash_es.core.limits import DEFAULT_LIMITS, Limits
 from lash_es.core.outcomes import FrameSwitched, InputStatus
@@ -46,6 +56,7 @@ class IndexKind(Enum):
     FRAME = "frame"
     APPEND = "append"
     TOMBSTONE = "tombstone"
+    ATTACHMENT = "attachment"
 
 
 @frozen
@@ -174,6 +185,7 @@ IndexEntry: TypeAlias = (
     | FrameEntry
     | AppendEntry
     | TombstoneEntry
+    | AttachmentEntry
 )
 
 
@@ -233,6 +245,11 @@ class Known:
         """Tell whether a message is hidden."""
         return IndexKey(IndexKind.TOMBSTONE, node_id) in self.entries
 
+    def held_attachment(self, attachment_id: AttachmentId) -> AttachmentEntry | None:
+        """Return the attachment, if the session holds it."""
+        entry = self.entries.get(attachment_key(attachment_id))
+        return entry if isinstance(entry, AttachmentEntry) and entry.is_held else None
+
 
 NOTHING_KNOWN = Known()
 
@@ -262,6 +279,8 @@ def names(  # noqa: C901, PLR0911 - a table
         case TombstoneNodes():
             hidden = [IndexKey(IndexKind.TOMBSTONE, each) for each in command.node_ids]
             return tuple(dict.fromkeys((*_node_keys(command.node_ids), *hidden)))
+        case PutAttachment() | ForgetAttachment():
+            return (attachment_key(command.attachment_id),)
         case _:
             return ()
 
@@ -304,9 +323,15 @@ def _node_keys(node_ids: Iterable[NodeId]) -> tuple[IndexKey, ...]:
 def _committed_names(command: CommitTurn) -> tuple[IndexKey, ...]:
     by_turn = IndexKey(IndexKind.TURN, command.turn_id)
     outcome = command.outcome
+    attachments = dict.fromkeys(map(attachment_key, command.enclosures.attachment_ids))
     if not isinstance(outcome, FrameSwitched):
-        return (by_turn,)
-    return (by_turn, IndexKey(IndexKind.FRAME, outcome.frame_id))
+        return (by_turn, *attachments)
+    return (by_turn, IndexKey(IndexKind.FRAME, outcome.frame_id), *attachments)
+
+
+def attachment_key(attachment_id: AttachmentId) -> IndexKey:
+    """Return the key under which the index knows an attachment."""
+    return IndexKey(IndexKind.ATTACHMENT, attachment_id)
 
 
 def target_key(target: CancelTarget) -> IndexKey:
@@ -362,7 +387,7 @@ def compared_body(entry: IndexEntry) -> BodyRef | None:
             return None if entry.content is None else entry.content.ref
         case InputEntry() | SequenceEntry() | WorkKeyEntry() | BatchEntry():
             return None
-        case FrameEntry() | AppendEntry() | TombstoneEntry():
+        case FrameEntry() | AppendEntry() | TombstoneEntry() | AttachmentEntry():
             return None
         case _:
             assert_never(entry)

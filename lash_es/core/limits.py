@@ -37,6 +37,7 @@ class Limits:
     frame_id_chars_max: int = 512
     nodes_per_append_max: int = 256
     nodes_per_tombstone_max: int = 1_000
+    attachments_per_commit_max: int = 256
     ledger_rows_max: int = 256
     trim_bodies_max: int = 4_096
 

@@ -17,6 +17,7 @@ from lash_es.core.inputs import Inputs
 from lash_es.core.leases import Lease
 from lash_es.core.policy import SessionPolicy
 from lash_es.core.retention import Trim
+from lash_es.core.states import NO_STATES, States
 from lash_es.core.turns import Turn
 from lash_es.core.work import NO_WORK, Work
 
@@ -49,6 +50,7 @@ class Open:
     work: Work = NO_WORK
     graph: Graph = PLAIN_GRAPH
     birth: Birth = PLAIN_BIRTH
+    states: States = NO_STATES
 
 
 @frozen(kw_only=True)

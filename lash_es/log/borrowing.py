@@ -25,9 +25,12 @@ _R = TypeVar("_R")
 READS: Final = frozenset(
     {
         "head",
+        "heads",
         "pins",
         "read",
         "read_bodies",
+        "read_blob_names",
+        "read_blob_page",
         "read_blobs",
         "read_index",
         "read_index_page",
@@ -36,7 +39,7 @@ READS: Final = frozenset(
         "record_formats",
     }
 )
-WRITES: Final = frozenset({"remove_facts"})
+WRITES: Final = frozenset({"delete_blobs", "forget_snapshots", "remove_facts"})
 
 
 @define
@@ -66,7 +69,8 @@ async def _awaited(asked: Callable[[], Awaitable[_R]]) -> _R:
 @frozen
 class Borrowed:
     """
-    What a trim and an archive use of a ``Store``, by the same names; nothing else is there.
+    What long work (a trim, an archive, collecting) uses of a ``Store``, by the same names; nothing
+    else is there.
     """
 
     _loan: Loan
@@ -91,9 +95,9 @@ class Borrowed:
             raise AttributeError(name)
         return partial(self._made, name)
 
-    def _made(self, name: str, *args: object) -> object:
+    def _made(self, name: str, *args: object, **named: object) -> object:
         """Make a call of the store's where the log makes such calls."""
-        call = methodcaller(name, *args)
+        call = methodcaller(name, *args, **named)
         log = self._loan.log
         do = log.write if name in WRITES else log.read
         return self._loan.call(lambda: do(lambda store: call(self._meant(store))))

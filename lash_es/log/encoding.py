@@ -16,6 +16,7 @@ from lash_es.codec.shapes import from_plain, to_plain
 from lash_es.codec.streams import StreamId
 from lash_es.core.bodies import BodyRef, Commitment, NewBody
 from lash_es.core.causes import cause
+from lash_es.core.enclosures import AttachmentEntry
 from lash_es.core.events import Event, commitments
 from lash_es.core.evolve import evolve
 from lash_es.core.ids import AppendId, Generation, Position, Version
@@ -48,6 +49,7 @@ _ENTRY_CLASSES: Final[Mapping[IndexKind, type[IndexEntry]]] = {
     IndexKind.FRAME: FrameEntry,
     IndexKind.APPEND: AppendEntry,
     IndexKind.TOMBSTONE: TombstoneEntry,
+    IndexKind.ATTACHMENT: AttachmentEntry,
 }
 
 

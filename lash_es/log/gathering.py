@@ -6,7 +6,7 @@ is decided by the active path as it is now: a person's words may be older than t
 turn that took them younger.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Final
 
@@ -15,6 +15,7 @@ from attrs import Factory, define, frozen
 from lash_es.codec.streams import StreamId
 from lash_es.codec.trims import TrimContent, pages_of
 from lash_es.core.bodies import BodyRef, RecordedBody
+from lash_es.core.enclosures import AttachmentEntry
 from lash_es.core.ids import Version
 from lash_es.core.index import index_rows
 from lash_es.core.known import IndexEntry, IndexKey
@@ -72,6 +73,7 @@ def gather(store: Store, now: Folded, below: Version) -> Gathered:
     wanted = {ref for commit in path for ref in named_bodies(commit.nodes) if ref.position < below}
     reading = _Reading(wanted)
     folded = reading.fold(store, now.stream, below)
+    reading.keep(_enclosed(now.state, reading.index), below)
     assert isinstance(folded.state, Open | Deleted)
     return Gathered(
         folded=folded,
@@ -102,6 +104,10 @@ class _Reading:
             folded = after
         return folded
 
+    def keep(self, contents: Iterable[RecordedBody], below: Version) -> None:
+        """Keep bodies of facts that go."""
+        self.bodies.update((each.ref, each) for each in contents if each.ref.position < below)
+
     def _take_kept(self, kept: KeptHistory) -> None:
         self.index.update(kept.entries())
         bodies = kept.bodies().items()
@@ -112,6 +118,17 @@ class _Reading:
         for ref, commitment in zip(body_refs(fact.header), fact.header.bodies, strict=True):
             if ref in self.wanted:
                 self.bodies[ref] = RecordedBody(ref=ref, commitment=commitment)
+
+
+def _enclosed(now: State, index: Mapping[IndexKey, IndexEntry]) -> Iterator[RecordedBody]:
+    """
+    List the last states of tools and plugins, and what is attached: what was forgotten only behind
+    the version stays until the next trim. A deleted session has none.
+    """
+    if isinstance(now, Open):
+        yield from now.states.contents
+        held = (each for each in index.values() if isinstance(each, AttachmentEntry))
+        yield from (each.attachment.content for each in held if each.is_held)
 
 
 def _path(store: Store, now: Folded) -> Sequence[KeptCommit]:

@@ -70,6 +70,14 @@ class Return:
 
 
 @frozen(kw_only=True)
+class SnapshotsForgotten:
+    """How many snapshots of a stream are left, and how many went."""
+
+    retained_count: int
+    deleted_count: int
+
+
+@frozen(kw_only=True)
 class Beginning:
     """
     The head row of a stream whose first facts were trimmed before it came here.
@@ -129,6 +137,15 @@ class Retaining(Protocol):
             StorageError: as ``append``; it may have happened, and may be asked for again.
 
         Cost: one transaction; keep it short by few facts a call.
+        """
+        ...
+
+    def forget_snapshots(self, stream: StreamId) -> SnapshotsForgotten:
+        """
+        Delete the snapshots of a stream that a newer one supersedes, but for those that somebody
+        asked for. No fact goes: the state at any version can be folded.
+
+        Cost: one transaction.
         """
         ...
 

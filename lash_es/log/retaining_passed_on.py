@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from lash_es.codec.streams import StreamId
 from lash_es.core.retention import Pin
 from lash_es.log.port import Store
-from lash_es.log.retaining import Beginning, RecordFormats, Removal, Return
+from lash_es.log.retaining import Beginning, RecordFormats, Removal, Return, SnapshotsForgotten
 
 
 class PassedOnRetention(ABC):
@@ -19,6 +19,10 @@ class PassedOnRetention(ABC):
     def remove_facts(self, removal: Removal) -> None:
         """Delete facts, bodies and snapshots, and move the oldest."""
         self.inner.remove_facts(removal)
+
+    def forget_snapshots(self, stream: StreamId) -> SnapshotsForgotten:
+        """Delete superseded snapshots."""
+        return self.inner.forget_snapshots(stream)
 
     def return_facts(self, back: Return) -> bool:
         """Put facts back in front of the oldest."""

@@ -15,6 +15,7 @@ from lash_es.codec.streams import StreamId
 from lash_es.codec.trims import decode_trim_content
 from lash_es.codec.wire_names import BODY_TYPES
 from lash_es.core.bodies import BodyRef, RecordedBody
+from lash_es.core.enclosures import AttachmentEntry
 from lash_es.core.ids import Position, Version
 from lash_es.core.known import (
     AppendEntry,
@@ -53,6 +54,7 @@ _INDEX_KINDS: Final[Mapping[type[IndexEntry], IndexKind]] = {
     FrameEntry: IndexKind.FRAME,
     AppendEntry: IndexKind.APPEND,
     TombstoneEntry: IndexKind.TOMBSTONE,
+    AttachmentEntry: IndexKind.ATTACHMENT,
 }
 
 

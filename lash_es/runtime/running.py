@@ -32,6 +32,7 @@ from lash_es.runtime.advancing import advance
 from lash_es.runtime.branching import BriefOwner
 from lash_es.runtime.cancelling import CancelToken
 from lash_es.runtime.checkpoints import Taken
+from lash_es.runtime.collecting import collect_after_commits
 from lash_es.runtime.committing import APPEND_ATTEMPTS_MAX, Draft, Lane
 from lash_es.runtime.contending import Chance, Contest, Sightings
 from lash_es.runtime.draining import Drain, Nothing, Over, Start, Started, do_commands
@@ -68,6 +69,7 @@ class Equipment:
     uncertain_tool_wait_ms_max: int = UNCERTAIN_TOOL_WAIT_MS_MAX
     transcripts: Transcripts = Factory(Transcripts)
     sightings: Sightings = Factory(Sightings)
+    gc_commits_count: int | None = None
 
 
 @frozen
@@ -237,6 +239,7 @@ class TurnRunner:
             with _log_failures_named():
                 await self._drive_guarded(begun, cancel, pump)
             await pump.finish()
+            await collect_after_commits(self._lane, self._equipment.gc_commits_count)
         except BaseException as reason:
             if _is_log_failure(reason):
                 raise

@@ -67,6 +67,13 @@ def as_max_turns(max_turns: int | None) -> int | None:
     raise _invalid("max_turns", max_turns, "none, or a whole number from 1 on")
 
 
+def as_gc_commits_count(commits_count: int | None) -> int | None:
+    """Refuse a number of commits that never comes round."""
+    if commits_count is None or commits_count >= 1:
+        return commits_count
+    raise _invalid("gc_commits_count", commits_count, "none, or a whole number from 1 on")
+
+
 def _invalid(argument: str, found: object, expected: str) -> InvalidArgument:
     shown = repr(found) if isinstance(found, str | int) else type(found).__name__
     return InvalidArgument(argument=argument, found=shown[:100], expected=expected)

@@ -45,6 +45,7 @@ from lash_es.runtime.trimming import trim_history
 from lash_es.runtime.world import World, system_now_ms
 from lash_es.session.arguments import (
     as_archive,
+    as_gc_commits_count,
     as_max_turns,
     as_model_spec,
     as_provider,
@@ -58,6 +59,7 @@ from lash_es.session.inheriting import INHERIT, Inherit
 from lash_es.session.residency import Residency
 from lash_es.session.session import LashSession, ParkedSession
 from lash_es.session.session_stores import SessionStore
+from lash_es.session.storage import CoreStorage
 
 _POSTGRES_SCHEMES: Final = ("postgresql://", "postgres://")
 
@@ -87,6 +89,8 @@ class LashCore:
         uncertain_tool_wait_ms_max: how long to wait for that answer.
         transcripts_bytes_max: how much memory the messages that later prompts repeat may take, of
             all sessions together; what does not fit is read again.
+        gc_commits_count: after how many commits superseded snapshots of a session go; none: when
+            a newer one is made.
         world: ids, salts, sleep and the monotonic clock; for tests.
         clock_ms: the time of commands, in epoch milliseconds, where the store has no time of its
             own.
@@ -116,6 +120,7 @@ class LashCore:
         on_uncertain_tool: UncertainToolHandler | None = None,
         uncertain_tool_wait_ms_max: int = UNCERTAIN_TOOL_WAIT_MS_MAX,
         transcripts_bytes_max: int = TRANSCRIPTS_BYTES_MAX,
+        gc_commits_count: int | None = None,
         world: World | None = None,
         clock_ms: Callable[[], int] = system_now_ms,
     ) -> None:
@@ -135,6 +140,7 @@ class LashCore:
             on_uncertain_tool=on_uncertain_tool,
             uncertain_tool_wait_ms_max=uncertain_tool_wait_ms_max,
             transcripts=Transcripts(transcripts_bytes_max),
+            gc_commits_count=as_gc_commits_count(gc_commits_count),
         )
         self._namespace = namespace
         self._limits = limits
@@ -185,6 +191,11 @@ class LashCore:
     def durability_tier(self) -> DurabilityTier:
         """What its log keeps when the process ends."""
         return tier_of(self._log.store.waits_for)
+
+    @property
+    def storage(self) -> CoreStorage:
+        """What its log keeps, over all sessions, and what of it can go."""
+        return CoreStorage(self._log, self._namespace)
 
     def session_factory(self) -> SessionFactory:
         """Return what creates and finds sessions of this log without opening a handle on them."""

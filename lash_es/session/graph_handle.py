@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from attrs import frozen
 
 from lash_es.codec.contents import encode_content
+from lash_es.core.enclosures import StateKind
 from lash_es.core.frames import current_frame_id
 from lash_es.core.graph_commands import NewNode
 from lash_es.core.graph_receipts import AppendReceipt, FrameReceipt, Maintained
@@ -17,6 +18,7 @@ from lash_es.runtime.maintaining import maintain, tombstone_nodes
 from lash_es.runtime.opening import require_open
 from lash_es.runtime.running import busy
 from lash_es.session.arguments import as_turn_input
+from lash_es.session.attachments import KeptState, SessionAttachments, read_state
 from lash_es.session.queued_work import QueuedWorkHandle
 
 
@@ -30,6 +32,16 @@ class NewMessage:
 
 class GraphHandle(QueuedWorkHandle):
     """What every handle can do with the graph; ``LashSession`` is the only one."""
+
+    @property
+    def attachments(self) -> SessionAttachments:
+        """The attachments of the session."""
+        return SessionAttachments(self._usable("attachments").lane)
+
+    async def kept_state(self, kind: StateKind) -> KeptState | None:
+        """Read the state of tools or plugins as of ``version``; none if no commit kept one."""
+        lane = self._usable("kept_state").lane
+        return await read_state(lane, require_open(lane.state, lane.stream.session_id), kind)
 
     @property
     def agent_frame_id(self) -> FrameId:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from lash_es.core.batches import WorkCompletion
 from lash_es.core.commands import CommitTurn, InputCompletion
+from lash_es.core.enclosures import NO_ENCLOSURES, Enclosures
 from lash_es.core.ids import Revision, SessionId, TurnId
 from lash_es.core.known import names
 from lash_es.core.outcomes import TurnOutcome
@@ -50,6 +51,7 @@ class SessionCommits:
         input_completions: Iterable[InputCompletion] = (),
         work_completions: Iterable[WorkCompletion] = (),
         releases_lease: bool = False,
+        enclosures: Enclosures = NO_ENCLOSURES,
     ) -> CommitReceipt:
         """
         Make the open turn part of the history, with all that is named here, or not at all.
@@ -64,13 +66,15 @@ class SessionCommits:
             input_completions: claims that are settled besides what the turn took.
             work_completions: claims that are finished besides what the turn took.
             releases_lease: let the lease go in the same append.
+            enclosures: states and attachments that the commit keeps.
 
         Raises:
             SessionBindingMismatch, RuntimeTurnCommitConflict, SessionExecutionLeaseExpired,
             HeadRevisionConflict, TurnNotOpen, EffectsUnsettled, TurnInputClaimSuperseded,
-            QueuedWorkClaimSuperseded: checked in this order; nothing was written.
+            QueuedWorkClaimSuperseded, AttachmentNotFound, StateOutdated: checked in this order;
+            nothing was written.
 
-        Cost: an index entry is read; one append.
+        Cost: an index entry is read, and one for each attachment; one append.
         """
         command = CommitTurn(
             now_ms=self._lane.log.now_ms(),
@@ -83,6 +87,7 @@ class SessionCommits:
             input_completions=tuple(input_completions),
             work_completions=tuple(work_completions),
             releases_lease=releases_lease,
+            enclosures=enclosures,
         )
 
         def step(draft: Draft) -> CommitReceipt:

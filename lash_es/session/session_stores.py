@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from lash_es.core.batches import WorkCompletion
 from lash_es.core.commands import InputCompletion
+from lash_es.core.enclosures import NO_ENCLOSURES, Enclosures
 from lash_es.core.errors import SessionNotOpen, StoreSessionMismatch
 from lash_es.core.ids import SessionId
 from lash_es.core.outcomes import TurnOutcome
@@ -85,6 +86,7 @@ class SessionStore:
         input_completions: Iterable[InputCompletion] = (),
         work_completions: Iterable[WorkCompletion] = (),
         releases_lease: bool = False,
+        enclosures: Enclosures = NO_ENCLOSURES,
     ) -> CommitReceipt:
         """
         Make the open turn part of the history, with all that is named here, or not at all.
@@ -104,6 +106,7 @@ class SessionStore:
             input_completions=input_completions,
             work_completions=work_completions,
             releases_lease=releases_lease,
+            enclosures=enclosures,
         )
 
     def _attached(self, operation: str) -> Lane:

@@ -17,6 +17,7 @@ from lash_es.codec.records import Header
 from lash_es.codec.streams import StreamId
 from lash_es.core.descriptions import SessionDescribed
 from lash_es.core.effects import EffectRequest, ToolCall
+from lash_es.core.enclosures import EnclosureEvent
 from lash_es.core.events import (
     DirectInput,
     EffectRequested,
@@ -69,6 +70,7 @@ from lash_es.core.work_events import DrainedWork
 from lash_es.log.contents import read_content
 from lash_es.log.port import Store
 from lash_es.log.sealing_errors import BodySealed
+from lash_es.timetravel.telling_enclosures import told_enclosure
 from lash_es.timetravel.telling_graphs import told_graph, told_policy
 from lash_es.timetravel.telling_work import told_work
 from lash_es.turns.transcript import input_parts
@@ -148,6 +150,8 @@ class Narrator:
     ) -> str:
         if isinstance(event, GraphEvent):
             return told_graph(event)
+        if isinstance(event, EnclosureEvent):
+            return told_enclosure(event)
         match event:
             case EffectRequested() | EffectSettled():
                 return f"{_ordinal(event.effect_id)} {self._effect(position, event)}"

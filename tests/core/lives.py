@@ -57,6 +57,15 @@ from lash_es.core.commands import (
 )
 from lash_es.core.descriptions import UNDESCRIBED, DescribeSession, Description
 from lash_es.core.effects import ModelCall, ToolCall
+from lash_es.core.enclosures import (
+    NO_ENCLOSURES,
+    Enclosures,
+    ForgetAttachment,
+    NewState,
+    PutAttachment,
+    StateKind,
+    attachment_id_of,
+)
 from lash_es.core.graph_commands import (
     AppendNodes,
     MaintainSession,
@@ -337,6 +346,22 @@ def cancel_more(m: Moment) -> Command:
     return CancelTurnInputs(now_ms=m.now_ms, targets=(target, targets.SourceKey("k1")))
 
 
+def attach(m: Moment) -> Command:
+    body = m.one_of(*BODIES)
+    if m.one_of(True, True, False):
+        return PutAttachment(now_ms=m.now_ms, label="a label", body=body)
+    return ForgetAttachment(now_ms=m.now_ms, attachment_id=attachment_id_of(body.content))
+
+
+def enclosures(m: Moment) -> Enclosures:
+    """Keep a state in every third commit, and rarely what may be held."""
+    if m.step % 3:
+        return NO_ENCLOSURES
+    state = NewState(kind=m.one_of(*StateKind), revision=m.step, body=m.one_of(*BODIES))
+    held = (attachment_id_of(BODIES[0].content),) if m.step % 4 == 0 else ()
+    return Enclosures(states=(state,), attachment_ids=held)
+
+
 def maintain(m: Moment) -> Command:
     return MaintainSession(now_ms=m.now_ms)
 
@@ -538,6 +563,7 @@ def commit(m: Moment) -> Command:
         now_ms=m.now_ms,
         fence=m.fence,
         turn_id=m.turn.turn_id,
+        enclosures=enclosures(m),
         outcome=m.one_of(*outcomes),
         work_completions=m.one_of((), (), (), (a_work_claim(m),)),
     )
@@ -551,7 +577,7 @@ def end(m: Moment) -> Command:
 
 Kind: TypeAlias = Callable[[Moment], Command]
 FOR_ANYONE: tuple[Kind, ...] = (release, reclaim, reopen, configure, park)
-RARELY: tuple[Kind, ...] = (cancel_more, maintain)
+RARELY: tuple[Kind, ...] = (cancel_more, maintain, attach)
 FOR_THE_QUEUE: tuple[Kind, ...] = (
     *(enqueue, enqueue, enqueue, cancel, abandon, for_work, for_work) * 2,
     *RARELY,

@@ -7,6 +7,7 @@ the two are wrong in different ways. Methods answer with the name of the fact th
 with ``-`` for nothing, or with ``!`` and the name of the error.
 """
 
+from collections.abc import Sequence
 from typing import TypeAlias
 
 Fence: TypeAlias = tuple[str, str, int]
@@ -130,6 +131,8 @@ class NaiveSession:
         self.others: dict[str, int] = {}
         self.hidden: list[str] = []
         self.hidden_for_good = 0
+        self.attached: dict[str, str] = {}
+        self.states: dict[str, int] = {}
 
     # The session itself
 
@@ -216,6 +219,29 @@ class NaiveSession:
         there = [each for each in self.nodes() if each in names and each not in self.hidden]
         self.hidden += there
         return self._recorded("NodesTombstoned", now) if there else NOTHING
+
+    def put(self, now: int, content: str) -> str:
+        if self._closed() or content in self.attached:
+            return self._closed() or NOTHING
+        self.attached[content] = "intended"
+        return self._recorded("AttachmentPut", now)
+
+    def forgotten(self, now: int, content: str) -> str:
+        if self._closed() or self.attached.pop(content, None) is None:
+            return self._closed() or NOTHING
+        return self._recorded("AttachmentForgotten", now)
+
+    def _not_enclosable(self, states: dict[str, int], attached: Sequence[str]) -> str:
+        if any(revision < self.states.get(kind, 0) for kind, revision in states.items()):
+            return "!StateOutdated"
+        return "" if self.attached.keys() >= set(attached) else "!AttachmentNotFound"
+
+    def _enclosed(self, now: int, states: dict[str, int], attached: Sequence[str]) -> list[str]:
+        newer = {kind: n for kind, n in states.items() if n > self.states.get(kind, 0)}
+        meant = [each for each in attached if self.attached[each] == "intended"]
+        self.states |= newer
+        self.attached |= dict.fromkeys(meant, "committed")
+        return [self._owned("CommitEnclosed", now)] if newer or meant else []
 
     def described(self, now: int, name: str | None) -> str:
         if self._closed() or self.facts != 1 or name is None:
@@ -630,9 +656,11 @@ class NaiveSession:
         ran_into_limit: bool,
         done: list[Done],
         frame: str | None = None,
+        states: dict[str, int] | None = None,
+        attached: Sequence[str] = (),
     ) -> str:
         problem = self._closed() or self._fenced_off(now, fence) or self._unfinished(name)
-        problem = problem or self._not_done(done)
+        problem = problem or self._not_done(done) or self._not_enclosable(states or {}, attached)
         if problem:
             return problem
         opens = (frame or "").strip() if frame != self.frame else ""
@@ -644,6 +672,7 @@ class NaiveSession:
         for claim in dict.fromkeys(claims):
             mine = [n for n in turn.work if n in self.working() and self.batches[n].claim == claim]
             facts.append(self._finish(now, ("", "", tuple(mine))))
+        facts += self._enclosed(now, states or {}, attached)
         self._tell(name)
         if ran_into_limit and ("notice", turn.limit) not in turn.messages:
             turn.messages.append(("notice", turn.limit))

@@ -56,6 +56,15 @@ from lash_es.core.commands import (
     WithInput,
 )
 from lash_es.core.descriptions import DescribeSession, Description
+from lash_es.core.enclosures import (
+    AttachmentPut,
+    Enclosures,
+    ForgetAttachment,
+    NewState,
+    PutAttachment,
+    StateKind,
+    attachment_id_of,
+)
 from lash_es.core.errors import CommandRejected, SessionExecutionLeaseExpired
 from lash_es.core.events import (
     Event,
@@ -157,6 +166,13 @@ class Scene:
     outcome: EffectOutcome = ANSWERED
 
 
+HELD = AttachmentPut(
+    at_ms=60,
+    attachment_id=attachment_id_of(HELLO.content),
+    label="a.png",
+    bodies=(HELLO.commitment,),
+)
+
 LEFT_BEHIND = (*CLAIMED, queued(B1, 1), work_held(B1), started(), requested(E1, ASK))
 
 STEERED = (*BEGUN, enqueued(I1, 1, ingress=ActiveTurn(TURN)))
@@ -199,6 +215,7 @@ SCENES = {
     "message hidden": Scene(
         (*COMMITTED, NodesTombstoned(at_ms=90, node_ids=(ASKED_NODE.node_id,)))
     ),
+    "attachment held": Scene((*ANSWER, HELD), next_effect=E2),
     # Of the last two, a claim and a turn with an open effect are what the owner left behind.
     "lease ran out": Scene(LEFT_BEHIND, next_effect=E2, now_ms=LATER_MS),
     "another's lease": Scene(
@@ -215,7 +232,8 @@ TABLES = (
     ("tools asked", "tools answered"),
     ("work waits", "work claimed"),
     ("turn has work", "work finished"),
-    ("work taken in", "turn on work"),
+    ("work taken in", "attachment held"),
+    ("turn on work",),
     ("steer waits", "steer accepted"),
     ("steer delivered", "input in a turn"),
     ("lease ran out", "another's lease"),
@@ -340,6 +358,20 @@ ROWS: dict[str, Callable[[Scene], Command]] = {
     "CommitTurn, frame": lambda s: CommitTurn(
         now_ms=s.now_ms, fence=FENCE, turn_id=TURN, outcome=FrameSwitched(frame_id=FrameId("f1"))
     ),
+    "CommitTurn, state": lambda s: CommitTurn(
+        now_ms=s.now_ms,
+        fence=FENCE,
+        turn_id=TURN,
+        outcome=Finished(),
+        enclosures=Enclosures(states=(NewState(kind=StateKind.TOOLS, revision=1, body=HELLO),)),
+    ),
+    "CommitTurn, attachment": lambda s: CommitTurn(
+        now_ms=s.now_ms,
+        fence=FENCE,
+        turn_id=TURN,
+        outcome=Finished(),
+        enclosures=Enclosures(attachment_ids=(HELD.attachment_id,)),
+    ),
     "BranchToNode": lambda s: BranchToNode(
         now_ms=s.now_ms, fence=FENCE, parent=None, nodes=(ASKED_NODE,)
     ),
@@ -375,6 +407,10 @@ ROWS: dict[str, Callable[[Scene], Command]] = {
     ),
     "TombstoneNodes": lambda s: TombstoneNodes(now_ms=s.now_ms, node_ids=(ASKED_NODE.node_id,)),
     "MaintainSession": lambda s: MaintainSession(now_ms=s.now_ms),
+    "PutAttachment": lambda s: PutAttachment(now_ms=s.now_ms, label="a.png", body=HELLO),
+    "ForgetAttachment": lambda s: ForgetAttachment(
+        now_ms=s.now_ms, attachment_id=HELD.attachment_id
+    ),
 }
 
 MATRIX = """
@@ -410,6 +446,8 @@ CommitTurn             | !SessionNotOpen | !fence: free      | !fence: free     
 CommitTurn, hash       | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
 CommitTurn, work       | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
 CommitTurn, frame      | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
+CommitTurn, state      | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
+CommitTurn, attachment | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
 BranchToNode           | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
 BranchToNode, root     | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
 EndTurn                | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
@@ -425,6 +463,8 @@ OpenFrame              | !SessionNotOpen | !fence: free      | !fence: free     
 AppendNodes            | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
 TombstoneNodes         | !SessionNotOpen | -                 | -                 | !SessionDeleted
 MaintainSession        | !SessionNotOpen | -                 | -                 | !SessionDeleted
+PutAttachment          | !SessionNotOpen | AttachmentPut     | AttachmentPut     | !SessionDeleted
+ForgetAttachment       | !SessionNotOpen | -                 | -                 | !SessionDeleted
 
                        | leased                    | input waits
 OpenSession            | -                         | -
@@ -458,6 +498,8 @@ CommitTurn             | !TurnNotOpen              | !TurnNotOpen
 CommitTurn, hash       | !TurnNotOpen              | !TurnNotOpen
 CommitTurn, work       | !TurnNotOpen              | !TurnNotOpen
 CommitTurn, frame      | !TurnNotOpen              | !TurnNotOpen
+CommitTurn, state      | !TurnNotOpen              | !TurnNotOpen
+CommitTurn, attachment | !TurnNotOpen              | !TurnNotOpen
 BranchToNode           | !NodeNotFound             | !NodeNotFound
 BranchToNode, root     | -                         | -
 EndTurn                | !TurnNotOpen              | !TurnNotOpen
@@ -473,6 +515,8 @@ OpenFrame              | FrameOpened               | FrameOpened
 AppendNodes            | NodesAppended             | NodesAppended
 TombstoneNodes         | -                         | -
 MaintainSession        | -                         | -
+PutAttachment          | AttachmentPut             | AttachmentPut
+ForgetAttachment       | -                         | -
 
                        | input cancelled           | message hidden
 OpenSession            | -                         | -
@@ -506,6 +550,8 @@ CommitTurn             | !TurnNotOpen              | !TurnNotOpen
 CommitTurn, hash       | !TurnNotOpen              | -
 CommitTurn, work       | !TurnNotOpen              | !TurnNotOpen
 CommitTurn, frame      | !TurnNotOpen              | !TurnNotOpen
+CommitTurn, state      | !TurnNotOpen              | !TurnNotOpen
+CommitTurn, attachment | !TurnNotOpen              | !TurnNotOpen
 BranchToNode           | !NodeNotFound             | LeafMoved
 BranchToNode, root     | -                         | LeafMoved
 EndTurn                | !TurnNotOpen              | !TurnNotOpen
@@ -521,6 +567,8 @@ OpenFrame              | FrameOpened               | FrameOpened
 AppendNodes            | NodesAppended             | NodesAppended
 TombstoneNodes         | -                         | -
 MaintainSession        | TurnInputTombstonesPruned | NodesForgotten
+PutAttachment          | AttachmentPut             | AttachmentPut
+ForgetAttachment       | -                         | -
 
                        | input claimed           | turn committed
 OpenSession            | -                       | -
@@ -554,6 +602,8 @@ CommitTurn             | !TurnNotOpen            | !TurnNotOpen
 CommitTurn, hash       | !TurnNotOpen            | -
 CommitTurn, work       | !TurnNotOpen            | !TurnNotOpen
 CommitTurn, frame      | !TurnNotOpen            | !TurnNotOpen
+CommitTurn, state      | !TurnNotOpen            | !TurnNotOpen
+CommitTurn, attachment | !TurnNotOpen            | !TurnNotOpen
 BranchToNode           | !NodeNotFound           | LeafMoved
 BranchToNode, root     | -                       | LeafMoved
 EndTurn                | !TurnNotOpen            | !TurnNotOpen
@@ -569,102 +619,112 @@ OpenFrame              | FrameOpened             | FrameOpened
 AppendNodes            | NodesAppended           | NodesAppended
 TombstoneNodes         | -                       | NodesTombstoned
 MaintainSession        | -                       | -
+PutAttachment          | AttachmentPut           | AttachmentPut
+ForgetAttachment       | -                       | -
 
-                       | turn begun                 | model asked
-OpenSession            | -                          | -
-OpenSession, new model | SessionConfigured          | SessionConfigured
-BeginAnew              | !BusyWithTurn              | !BusyWithTurn
-ConfigureSession       | SessionConfigured          | SessionConfigured
-DescribeSession        | -                          | -
-ParkSession            | SessionParked              | SessionParked
-DeleteSession          | SessionTombstoned          | SessionTombstoned
-TrimHistory            | !TrimHeldBack              | !TrimHeldBack
-AcquireLease           | LeaseRenewed               | LeaseRenewed
-ReclaimLease           | -                          | -
-RenewLease             | LeaseRenewed               | LeaseRenewed
-ReleaseLease           | LeaseReleased              | LeaseReleased
-EnqueueTurnInput       | TurnInputEnqueued          | TurnInputEnqueued
-ClaimTurnInputs        | -                          | -
-ClaimActiveTurnInputs  | -                          | -
-AbandonTurnInputClaim  | -                          | -
-CancelTurnInput        | -                          | -
-CancelTurnInputs       | -                          | -
-CancelTurnInputSuffix  | -                          | -
-StartTurn              | -                          | -
-StartTurn, t2          | !TurnInProgress            | !TurnInProgress
-StartTurn, t2, claim   | !TurnInProgress            | !TurnInProgress
-StartTurn, t2, work    | !TurnInProgress            | !TurnInProgress
-ContinueTurn           | -                          | TurnContinued
-RequestEffect, model   | EffectRequested            | !EffectRequestRefused
-RequestEffect, tool    | !EffectRequestRefused      | !EffectRequestRefused
-SettleEffect           | !EffectNotOpen             | EffectSettled
-CommitTurn             | TurnCommitted              | !EffectsUnsettled
-CommitTurn, hash       | !CommitConflict            | !EffectsUnsettled
-CommitTurn, work       | !WorkClaimSuperseded       | !EffectsUnsettled
-CommitTurn, frame      | TurnCommitted, FrameOpened | !EffectsUnsettled
-BranchToNode           | !BusyWithTurn              | !BusyWithTurn
-BranchToNode, root     | !BusyWithTurn              | !BusyWithTurn
-EndTurn                | TurnEnded                  | !EffectsUnsettled
-EnqueueWork            | WorkEnqueued               | WorkEnqueued
-ClaimWork, command     | -                          | -
-ClaimWork, turn work   | -                          | -
-ClaimWork, into turn   | -                          | -
-ClaimWork, these       | -                          | -
-CompleteWork           | !WorkClaimSuperseded       | !WorkClaimSuperseded
-AbandonWorkClaim       | -                          | -
-CancelWork             | -                          | -
-OpenFrame              | !BusyWithTurn              | !BusyWithTurn
-AppendNodes            | NodesAppended              | NodesAppended
-TombstoneNodes         | -                          | -
-MaintainSession        | -                          | -
+                       | turn begun                    | model asked
+OpenSession            | -                             | -
+OpenSession, new model | SessionConfigured             | SessionConfigured
+BeginAnew              | !BusyWithTurn                 | !BusyWithTurn
+ConfigureSession       | SessionConfigured             | SessionConfigured
+DescribeSession        | -                             | -
+ParkSession            | SessionParked                 | SessionParked
+DeleteSession          | SessionTombstoned             | SessionTombstoned
+TrimHistory            | !TrimHeldBack                 | !TrimHeldBack
+AcquireLease           | LeaseRenewed                  | LeaseRenewed
+ReclaimLease           | -                             | -
+RenewLease             | LeaseRenewed                  | LeaseRenewed
+ReleaseLease           | LeaseReleased                 | LeaseReleased
+EnqueueTurnInput       | TurnInputEnqueued             | TurnInputEnqueued
+ClaimTurnInputs        | -                             | -
+ClaimActiveTurnInputs  | -                             | -
+AbandonTurnInputClaim  | -                             | -
+CancelTurnInput        | -                             | -
+CancelTurnInputs       | -                             | -
+CancelTurnInputSuffix  | -                             | -
+StartTurn              | -                             | -
+StartTurn, t2          | !TurnInProgress               | !TurnInProgress
+StartTurn, t2, claim   | !TurnInProgress               | !TurnInProgress
+StartTurn, t2, work    | !TurnInProgress               | !TurnInProgress
+ContinueTurn           | -                             | TurnContinued
+RequestEffect, model   | EffectRequested               | !EffectRequestRefused
+RequestEffect, tool    | !EffectRequestRefused         | !EffectRequestRefused
+SettleEffect           | !EffectNotOpen                | EffectSettled
+CommitTurn             | TurnCommitted                 | !EffectsUnsettled
+CommitTurn, hash       | !CommitConflict               | !EffectsUnsettled
+CommitTurn, work       | !WorkClaimSuperseded          | !EffectsUnsettled
+CommitTurn, frame      | TurnCommitted, FrameOpened    | !EffectsUnsettled
+CommitTurn, state      | CommitEnclosed, TurnCommitted | !EffectsUnsettled
+CommitTurn, attachment | !AttachmentNotFound           | !EffectsUnsettled
+BranchToNode           | !BusyWithTurn                 | !BusyWithTurn
+BranchToNode, root     | !BusyWithTurn                 | !BusyWithTurn
+EndTurn                | TurnEnded                     | !EffectsUnsettled
+EnqueueWork            | WorkEnqueued                  | WorkEnqueued
+ClaimWork, command     | -                             | -
+ClaimWork, turn work   | -                             | -
+ClaimWork, into turn   | -                             | -
+ClaimWork, these       | -                             | -
+CompleteWork           | !WorkClaimSuperseded          | !WorkClaimSuperseded
+AbandonWorkClaim       | -                             | -
+CancelWork             | -                             | -
+OpenFrame              | !BusyWithTurn                 | !BusyWithTurn
+AppendNodes            | NodesAppended                 | NodesAppended
+TombstoneNodes         | -                             | -
+MaintainSession        | -                             | -
+PutAttachment          | AttachmentPut                 | AttachmentPut
+ForgetAttachment       | -                             | -
 
-                       | model answered             | model wants tools
-OpenSession            | -                          | -
-OpenSession, new model | SessionConfigured          | SessionConfigured
-BeginAnew              | !BusyWithTurn              | !BusyWithTurn
-ConfigureSession       | SessionConfigured          | SessionConfigured
-DescribeSession        | -                          | -
-ParkSession            | SessionParked              | SessionParked
-DeleteSession          | SessionTombstoned          | SessionTombstoned
-TrimHistory            | !TrimHeldBack              | !TrimHeldBack
-AcquireLease           | LeaseRenewed               | LeaseRenewed
-ReclaimLease           | -                          | -
-RenewLease             | LeaseRenewed               | LeaseRenewed
-ReleaseLease           | LeaseReleased              | LeaseReleased
-EnqueueTurnInput       | TurnInputEnqueued          | TurnInputEnqueued
-ClaimTurnInputs        | -                          | -
-ClaimActiveTurnInputs  | -                          | -
-AbandonTurnInputClaim  | -                          | -
-CancelTurnInput        | -                          | -
-CancelTurnInputs       | -                          | -
-CancelTurnInputSuffix  | -                          | -
-StartTurn              | -                          | -
-StartTurn, t2          | !TurnInProgress            | !TurnInProgress
-StartTurn, t2, claim   | !TurnInProgress            | !TurnInProgress
-StartTurn, t2, work    | !TurnInProgress            | !TurnInProgress
-ContinueTurn           | -                          | -
-RequestEffect, model   | EffectRequested            | !EffectRequestRefused
-RequestEffect, tool    | !EffectRequestRefused      | EffectRequested
-SettleEffect           | !EffectNotOpen             | !EffectNotOpen
-CommitTurn             | TurnCommitted              | TurnCommitted
-CommitTurn, hash       | TurnCommitted              | TurnCommitted
-CommitTurn, work       | !WorkClaimSuperseded       | !WorkClaimSuperseded
-CommitTurn, frame      | TurnCommitted, FrameOpened | TurnCommitted, FrameOpened
-BranchToNode           | !BusyWithTurn              | !BusyWithTurn
-BranchToNode, root     | !BusyWithTurn              | !BusyWithTurn
-EndTurn                | TurnEnded                  | TurnEnded
-EnqueueWork            | WorkEnqueued               | WorkEnqueued
-ClaimWork, command     | -                          | -
-ClaimWork, turn work   | -                          | -
-ClaimWork, into turn   | -                          | -
-ClaimWork, these       | -                          | -
-CompleteWork           | !WorkClaimSuperseded       | !WorkClaimSuperseded
-AbandonWorkClaim       | -                          | -
-CancelWork             | -                          | -
-OpenFrame              | !BusyWithTurn              | !BusyWithTurn
-AppendNodes            | NodesAppended              | NodesAppended
-TombstoneNodes         | -                          | -
-MaintainSession        | -                          | -
+                       | model answered                | model wants tools
+OpenSession            | -                             | -
+OpenSession, new model | SessionConfigured             | SessionConfigured
+BeginAnew              | !BusyWithTurn                 | !BusyWithTurn
+ConfigureSession       | SessionConfigured             | SessionConfigured
+DescribeSession        | -                             | -
+ParkSession            | SessionParked                 | SessionParked
+DeleteSession          | SessionTombstoned             | SessionTombstoned
+TrimHistory            | !TrimHeldBack                 | !TrimHeldBack
+AcquireLease           | LeaseRenewed                  | LeaseRenewed
+ReclaimLease           | -                             | -
+RenewLease             | LeaseRenewed                  | LeaseRenewed
+ReleaseLease           | LeaseReleased                 | LeaseReleased
+EnqueueTurnInput       | TurnInputEnqueued             | TurnInputEnqueued
+ClaimTurnInputs        | -                             | -
+ClaimActiveTurnInputs  | -                             | -
+AbandonTurnInputClaim  | -                             | -
+CancelTurnInput        | -                             | -
+CancelTurnInputs       | -                             | -
+CancelTurnInputSuffix  | -                             | -
+StartTurn              | -                             | -
+StartTurn, t2          | !TurnInProgress               | !TurnInProgress
+StartTurn, t2, claim   | !TurnInProgress               | !TurnInProgress
+StartTurn, t2, work    | !TurnInProgress               | !TurnInProgress
+ContinueTurn           | -                             | -
+RequestEffect, model   | EffectRequested               | !EffectRequestRefused
+RequestEffect, tool    | !EffectRequestRefused         | EffectRequested
+SettleEffect           | !EffectNotOpen                | !EffectNotOpen
+CommitTurn             | TurnCommitted                 | TurnCommitted
+CommitTurn, hash       | TurnCommitted                 | TurnCommitted
+CommitTurn, work       | !WorkClaimSuperseded          | !WorkClaimSuperseded
+CommitTurn, frame      | TurnCommitted, FrameOpened    | TurnCommitted, FrameOpened
+CommitTurn, state      | CommitEnclosed, TurnCommitted | CommitEnclosed, TurnCommitted
+CommitTurn, attachment | !AttachmentNotFound           | !AttachmentNotFound
+BranchToNode           | !BusyWithTurn                 | !BusyWithTurn
+BranchToNode, root     | !BusyWithTurn                 | !BusyWithTurn
+EndTurn                | TurnEnded                     | TurnEnded
+EnqueueWork            | WorkEnqueued                  | WorkEnqueued
+ClaimWork, command     | -                             | -
+ClaimWork, turn work   | -                             | -
+ClaimWork, into turn   | -                             | -
+ClaimWork, these       | -                             | -
+CompleteWork           | !WorkClaimSuperseded          | !WorkClaimSuperseded
+AbandonWorkClaim       | -                             | -
+CancelWork             | -                             | -
+OpenFrame              | !BusyWithTurn                 | !BusyWithTurn
+AppendNodes            | NodesAppended                 | NodesAppended
+TombstoneNodes         | -                             | -
+MaintainSession        | -                             | -
+PutAttachment          | AttachmentPut                 | AttachmentPut
+ForgetAttachment       | -                             | -
 
                        | tools asked           | tools answered
 OpenSession            | -                     | -
@@ -698,6 +758,8 @@ CommitTurn             | !EffectsUnsettled     | TurnCommitted
 CommitTurn, hash       | !EffectsUnsettled     | !CommitConflict
 CommitTurn, work       | !EffectsUnsettled     | !WorkClaimSuperseded
 CommitTurn, frame      | !EffectsUnsettled     | TurnCommitted, FrameOpened
+CommitTurn, state      | !EffectsUnsettled     | CommitEnclosed, TurnCommitted
+CommitTurn, attachment | !EffectsUnsettled     | !AttachmentNotFound
 BranchToNode           | !BusyWithTurn         | !BusyWithTurn
 BranchToNode, root     | !BusyWithTurn         | !BusyWithTurn
 EndTurn                | !EffectsUnsettled     | TurnEnded
@@ -713,6 +775,8 @@ OpenFrame              | !BusyWithTurn         | !BusyWithTurn
 AppendNodes            | NodesAppended         | NodesAppended
 TombstoneNodes         | -                     | -
 MaintainSession        | -                     | -
+PutAttachment          | AttachmentPut         | AttachmentPut
+ForgetAttachment       | -                     | -
 
                        | work waits                | work claimed
 OpenSession            | -                         | -
@@ -746,6 +810,8 @@ CommitTurn             | !TurnNotOpen              | !TurnNotOpen
 CommitTurn, hash       | !TurnNotOpen              | !TurnNotOpen
 CommitTurn, work       | !TurnNotOpen              | !TurnNotOpen
 CommitTurn, frame      | !TurnNotOpen              | !TurnNotOpen
+CommitTurn, state      | !TurnNotOpen              | !TurnNotOpen
+CommitTurn, attachment | !TurnNotOpen              | !TurnNotOpen
 BranchToNode           | !NodeNotFound             | !NodeNotFound
 BranchToNode, root     | -                         | -
 EndTurn                | !TurnNotOpen              | !TurnNotOpen
@@ -761,150 +827,216 @@ OpenFrame              | FrameOpened               | FrameOpened
 AppendNodes            | NodesAppended             | NodesAppended
 TombstoneNodes         | -                         | -
 MaintainSession        | -                         | -
+PutAttachment          | AttachmentPut             | AttachmentPut
+ForgetAttachment       | -                         | -
 
-                       | turn has work                | work finished
-OpenSession            | -                            | -
-OpenSession, new model | SessionConfigured            | SessionConfigured
-BeginAnew              | !BusyWithTurn                | SessionBegunAnew
-ConfigureSession       | SessionConfigured            | SessionConfigured
-DescribeSession        | -                            | -
-ParkSession            | SessionParked                | SessionParked
-DeleteSession          | SessionTombstoned            | SessionTombstoned
-TrimHistory            | !TrimHeldBack                | !TrimHeldBack
-AcquireLease           | LeaseRenewed                 | LeaseRenewed
-ReclaimLease           | -                            | -
-RenewLease             | LeaseRenewed                 | LeaseRenewed
-ReleaseLease           | LeaseReleased                | LeaseReleased
-EnqueueTurnInput       | TurnInputEnqueued            | TurnInputEnqueued
-ClaimTurnInputs        | -                            | -
-ClaimActiveTurnInputs  | -                            | !TurnNotOpen
-AbandonTurnInputClaim  | -                            | -
-CancelTurnInput        | -                            | -
-CancelTurnInputs       | -                            | -
-CancelTurnInputSuffix  | -                            | -
-StartTurn              | -                            | TurnStarted
-StartTurn, t2          | !TurnInProgress              | TurnStarted
-StartTurn, t2, claim   | !TurnInProgress              | !TurnInputClaimSuperseded
-StartTurn, t2, work    | !TurnInProgress              | !WorkClaimSuperseded
-ContinueTurn           | -                            | !TurnNotOpen
-RequestEffect, model   | EffectRequested              | !TurnNotOpen
-RequestEffect, tool    | !EffectRequestRefused        | !TurnNotOpen
-SettleEffect           | !EffectNotOpen               | !TurnNotOpen
-CommitTurn             | TurnCommitted                | !TurnNotOpen
-CommitTurn, hash       | !CommitConflict              | !TurnNotOpen
-CommitTurn, work       | WorkCompleted, TurnCommitted | !TurnNotOpen
-CommitTurn, frame      | TurnCommitted, FrameOpened   | !TurnNotOpen
-BranchToNode           | !BusyWithTurn                | !NodeNotFound
-BranchToNode, root     | !BusyWithTurn                | -
-EndTurn                | TurnEnded                    | !TurnNotOpen
-EnqueueWork            | WorkEnqueued                 | WorkEnqueued
-ClaimWork, command     | WorkClaimed                  | WorkClaimed
-ClaimWork, turn work   | -                            | -
-ClaimWork, into turn   | -                            | !TurnNotOpen
-ClaimWork, these       | -                            | -
-CompleteWork           | WorkCompleted                | !WorkClaimSuperseded
-AbandonWorkClaim       | WorkClaimAbandoned           | -
-CancelWork             | -                            | -
-OpenFrame              | !BusyWithTurn                | FrameOpened
-AppendNodes            | NodesAppended                | NodesAppended
-TombstoneNodes         | -                            | -
-MaintainSession        | -                            | FinishedWorkPruned
+                       | turn has work                 | work finished
+OpenSession            | -                             | -
+OpenSession, new model | SessionConfigured             | SessionConfigured
+BeginAnew              | !BusyWithTurn                 | SessionBegunAnew
+ConfigureSession       | SessionConfigured             | SessionConfigured
+DescribeSession        | -                             | -
+ParkSession            | SessionParked                 | SessionParked
+DeleteSession          | SessionTombstoned             | SessionTombstoned
+TrimHistory            | !TrimHeldBack                 | !TrimHeldBack
+AcquireLease           | LeaseRenewed                  | LeaseRenewed
+ReclaimLease           | -                             | -
+RenewLease             | LeaseRenewed                  | LeaseRenewed
+ReleaseLease           | LeaseReleased                 | LeaseReleased
+EnqueueTurnInput       | TurnInputEnqueued             | TurnInputEnqueued
+ClaimTurnInputs        | -                             | -
+ClaimActiveTurnInputs  | -                             | !TurnNotOpen
+AbandonTurnInputClaim  | -                             | -
+CancelTurnInput        | -                             | -
+CancelTurnInputs       | -                             | -
+CancelTurnInputSuffix  | -                             | -
+StartTurn              | -                             | TurnStarted
+StartTurn, t2          | !TurnInProgress               | TurnStarted
+StartTurn, t2, claim   | !TurnInProgress               | !TurnInputClaimSuperseded
+StartTurn, t2, work    | !TurnInProgress               | !WorkClaimSuperseded
+ContinueTurn           | -                             | !TurnNotOpen
+RequestEffect, model   | EffectRequested               | !TurnNotOpen
+RequestEffect, tool    | !EffectRequestRefused         | !TurnNotOpen
+SettleEffect           | !EffectNotOpen                | !TurnNotOpen
+CommitTurn             | TurnCommitted                 | !TurnNotOpen
+CommitTurn, hash       | !CommitConflict               | !TurnNotOpen
+CommitTurn, work       | WorkCompleted, TurnCommitted  | !TurnNotOpen
+CommitTurn, frame      | TurnCommitted, FrameOpened    | !TurnNotOpen
+CommitTurn, state      | CommitEnclosed, TurnCommitted | !TurnNotOpen
+CommitTurn, attachment | !AttachmentNotFound           | !TurnNotOpen
+BranchToNode           | !BusyWithTurn                 | !NodeNotFound
+BranchToNode, root     | !BusyWithTurn                 | -
+EndTurn                | TurnEnded                     | !TurnNotOpen
+EnqueueWork            | WorkEnqueued                  | WorkEnqueued
+ClaimWork, command     | WorkClaimed                   | WorkClaimed
+ClaimWork, turn work   | -                             | -
+ClaimWork, into turn   | -                             | !TurnNotOpen
+ClaimWork, these       | -                             | -
+CompleteWork           | WorkCompleted                 | !WorkClaimSuperseded
+AbandonWorkClaim       | WorkClaimAbandoned            | -
+CancelWork             | -                             | -
+OpenFrame              | !BusyWithTurn                 | FrameOpened
+AppendNodes            | NodesAppended                 | NodesAppended
+TombstoneNodes         | -                             | -
+MaintainSession        | -                             | FinishedWorkPruned
+PutAttachment          | AttachmentPut                 | AttachmentPut
+ForgetAttachment       | -                             | -
 
-                       | work taken in                | turn on work
-OpenSession            | -                            | -
-OpenSession, new model | SessionConfigured            | SessionConfigured
-BeginAnew              | !BusyWithTurn                | !BusyWithTurn
-ConfigureSession       | SessionConfigured            | SessionConfigured
-DescribeSession        | -                            | -
-ParkSession            | SessionParked                | SessionParked
-DeleteSession          | SessionTombstoned            | SessionTombstoned
-TrimHistory            | !TrimHeldBack                | !TrimHeldBack
-AcquireLease           | LeaseRenewed                 | LeaseRenewed
-ReclaimLease           | -                            | -
-RenewLease             | LeaseRenewed                 | LeaseRenewed
-ReleaseLease           | LeaseReleased                | LeaseReleased
-EnqueueTurnInput       | TurnInputEnqueued            | TurnInputEnqueued
-ClaimTurnInputs        | -                            | -
-ClaimActiveTurnInputs  | -                            | -
-AbandonTurnInputClaim  | -                            | -
-CancelTurnInput        | -                            | -
-CancelTurnInputs       | -                            | -
-CancelTurnInputSuffix  | -                            | -
-StartTurn              | -                            | !TurnIdConflict
-StartTurn, t2          | !TurnInProgress              | !TurnInProgress
-StartTurn, t2, claim   | !TurnInProgress              | !TurnInProgress
-StartTurn, t2, work    | !TurnInProgress              | !TurnInProgress
-ContinueTurn           | -                            | -
-RequestEffect, model   | EffectRequested              | EffectRequested
-RequestEffect, tool    | !EffectRequestRefused        | !EffectRequestRefused
-SettleEffect           | !EffectNotOpen               | !EffectNotOpen
-CommitTurn             | TurnCommitted                | WorkCompleted, TurnCommitted
-CommitTurn, hash       | !CommitConflict              | !CommitConflict
-CommitTurn, work       | WorkCompleted, TurnCommitted | WorkCompleted, TurnCommitted
-CommitTurn, frame      | TurnCommitted, FrameOpened   | WorkCompleted, TurnCommitted, FrameOpened
-BranchToNode           | !BusyWithTurn                | !BusyWithTurn
-BranchToNode, root     | !BusyWithTurn                | !BusyWithTurn
-EndTurn                | TurnEnded                    | TurnEnded
-EnqueueWork            | WorkEnqueued                 | WorkEnqueued
-ClaimWork, command     | -                            | WorkClaimed
-ClaimWork, turn work   | -                            | -
-ClaimWork, into turn   | -                            | -
-ClaimWork, these       | -                            | -
-CompleteWork           | WorkCompleted                | WorkCompleted
-AbandonWorkClaim       | WorkClaimAbandoned           | -
-CancelWork             | -                            | -
-OpenFrame              | !BusyWithTurn                | !BusyWithTurn
-AppendNodes            | NodesAppended                | NodesAppended
-TombstoneNodes         | -                            | -
-MaintainSession        | -                            | -
+                       | work taken in                 | attachment held
+OpenSession            | -                             | -
+OpenSession, new model | SessionConfigured             | SessionConfigured
+BeginAnew              | !BusyWithTurn                 | !BusyWithTurn
+ConfigureSession       | SessionConfigured             | SessionConfigured
+DescribeSession        | -                             | -
+ParkSession            | SessionParked                 | SessionParked
+DeleteSession          | SessionTombstoned             | SessionTombstoned
+TrimHistory            | !TrimHeldBack                 | !TrimHeldBack
+AcquireLease           | LeaseRenewed                  | LeaseRenewed
+ReclaimLease           | -                             | -
+RenewLease             | LeaseRenewed                  | LeaseRenewed
+ReleaseLease           | LeaseReleased                 | LeaseReleased
+EnqueueTurnInput       | TurnInputEnqueued             | TurnInputEnqueued
+ClaimTurnInputs        | -                             | -
+ClaimActiveTurnInputs  | -                             | -
+AbandonTurnInputClaim  | -                             | -
+CancelTurnInput        | -                             | -
+CancelTurnInputs       | -                             | -
+CancelTurnInputSuffix  | -                             | -
+StartTurn              | -                             | -
+StartTurn, t2          | !TurnInProgress               | !TurnInProgress
+StartTurn, t2, claim   | !TurnInProgress               | !TurnInProgress
+StartTurn, t2, work    | !TurnInProgress               | !TurnInProgress
+ContinueTurn           | -                             | -
+RequestEffect, model   | EffectRequested               | EffectRequested
+RequestEffect, tool    | !EffectRequestRefused         | !EffectRequestRefused
+SettleEffect           | !EffectNotOpen                | !EffectNotOpen
+CommitTurn             | TurnCommitted                 | TurnCommitted
+CommitTurn, hash       | !CommitConflict               | TurnCommitted
+CommitTurn, work       | WorkCompleted, TurnCommitted  | !WorkClaimSuperseded
+CommitTurn, frame      | TurnCommitted, FrameOpened    | TurnCommitted, FrameOpened
+CommitTurn, state      | CommitEnclosed, TurnCommitted | CommitEnclosed, TurnCommitted
+CommitTurn, attachment | !AttachmentNotFound           | CommitEnclosed, TurnCommitted
+BranchToNode           | !BusyWithTurn                 | !BusyWithTurn
+BranchToNode, root     | !BusyWithTurn                 | !BusyWithTurn
+EndTurn                | TurnEnded                     | TurnEnded
+EnqueueWork            | WorkEnqueued                  | WorkEnqueued
+ClaimWork, command     | -                             | -
+ClaimWork, turn work   | -                             | -
+ClaimWork, into turn   | -                             | -
+ClaimWork, these       | -                             | -
+CompleteWork           | WorkCompleted                 | !WorkClaimSuperseded
+AbandonWorkClaim       | WorkClaimAbandoned            | -
+CancelWork             | -                             | -
+OpenFrame              | !BusyWithTurn                 | !BusyWithTurn
+AppendNodes            | NodesAppended                 | NodesAppended
+TombstoneNodes         | -                             | -
+MaintainSession        | -                             | -
+PutAttachment          | AttachmentPut                 | -
+ForgetAttachment       | -                             | AttachmentForgotten
 
-                       | steer waits                | steer accepted
-OpenSession            | -                          | -
-OpenSession, new model | SessionConfigured          | SessionConfigured
-BeginAnew              | !BusyWithTurn              | !BusyWithTurn
-ConfigureSession       | SessionConfigured          | SessionConfigured
-DescribeSession        | -                          | -
-ParkSession            | SessionParked              | SessionParked
-DeleteSession          | SessionTombstoned          | SessionTombstoned
-TrimHistory            | !TrimHeldBack              | !TrimHeldBack
-AcquireLease           | LeaseRenewed               | LeaseRenewed
-ReclaimLease           | -                          | -
-RenewLease             | LeaseRenewed               | LeaseRenewed
-ReleaseLease           | LeaseReleased              | LeaseReleased
-EnqueueTurnInput       | TurnInputEnqueued          | TurnInputEnqueued
-ClaimTurnInputs        | -                          | -
-ClaimActiveTurnInputs  | TurnInputsAccepted         | -
-AbandonTurnInputClaim  | -                          | TurnInputClaimAbandoned
-CancelTurnInput        | TurnInputCancelled         | -
-CancelTurnInputs       | TurnInputsCancelled        | -
-CancelTurnInputSuffix  | TurnInputsCancelled        | -
-StartTurn              | -                          | -
-StartTurn, t2          | !TurnInProgress            | !TurnInProgress
-StartTurn, t2, claim   | !TurnInProgress            | !TurnInProgress
-StartTurn, t2, work    | !TurnInProgress            | !TurnInProgress
-ContinueTurn           | -                          | -
-RequestEffect, model   | EffectRequested            | EffectRequested
-RequestEffect, tool    | !EffectRequestRefused      | !EffectRequestRefused
-SettleEffect           | !EffectNotOpen             | !EffectNotOpen
-CommitTurn             | TurnCommitted              | TurnCommitted
-CommitTurn, hash       | !CommitConflict            | !CommitConflict
-CommitTurn, work       | !WorkClaimSuperseded       | !WorkClaimSuperseded
-CommitTurn, frame      | TurnCommitted, FrameOpened | TurnCommitted, FrameOpened
-BranchToNode           | !BusyWithTurn              | !BusyWithTurn
-BranchToNode, root     | !BusyWithTurn              | !BusyWithTurn
-EndTurn                | TurnEnded                  | TurnEnded
-EnqueueWork            | WorkEnqueued               | WorkEnqueued
-ClaimWork, command     | -                          | -
-ClaimWork, turn work   | -                          | -
-ClaimWork, into turn   | -                          | -
-ClaimWork, these       | -                          | -
-CompleteWork           | !WorkClaimSuperseded       | !WorkClaimSuperseded
-AbandonWorkClaim       | -                          | -
-CancelWork             | -                          | -
-OpenFrame              | !BusyWithTurn              | !BusyWithTurn
-AppendNodes            | NodesAppended              | NodesAppended
-TombstoneNodes         | -                          | -
-MaintainSession        | -                          | -
+                       | turn on work
+OpenSession            | -
+OpenSession, new model | SessionConfigured
+BeginAnew              | !BusyWithTurn
+ConfigureSession       | SessionConfigured
+DescribeSession        | -
+ParkSession            | SessionParked
+DeleteSession          | SessionTombstoned
+TrimHistory            | !TrimHeldBack
+AcquireLease           | LeaseRenewed
+ReclaimLease           | -
+RenewLease             | LeaseRenewed
+ReleaseLease           | LeaseReleased
+EnqueueTurnInput       | TurnInputEnqueued
+ClaimTurnInputs        | -
+ClaimActiveTurnInputs  | -
+AbandonTurnInputClaim  | -
+CancelTurnInput        | -
+CancelTurnInputs       | -
+CancelTurnInputSuffix  | -
+StartTurn              | !TurnIdConflict
+StartTurn, t2          | !TurnInProgress
+StartTurn, t2, claim   | !TurnInProgress
+StartTurn, t2, work    | !TurnInProgress
+ContinueTurn           | -
+RequestEffect, model   | EffectRequested
+RequestEffect, tool    | !EffectRequestRefused
+SettleEffect           | !EffectNotOpen
+CommitTurn             | WorkCompleted, TurnCommitted
+CommitTurn, hash       | !CommitConflict
+CommitTurn, work       | WorkCompleted, TurnCommitted
+CommitTurn, frame      | WorkCompleted, TurnCommitted, FrameOpened
+CommitTurn, state      | WorkCompleted, CommitEnclosed, TurnCommitted
+CommitTurn, attachment | !AttachmentNotFound
+BranchToNode           | !BusyWithTurn
+BranchToNode, root     | !BusyWithTurn
+EndTurn                | TurnEnded
+EnqueueWork            | WorkEnqueued
+ClaimWork, command     | WorkClaimed
+ClaimWork, turn work   | -
+ClaimWork, into turn   | -
+ClaimWork, these       | -
+CompleteWork           | WorkCompleted
+AbandonWorkClaim       | -
+CancelWork             | -
+OpenFrame              | !BusyWithTurn
+AppendNodes            | NodesAppended
+TombstoneNodes         | -
+MaintainSession        | -
+PutAttachment          | AttachmentPut
+ForgetAttachment       | -
+
+                       | steer waits                   | steer accepted
+OpenSession            | -                             | -
+OpenSession, new model | SessionConfigured             | SessionConfigured
+BeginAnew              | !BusyWithTurn                 | !BusyWithTurn
+ConfigureSession       | SessionConfigured             | SessionConfigured
+DescribeSession        | -                             | -
+ParkSession            | SessionParked                 | SessionParked
+DeleteSession          | SessionTombstoned             | SessionTombstoned
+TrimHistory            | !TrimHeldBack                 | !TrimHeldBack
+AcquireLease           | LeaseRenewed                  | LeaseRenewed
+ReclaimLease           | -                             | -
+RenewLease             | LeaseRenewed                  | LeaseRenewed
+ReleaseLease           | LeaseReleased                 | LeaseReleased
+EnqueueTurnInput       | TurnInputEnqueued             | TurnInputEnqueued
+ClaimTurnInputs        | -                             | -
+ClaimActiveTurnInputs  | TurnInputsAccepted            | -
+AbandonTurnInputClaim  | -                             | TurnInputClaimAbandoned
+CancelTurnInput        | TurnInputCancelled            | -
+CancelTurnInputs       | TurnInputsCancelled           | -
+CancelTurnInputSuffix  | TurnInputsCancelled           | -
+StartTurn              | -                             | -
+StartTurn, t2          | !TurnInProgress               | !TurnInProgress
+StartTurn, t2, claim   | !TurnInProgress               | !TurnInProgress
+StartTurn, t2, work    | !TurnInProgress               | !TurnInProgress
+ContinueTurn           | -                             | -
+RequestEffect, model   | EffectRequested               | EffectRequested
+RequestEffect, tool    | !EffectRequestRefused         | !EffectRequestRefused
+SettleEffect           | !EffectNotOpen                | !EffectNotOpen
+CommitTurn             | TurnCommitted                 | TurnCommitted
+CommitTurn, hash       | !CommitConflict               | !CommitConflict
+CommitTurn, work       | !WorkClaimSuperseded          | !WorkClaimSuperseded
+CommitTurn, frame      | TurnCommitted, FrameOpened    | TurnCommitted, FrameOpened
+CommitTurn, state      | CommitEnclosed, TurnCommitted | CommitEnclosed, TurnCommitted
+CommitTurn, attachment | !AttachmentNotFound           | !AttachmentNotFound
+BranchToNode           | !BusyWithTurn                 | !BusyWithTurn
+BranchToNode, root     | !BusyWithTurn                 | !BusyWithTurn
+EndTurn                | TurnEnded                     | TurnEnded
+EnqueueWork            | WorkEnqueued                  | WorkEnqueued
+ClaimWork, command     | -                             | -
+ClaimWork, turn work   | -                             | -
+ClaimWork, into turn   | -                             | -
+ClaimWork, these       | -                             | -
+CompleteWork           | !WorkClaimSuperseded          | !WorkClaimSuperseded
+AbandonWorkClaim       | -                             | -
+CancelWork             | -                             | -
+OpenFrame              | !BusyWithTurn                 | !BusyWithTurn
+AppendNodes            | NodesAppended                 | NodesAppended
+TombstoneNodes         | -                             | -
+MaintainSession        | -                             | -
+PutAttachment          | AttachmentPut                 | AttachmentPut
+ForgetAttachment       | -                             | -
 
                        | steer delivered       | input in a turn
 OpenSession            | -                     | -
@@ -938,6 +1070,8 @@ CommitTurn             | !EffectsUnsettled     | TurnCommitted
 CommitTurn, hash       | !EffectsUnsettled     | !CommitConflict
 CommitTurn, work       | !EffectsUnsettled     | !WorkClaimSuperseded
 CommitTurn, frame      | !EffectsUnsettled     | TurnCommitted, FrameOpened
+CommitTurn, state      | !EffectsUnsettled     | CommitEnclosed, TurnCommitted
+CommitTurn, attachment | !EffectsUnsettled     | !AttachmentNotFound
 BranchToNode           | !BusyWithTurn         | !BusyWithTurn
 BranchToNode, root     | !BusyWithTurn         | !BusyWithTurn
 EndTurn                | !EffectsUnsettled     | TurnEnded
@@ -953,6 +1087,8 @@ OpenFrame              | !BusyWithTurn         | !BusyWithTurn
 AppendNodes            | NodesAppended         | NodesAppended
 TombstoneNodes         | -                     | -
 MaintainSession        | -                     | -
+PutAttachment          | AttachmentPut         | AttachmentPut
+ForgetAttachment       | -                     | -
 
                        | lease ran out           | another's lease
 OpenSession            | -                       | -
@@ -986,6 +1122,8 @@ CommitTurn             | !fence: expired         | !fence: superseded
 CommitTurn, hash       | !fence: expired         | !fence: superseded
 CommitTurn, work       | !fence: expired         | !fence: superseded
 CommitTurn, frame      | !fence: expired         | !fence: superseded
+CommitTurn, state      | !fence: expired         | !fence: superseded
+CommitTurn, attachment | !fence: expired         | !fence: superseded
 BranchToNode           | !fence: expired         | !fence: superseded
 BranchToNode, root     | !fence: expired         | !fence: superseded
 EndTurn                | !fence: expired         | !fence: superseded
@@ -1001,6 +1139,8 @@ OpenFrame              | !fence: expired         | !fence: superseded
 AppendNodes            | !fence: expired         | !fence: superseded
 TombstoneNodes         | -                       | -
 MaintainSession        | -                       | -
+PutAttachment          | AttachmentPut           | AttachmentPut
+ForgetAttachment       | -                       | -
 """
 
 

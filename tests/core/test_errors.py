@@ -12,13 +12,16 @@ import pytest
 
 from lash_es.core import commit_errors, errors, work_errors
 from lash_es.core.commit_errors import (
+    AttachmentNotFound,
     BusyWithTurn,
     FrameIdConflict,
     HeadRevisionConflict,
     NodeNotFound,
     RuntimeTurnCommitConflict,
     SessionBindingMismatch,
+    StateOutdated,
 )
+from lash_es.core.enclosures import StateKind
 from lash_es.core.errors import (
     BlankValue,
     CommandRejected,
@@ -45,7 +48,16 @@ from lash_es.core.errors import (
     TurnNotOpen,
     impossible,
 )
-from lash_es.core.ids import ClaimId, FrameId, Generation, NodeId, Position, Revision, Version
+from lash_es.core.ids import (
+    AttachmentId,
+    ClaimId,
+    FrameId,
+    Generation,
+    NodeId,
+    Position,
+    Revision,
+    Version,
+)
 from lash_es.core.work_errors import BatchIdConflict, BatchNotOfOneClass, QueuedWorkClaimSuperseded
 from lash_es.verify.spec import is_same_error
 from tests.core.examples import B1, E1, E2, I1, TURN
@@ -155,6 +167,20 @@ SAYS: list[tuple[LashError, str]] = [
     (
         HeadRevisionConflict(session_id="s1", expected=Revision(2), actual=Revision(3)),
         ("session 's1' is at revision 3, expected 2 [session_id='s1', expected=2, actual=3]"),
+    ),
+    (
+        AttachmentNotFound(session_id="s1", attachment_id=AttachmentId("sha256:0")),
+        (
+            "session 's1' holds no attachment 'sha256:0' "
+            "[session_id='s1', attachment_id='sha256:0']"
+        ),
+    ),
+    (
+        StateOutdated(session_id="s1", kind=StateKind.TOOLS, presented=1, recorded=2),
+        (
+            "the state of tools has revision 1, expected 2 or more "
+            "[session_id='s1', kind=<StateKind.TOOLS: 'tools'>, presented=1, recorded=2]"
+        ),
     ),
     (
         FrameIdConflict(session_id="s1", frame_id=FrameId("f1")),

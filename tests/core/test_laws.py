@@ -33,6 +33,7 @@ from lash_es.core.commands import (
     TrimHistory,
 )
 from lash_es.core.decide import decide
+from lash_es.core.enclosures import AttachmentEntry
 from lash_es.core.errors import CommandRejected
 from lash_es.core.events import (
     EffectRequested,
@@ -368,6 +369,7 @@ def test_the_index_is_a_fold_of_the_facts_and_has_a_key_for_every_entry() -> Non
             FrameEntry: IndexKind.FRAME,
             AppendEntry: IndexKind.APPEND,
             TombstoneEntry: IndexKind.TOMBSTONE,
+            AttachmentEntry: IndexKind.ATTACHMENT,
         }
         for key, entry in index.items():
             assert key.kind is named.get(type(entry), IndexKind.SOURCE_KEY)

@@ -65,6 +65,14 @@ from lash_es.core.commands import (
 )
 from lash_es.core.descriptions import DescribeSession, Description
 from lash_es.core.effects import EffectRequest, ModelCall, ToolCall
+from lash_es.core.enclosures import (
+    Enclosures,
+    ForgetAttachment,
+    NewState,
+    PutAttachment,
+    StateKind,
+    attachment_id_of,
+)
 from lash_es.core.errors import CommandRejected
 from lash_es.core.events import (
     TurnCommitted,
@@ -186,6 +194,7 @@ PROCESSES: Final = {"alice": ("near", 1), "bob": ("near", 2), "carol": ("far", 3
 """On which host each owner runs, and since when."""
 SIGHTS: Final = ("gone", "another", "alive", "unseen")
 MODELS: Final = ("m1", "m2")
+ATTACHED: Final = ("some bytes", "other bytes")
 FRAMES: Final = ("f1", "f2", "f3", " ", "s1:frame:initial")
 TEXTS: Final = ("hello", "goodbye")
 OUTCOMES: Final = ("replied", "silent", "returned", "failed", "cancelled")
@@ -561,6 +570,33 @@ class SessionMachine(RuleBasedStateMachine):
         name = data.draw(st.sampled_from(["nobody", *self.naive.inputs][-4:] + waiting))
         return targets.InputId(name), name
 
+    @rule(content=st.sampled_from(ATTACHED), again=mostly)
+    def attach(self, content: str, again: bool) -> None:
+        command: Command = PutAttachment(now_ms=self.now_ms, label="", body=self.body(content))
+        expected = self.naive.put(self.now_ms, content) if again else ""
+        if not again:
+            name = attachment_id_of(content.encode())
+            command = ForgetAttachment(now_ms=self.now_ms, attachment_id=name)
+            expected = self.naive.forgotten(self.now_ms, content)
+        self.ask(command, expected)
+
+    def enclosures(self, states: dict[str, int], attached: list[str]) -> Enclosures:
+        new = (
+            NewState(kind=StateKind(kind), revision=revision, body=self.body("state"))
+            for kind, revision in states.items()
+        )
+        ids = (attachment_id_of(each.encode()) for each in attached)
+        return Enclosures(states=tuple(new), attachment_ids=tuple(ids))
+
+    @invariant()
+    def both_hold_the_same_states(self) -> None:
+        state = self.before.state
+        if not isinstance(state, Open):
+            return
+        held = {kind.value: state.states.of(kind) for kind in StateKind}
+        found = {kind: each.revision for kind, each in held.items() if each is not None}
+        assert found == self.naive.states
+
     @rule()
     def maintain(self) -> None:
         command = MaintainSession(now_ms=self.now_ms)
@@ -847,12 +883,17 @@ class SessionMachine(RuleBasedStateMachine):
             outcome = Stopped(reason=StopReason.MAX_TURNS)
         elif frame is not None:
             outcome = FrameSwitched(frame_id=FrameId(frame))
+        states = data.draw(
+            st.dictionaries(st.sampled_from(["tools", "plugins"]), st.integers(1, 3))
+        )
+        attached = data.draw(st.lists(st.sampled_from(ATTACHED), max_size=2)) if states else []
         command = CommitTurn(
             now_ms=self.now_ms,
             fence=self.fence(owner),
             turn_id=TurnId(name),
             outcome=outcome,
             work_completions=tuple(map(done_of, done)),
+            enclosures=self.enclosures(states, attached),
         )
         fence = self.naive_fence(owner)
         expected = self.naive.commit(
@@ -862,6 +903,8 @@ class SessionMachine(RuleBasedStateMachine):
             ran_into_limit=ran_into_limit,
             done=done,
             frame=None if ran_into_limit else frame,
+            states=states,
+            attached=attached,
         )
         facts = self.ask(command, expected).events
         for event in (each for each in facts if isinstance(each, TurnCommitted)):

@@ -19,6 +19,7 @@ from lash_es.core import (
     commands,
     descriptions,
     effects,
+    enclosures,
     events,
     graph_commands,
     graph_events,
@@ -36,6 +37,7 @@ from lash_es.core.activity import StreamedActivity
 from lash_es.core.causes import cause
 from lash_es.core.commands import Command, OwnerCommand, TurnSource
 from lash_es.core.decide import decide
+from lash_es.core.enclosures import AttachmentCommand, EnclosureEvent
 from lash_es.core.errors import CommandRejected, ImpossibleEvent
 from lash_es.core.events import (
     DirectInput,
@@ -66,7 +68,7 @@ def classes_of(module: ModuleType) -> set[type]:
 
 def test_the_union_of_facts_names_every_fact() -> None:
     defined = classes_of(events) | classes_of(graph_events) | classes_of(work_events)
-    defined |= {descriptions.SessionDescribed}
+    defined |= {descriptions.SessionDescribed, *get_args(EnclosureEvent)}
     assert defined == set(get_args(Event)) | {DirectInput, DrainedInputs, DrainedWork}
     assert set(get_args(Event)) == {SessionOpened, *get_args(OpenEvent)}
 
@@ -75,7 +77,7 @@ def test_the_union_of_commands_names_every_command() -> None:
     defined = classes_of(commands) | classes_of(work_commands) | classes_of(graph_commands)
     parts = {*get_args(TurnSource), commands.InputCompletion, *get_args(WorkSelection)}
     parts |= {graph_commands.NewNode, graph_commands.Ancestor}
-    defined |= {descriptions.DescribeSession}
+    defined |= {descriptions.DescribeSession, *get_args(AttachmentCommand)}
     assert defined == set(get_args(Command)) | parts
 
 
@@ -138,6 +140,7 @@ def test_activity_is_no_fact() -> None:
         batches,
         commands,
         effects,
+        enclosures,
         events,
         graph_commands,
         graph_events,

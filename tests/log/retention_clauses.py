@@ -13,7 +13,14 @@ from lash_es.log.appends import Appended, StoredBody, StreamAppend
 from lash_es.log.blobs import FIRST_ADDRESS, Blob
 from lash_es.log.errors import StoreClosed
 from lash_es.log.port import Store, StreamHead
-from lash_es.log.retaining import PINS_MAX, Beginning, PinOutOfRange, Removal, Return
+from lash_es.log.retaining import (
+    PINS_MAX,
+    Beginning,
+    PinOutOfRange,
+    Removal,
+    Return,
+    SnapshotsForgotten,
+)
 from tests.log.conformance import (
     A,
     B,
@@ -113,6 +120,19 @@ def snapshots_in_front_of_what_is_kept_go(make_store: MakeStore) -> None:
         assert store.write_snapshot(A, a_snapshot(version))
     store.remove_facts(removal(3))
     assert [snapshot.version for snapshot in snapshots_of(store, A)] == [4, 3]
+
+
+def superseded_snapshots_go_and_what_was_asked_for_stays(make_store: MakeStore) -> None:
+    store = filled(make_store)
+    for version in (1, 3, 4):
+        assert store.write_snapshot(A, a_snapshot(version))
+    assert store.write_snapshot(A, attrs.evolve(a_snapshot(2), is_kept=True))
+    assert store.forget_snapshots(A) == SnapshotsForgotten(retained_count=2, deleted_count=2)
+    assert store.forget_snapshots(A) == SnapshotsForgotten(retained_count=2, deleted_count=0)
+    assert [snapshot.version for snapshot in snapshots_of(store, A)] == [4, 2]
+    nowhere = attrs.evolve(A, namespace="nowhere")
+    nothing = SnapshotsForgotten(retained_count=0, deleted_count=0)
+    assert store.forget_snapshots(nowhere) == nothing
 
 
 def facts_come_back_in_front_of_the_oldest_only(make_store: MakeStore) -> None:
@@ -244,6 +264,7 @@ def a_closed_store_retains_nothing(make_store: MakeStore) -> None:
         lambda: store.remove_facts(removal(1)),
         lambda: store.return_facts(back(0, 1)),
         lambda: store.begin_trimmed(beginning),
+        lambda: store.forget_snapshots(A),
         lambda: store.pins(A),
         lambda: store.pin(A, pin("p", 1), at_ms=1),
         lambda: store.unpin(A, "p"),
@@ -258,6 +279,7 @@ RETENTION_CLAUSES: tuple[Clause, ...] = (
     the_oldest_never_moves_back_by_a_removal,
     a_stream_goes_on_behind_its_removals,
     snapshots_in_front_of_what_is_kept_go,
+    superseded_snapshots_go_and_what_was_asked_for_stays,
     facts_come_back_in_front_of_the_oldest_only,
     bodies_come_back_without_facts_and_replace_none,
     a_stream_may_begin_where_it_was_trimmed,

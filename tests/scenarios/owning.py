@@ -20,6 +20,7 @@ from lash_es.core.commands import (
     WithInput,
 )
 from lash_es.core.effects import ModelCall
+from lash_es.core.enclosures import NO_ENCLOSURES, Enclosures
 from lash_es.core.events import Event, TurnInputsClaimed
 from lash_es.core.ids import EffectId, Generation, SessionId, TurnId
 from lash_es.core.messages import FinishReason, TokenUsage, TurnInput
@@ -160,6 +161,7 @@ class Owner:
         releases_lease: bool = False,
         session_id: str | None = None,
         work_completions: tuple[WorkCompletion, ...] = (),
+        enclosures: Enclosures = NO_ENCLOSURES,
     ) -> CommitReceipt:
         return await SessionCommits(self.lane).commit(
             self.fence,
@@ -171,6 +173,7 @@ class Owner:
             input_completions=input_completions,
             releases_lease=releases_lease,
             work_completions=work_completions,
+            enclosures=enclosures,
         )
 
 

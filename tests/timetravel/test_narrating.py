@@ -23,10 +23,20 @@ from lash_es.codec.records import Header
 from lash_es.codec.streams import StreamId
 from lash_es.core import events, graph_events, work_events
 from lash_es.core.batches import NEVER_MERGE, DeliveryPolicy, SlotPolicy, WorkKind
+from lash_es.core.bodies import BodyRef, Commitment, RecordedBody
 from lash_es.core.descriptions import Description, SessionDescribed
 from lash_es.core.effects import ModelCall
+from lash_es.core.enclosures import (
+    Attachment,
+    AttachmentForgotten,
+    AttachmentPut,
+    CommitEnclosed,
+    StateKind,
+    StateRevision,
+)
 from lash_es.core.ids import (
     AppendId,
+    AttachmentId,
     BatchId,
     CallId,
     ClaimId,
@@ -105,6 +115,25 @@ def committed(outcome: TurnOutcome) -> events.TurnCommitted:
 
 
 BATCHES = (BatchId("a"), BatchId("b"))
+PNG = Commitment(digest="0" * 64, bytes_count=5, media_type="image/png")
+HELD = Attachment(
+    attachment_id=AttachmentId("sha256:0"),
+    label="a",
+    content=RecordedBody(ref=BodyRef(position=Position(1), ordinal=0), commitment=PNG),
+)
+
+
+def enclosing(*states: StateRevision, attachments: tuple[Attachment, ...] = ()) -> CommitEnclosed:
+    return CommitEnclosed(
+        at_ms=1,
+        generation=Generation(1),
+        turn_id=TurnId("t1"),
+        states=states,
+        attachments=attachments,
+        bodies=(PNG,) * len(states),
+    )
+
+
 WORDLESS: list[tuple[events.Event, str]] = [
     (events.SessionOpened(**AT, session_id=SessionId("s"), policy=POLICY), "model p:m"),
     (events.SessionConfigured(**AT, policy=POLICY), "from now on model p:m"),
@@ -311,6 +340,19 @@ WORDLESS: list[tuple[events.Event, str]] = [
             "4 inputs back for another try (a, b, a, ...); "
             "1 input given up after too many tries (012345678901234567890...)"
         ),
+    ),
+    (
+        AttachmentPut(at_ms=1, attachment_id=HELD.attachment_id, label="a", bodies=(PNG,)),
+        "attached 5 bytes of image/png",
+    ),
+    (
+        AttachmentForgotten(at_ms=1, attachment=HELD),
+        "5 bytes of image/png no longer attached",
+    ),
+    (enclosing(StateRevision(kind=StateKind.TOOLS, revision=7)), "the commit keeps tools state 7"),
+    (
+        enclosing(StateRevision(kind=StateKind.PLUGINS, revision=8), attachments=(HELD,)),
+        "the commit keeps plugins state 8, 1 attachment",
     ),
 ]
 

@@ -9,7 +9,8 @@ The checks come in this order, and the first that fails is what the caller hears
 4. the revision that is expected;
 5. the turn: it is the open one, nothing of it is in flight, it holds what the commit says;
 6. what is to be completed: the exact set of each claim, of inputs and then of queued work;
-7. the frame that it opens: no session is in one twice.
+7. what it encloses: attachments that the session holds, states that are not outdated;
+8. the frame that it opens: no session is in one twice.
 """
 
 from lash_es.core import inputs, steering
@@ -25,7 +26,7 @@ from lash_es.core.errors import (
 from lash_es.core.events import Event, LeaseReleased, TurnCommitted
 from lash_es.core.ids import InputId, Position, Revision
 from lash_es.core.known import Known
-from lash_es.core.rules import frames, leases, work
+from lash_es.core.rules import enclosures, frames, leases, work
 from lash_es.core.rules.inputs import claimed_by
 from lash_es.core.rules.open_turns import require_turn
 from lash_es.core.rules.turns import require_settled
@@ -47,9 +48,10 @@ def commit(session: Open, command: CommitTurn, now_ms: int, known: Known) -> tup
     committed = _committed(session, turn, command, now_ms)
     done = work.complete(session, command.work_completions, now_ms)
     taken = work.taken(session, turn, command.work_completions, now_ms)
-    here = Position(session.version + len(done) + len(taken))
+    kept = enclosures.enclosed(session, command, now_ms, known)
+    here = Position(session.version + len(done) + len(taken) + len(kept))
     switched = frames.switched(session, command, known, now_ms, here)
-    facts = (*done, *taken, committed, *switched)
+    facts = (*done, *taken, *kept, committed, *switched)
     if not command.releases_lease:
         return facts
     return (*facts, LeaseReleased(at_ms=now_ms, generation=session.lease.generation))

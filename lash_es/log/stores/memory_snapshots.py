@@ -24,6 +24,13 @@ def replaced(
     return kept((each for each in every if each.is_kept or each is before), new)
 
 
+def unsuperseded(snapshots: Iterable[StoredSnapshot]) -> tuple[StoredSnapshot, ...]:
+    """Leave the newest, and what was asked for."""
+    every = tuple(snapshots)
+    last = max((each.version for each in every), default=Version(0))
+    return tuple(each for each in every if each.is_kept or each.version == last)
+
+
 def kept(snapshots: Iterable[StoredSnapshot], new: StoredSnapshot) -> tuple[StoredSnapshot, ...]:
     """Add one in place of one of its version, which may have been asked for."""
     every = tuple(snapshots)

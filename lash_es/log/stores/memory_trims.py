@@ -20,10 +20,12 @@ from lash_es.log.retaining import (
     RecordFormats,
     Removal,
     Return,
+    SnapshotsForgotten,
     require_pinnable,
     require_unpinned,
 )
 from lash_es.log.stores.memory_blobs import MemoryBlobs
+from lash_es.log.stores.memory_snapshots import unsuperseded
 
 
 class MemoryRecorder(POPOApplicationRecorder):
@@ -89,6 +91,16 @@ class MemoryRetention(ABC):
             kept.bodies.pop(ref, None)
         kept.snapshots = tuple(each for each in kept.snapshots if each.version >= removal.below)
         kept.head = attrs.evolve(kept.head, oldest=oldest, trim_position=removal.trim)
+
+    def forget_snapshots(self, stream: StreamId) -> SnapshotsForgotten:
+        """Let superseded snapshots go."""
+        kept = self._kept(stream)
+        if kept is None:
+            return SnapshotsForgotten(retained_count=0, deleted_count=0)
+        before = len(kept.snapshots)
+        kept.snapshots = unsuperseded(kept.snapshots)
+        left = len(kept.snapshots)
+        return SnapshotsForgotten(retained_count=left, deleted_count=before - left)
 
     def return_facts(self, back: Return) -> bool:
         """Put facts back in front of the oldest."""

@@ -20,6 +20,7 @@ from lash_es.log.retaining import (
     RecordFormats,
     Removal,
     Return,
+    SnapshotsForgotten,
     require_pinnable,
     require_unpinned,
 )
@@ -55,6 +56,13 @@ _DELETE_BODIES: Final = """
        AND lash_es_bodies.ordinal = gone.ordinal
 """
 _DELETE_SNAPSHOTS: Final = "DELETE FROM lash_es_snapshots WHERE stream_no = %b AND version < %b"
+_SUPERSEDED: Final = """
+    DELETE FROM lash_es_snapshots AS old
+     WHERE stream_no = %b AND NOT is_kept AND version < (
+           SELECT max(new.version) FROM lash_es_snapshots AS new
+            WHERE new.stream_no = old.stream_no)
+"""
+_SNAPSHOTS: Final = "SELECT count(*) FROM lash_es_snapshots WHERE stream_no = %b"
 _TRIMMED: Final = """
     UPDATE lash_es_heads SET oldest = greatest(oldest, %b), trim_position = %b
      WHERE stream_no = %b
@@ -93,6 +101,10 @@ class PostgresRetention:
     def remove_facts(self, removal: Removal) -> None:
         """Delete facts, bodies and snapshots, and move the oldest."""
         self._write(lambda cursor: _remove(cursor, removal))
+
+    def forget_snapshots(self, stream: StreamId) -> SnapshotsForgotten:
+        """Delete superseded snapshots."""
+        return self._write(lambda cursor: _forget(cursor, stream))
 
     def return_facts(self, back: Return) -> bool:
         """Put facts back in front of the oldest."""
@@ -147,6 +159,16 @@ def _remove(cursor: Cursor[Row], removal: Removal) -> None:
     ask(cursor, _DELETE_BODIES, [positions, ordinals, stream_no])
     ask(cursor, _DELETE_SNAPSHOTS, [stream_no, below])
     ask(cursor, _TRIMMED, [below, int8(removal.trim), stream_no])
+
+
+def _forget(cursor: Cursor[Row], stream: StreamId) -> SnapshotsForgotten:
+    head = ask(cursor, _HEAD, [stream.key]).fetchone()
+    if head is None:
+        return SnapshotsForgotten(retained_count=0, deleted_count=0)
+    of_stream = [int8(head[0])]
+    deleted_count = ask(cursor, _SUPERSEDED, of_stream).rowcount
+    (row,) = ask(cursor, _SNAPSHOTS, of_stream).fetchall()
+    return SnapshotsForgotten(retained_count=row[0], deleted_count=deleted_count)
 
 
 def _return(cursor: Cursor[Row], back: Return) -> bool:

@@ -16,6 +16,7 @@ from lash_es.log.retaining import (
     RecordFormats,
     Removal,
     Return,
+    SnapshotsForgotten,
     require_pinnable,
     require_unpinned,
 )
@@ -41,6 +42,12 @@ _DELETE_BODY: Final = """
     DELETE FROM lash_es_bodies WHERE stream_no = ? AND position = ? AND ordinal = ?
 """
 _DELETE_SNAPSHOTS: Final = "DELETE FROM lash_es_snapshots WHERE stream_no = ? AND version < ?"
+_SUPERSEDED: Final = """
+    DELETE FROM lash_es_snapshots AS old
+     WHERE stream_no = ? AND NOT is_kept AND version < (
+           SELECT max(version) FROM lash_es_snapshots AS new WHERE new.stream_no = old.stream_no)
+"""
+_SNAPSHOTS: Final = "SELECT count(*) FROM lash_es_snapshots WHERE stream_no = ?"
 _TRIMMED: Final = """
     UPDATE lash_es_heads SET oldest = max(oldest, ?), trim_position = ? WHERE stream_no = ?
 """
@@ -72,6 +79,10 @@ class SQLiteRetention:
     def remove_facts(self, removal: Removal) -> None:
         """Delete facts, bodies and snapshots, and move the oldest."""
         self._write(lambda connection: _remove(connection, removal))
+
+    def forget_snapshots(self, stream: StreamId) -> SnapshotsForgotten:
+        """Delete superseded snapshots."""
+        return self._write(lambda connection: _forget(connection, stream))
 
     def return_facts(self, back: Return) -> bool:
         """Put facts back in front of the oldest."""
@@ -122,6 +133,16 @@ def _remove(connection: sqlite3.Connection, removal: Removal) -> None:
     connection.executemany(_DELETE_BODY, refs)
     connection.execute(_DELETE_SNAPSHOTS, (stream_no, removal.below))
     connection.execute(_TRIMMED, (removal.below, removal.trim, stream_no))
+
+
+def _forget(connection: sqlite3.Connection, stream: StreamId) -> SnapshotsForgotten:
+    head = connection.execute(_HEAD, (stream.key,)).fetchone()
+    if head is None:
+        return SnapshotsForgotten(retained_count=0, deleted_count=0)
+    of_stream = (head["stream_no"],)
+    deleted_count = connection.execute(_SUPERSEDED, of_stream).rowcount
+    (retained_count,) = connection.execute(_SNAPSHOTS, of_stream).fetchone()
+    return SnapshotsForgotten(retained_count=retained_count, deleted_count=deleted_count)
 
 
 def _return(connection: sqlite3.Connection, back: Return) -> bool:
