@@ -1,0 +1,154 @@
+"""What is expected of queued work, as ``properties.py`` says it."""
+
+from collections.abc import Callable
+from typing import Final
+
+from lash_es.core.commands import CommitTurn
+from lash_es.core.events import TurnCommitted
+from lash_es.core.known import BatchEntry, IndexKey, IndexKind, WorkKeyEntry
+from lash_es.core.state import Open
+from lash_es.core.work_commands import CompleteWork
+from lash_es.core.work_events import WorkCancelled, WorkClaimed, WorkCompleted, WorkEnqueued
+from lash_es.verify.reading import is_batch_held, opened
+from lash_es.verify.worlds import Ask, Transition, World
+
+
+def claimed_once(transition: Transition) -> str:
+    """A batch is held by one at a time, and only when its time has come."""
+    before = opened(transition.before)
+    for event in transition.events:
+        if isinstance(event, WorkClaimed) and before is not None:
+            for batch_id in event.batch_ids:
+                batch = before.work.batches.get(batch_id)
+                if batch is None or is_batch_held(transition.before, before, batch):
+                    return f"{batch_id!r} was held, or gone"
+                if batch.available_at_ms > max(transition.before.now_ms, before.at_ms):
+                    return f"{batch_id!r} is for later"
+    return ""
+
+
+def leading(transition: Transition) -> str:
+    """A claim of work takes what leads, and passes over nothing that is ready and free."""
+    before = opened(transition.before)
+    for event in transition.events:
+        if isinstance(event, WorkClaimed) and before is not None:
+            now_ms = max(transition.before.now_ms, before.at_ms)
+            free = [
+                batch.batch_id
+                for batch in before.work.batches.values()
+                if batch.available_at_ms <= now_ms
+                and not is_batch_held(transition.before, before, batch)
+            ]
+            if tuple(free[: len(event.batch_ids)]) != event.batch_ids:
+                return f"claimed {event.batch_ids}, free were {free}"
+    return ""
+
+
+def apart(transition: Transition) -> str:
+    """A claim of several batches holds turn work only, of batches that may be joined."""
+    before = opened(transition.before)
+    for event in transition.events:
+        if isinstance(event, WorkClaimed) and before is not None and len(event.batch_ids) > 1:
+            batches = [before.work.batches[each] for each in event.batch_ids]
+            alike = {(b.work_class, b.delivery, b.slot, b.merge_key) for b in batches}
+            if len(alike) > 1:
+                return f"{event.batch_ids} differ: {sorted(map(str, alike))}"
+            text = str(alike)
+            if "EXCLUSIVE" in text or "NeverMerge" in text or "SESSION_COMMAND" in text:
+                return f"{event.batch_ids} share a claim: {text}"
+    return ""
+
+
+def withdrawn_while_held(transition: Transition) -> str:
+    """A batch that is held is not withdrawn."""
+    before = opened(transition.before)
+    for event in transition.events:
+        if isinstance(event, WorkCancelled) and before is not None:
+            batch = before.work.batches.get(event.batch_id)
+            if batch is None or is_batch_held(transition.before, before, batch):
+                return f"{event.batch_id!r} was held, or gone"
+    return ""
+
+
+def completed_as_claimed(transition: Transition) -> str:
+    """Work is completed under the generation that claimed it, exactly as it was claimed."""
+    before = opened(transition.before)
+    for event in transition.events:
+        if isinstance(event, WorkCompleted) and before is not None:
+            held = tuple(
+                batch.batch_id
+                for batch in before.work.batches.values()
+                if batch.claim is not None
+                and batch.claim.claim_id == event.claim_id
+                and batch.claim.generation == before.lease.generation
+            )
+            if not held or held != event.batch_ids:
+                return f"completed {event.batch_ids}, held were {held}"
+    return ""
+
+
+def all_or_nothing(transition: Transition) -> str:
+    """A commit with completions makes all of them, or nothing happens."""
+    command = transition.move.command if isinstance(transition.move, Ask) else None
+    if not isinstance(command, CommitTurn | CompleteWork) or not transition.events:
+        return ""
+    if isinstance(command, CommitTurn) and not any(
+        isinstance(event, TurnCommitted) for event in transition.events
+    ):
+        return ""
+    wanted = [each.batch_ids for each in command.completions]
+    made = [e.batch_ids for e in transition.events if isinstance(e, WorkCompleted)]
+    if sorted(map(sorted, wanted)) == sorted(map(sorted, made)):
+        return ""
+    return f"completed {made} of {wanted}"
+
+
+def lost_work(transition: Transition) -> str:
+    """A batch that was acknowledged waits, or has finished, and never both."""
+    before, after = opened(transition.before), opened(transition.after)
+    if before is None or after is None or not _is_other(transition, before, after):
+        return ""
+    waiting = set(after.work.batches)
+    known = transition.after.done
+    finished = {key.key for key in known if key.kind is IndexKind.BATCH}
+    if waiting | finished == set(transition.after.batches) and not waiting & finished:
+        return ""
+    return f"waiting {sorted(waiting)}, finished {sorted(finished)}"
+
+
+def _is_other(transition: Transition, before: Open, after: Open) -> bool:
+    return (
+        before.work is not after.work
+        or transition.before.done is not transition.after.done
+        or transition.before.batches is not transition.after.batches
+    )
+
+
+def woken_once(transition: Transition) -> str:
+    """A source key names one batch for as long as that is remembered."""
+    before = opened(transition.before)
+    for event in transition.events:
+        if isinstance(event, WorkEnqueued) and event.source_key and before is not None:
+            first = transition.before.done.get(IndexKey(IndexKind.WORK_KEY, event.source_key))
+            if isinstance(first, WorkKeyEntry) and _is_kept(transition.before, before, first):
+                return f"{event.source_key!r} names {first.batch_id!r}"
+    return ""
+
+
+def _is_kept(world: World, session: Open, first: WorkKeyEntry) -> bool:
+    finished = world.done.get(IndexKey(IndexKind.BATCH, first.batch_id))
+    if isinstance(finished, BatchEntry):
+        return finished.finished >= session.work.pruned_below
+    return True
+
+
+WORK_RULES: Final[tuple[Callable[[Transition], str], ...]] = (
+    claimed_once,
+    leading,
+    apart,
+    withdrawn_while_held,
+    completed_as_claimed,
+    all_or_nothing,
+    lost_work,
+    woken_once,
+)
