@@ -12,6 +12,13 @@ from typing import Final
 
 from lash_es.core.state import Deleted, NotOpened
 from lash_es.verify.bounds import Bounds, Letter
+from lash_es.verify.graph_letters import (
+    appends,
+    branches,
+    commits_into_frame,
+    opens_frame,
+    tombstones,
+)
 from lash_es.verify.input_letters import (
     abandons,
     accepts,
@@ -20,16 +27,16 @@ from lash_es.verify.input_letters import (
     cancels_together,
     claims,
     enqueues,
-    prunes,
 )
 from lash_es.verify.lease_letters import acquires, reclaims, releases, renews
 from lash_es.verify.session_letters import (
     begins_anew,
-    branches,
     configures,
     crashes,
     deletes,
+    describes,
     jumps,
+    maintains,
     opens,
     parks,
     sets_back,
@@ -50,7 +57,6 @@ from lash_es.verify.work_letters import (
     claims_work,
     completes_work,
     enqueues_work,
-    prunes_work,
 )
 from lash_es.verify.worlds import Move, World
 
@@ -80,8 +86,7 @@ ALPHABET: Final[tuple[Letter, ...]] = (
     abandons,
     cancels_work,
     abandons_work,
-    prunes,
-    prunes_work,
+    maintains,
     renews,
     releases,
     jumps,
@@ -91,7 +96,17 @@ ALPHABET: Final[tuple[Letter, ...]] = (
 )
 """Every command of leases, inputs, work, turns and commits."""
 
-GRAPH: Final[tuple[Letter, ...]] = (configures, parks, begins_anew, branches)
+GRAPH: Final[tuple[Letter, ...]] = (
+    configures,
+    parks,
+    describes,
+    begins_anew,
+    branches,
+    opens_frame,
+    commits_into_frame,
+    appends,
+    tombstones,
+)
 """Commands of the session and its history: each adds a dimension of its own to a space."""
 
 

@@ -10,7 +10,6 @@ from lash_es.core.commands import (
     ClaimActiveTurnInputs,
     ClaimTurnInputs,
     EnqueueTurnInput,
-    PruneTurnInputs,
 )
 from lash_es.core.ids import ClaimId, InputId, TurnId
 from lash_es.core.ingress import ActiveTurn, Boundary, NextTurn, TurnInputIngress
@@ -144,9 +143,3 @@ def cancels_suffix(world: World, bounds: Bounds) -> Iterable[Move]:
     anchors += [SourceKey(key) for key in _keys(bounds)]
     for anchor in anchors:
         yield Ask(CancelTurnInputSuffix(now_ms=world.now_ms, anchor=anchor))
-
-
-def prunes(world: World, bounds: Bounds) -> Iterable[Move]:
-    """What is settled is forgotten."""
-    del bounds
-    yield Ask(PruneTurnInputs(now_ms=world.now_ms))

@@ -10,6 +10,7 @@ before. Each part of a world is renamed by itself, to a value that has the same 
 2. **Generations** are this one or an older one; **times** are relative to the clock, and what is
    over is over by as much as the clock may still be set back.
 3. **Fixed** is what no decision reads: it is there for whoever looks, or to make a name fresh.
+   A version is the first one or any other.
 4. What was settled is forgotten or remembered, and of what is counted there is any or none.
 5. **Owners**: who holds the lease comes first, and lives or is dead; the others are alike.
 6. Everything else counts as it is. A field that is new counts as it is until it is said here what
@@ -38,8 +39,9 @@ from lash_es.core.leases import Lease
 from lash_es.core.messages import NO_TOKENS, TokenUsage
 from lash_es.core.outcomes import InputStatus
 from lash_es.core.state import Open
+from lash_es.core.transcripts import FromInputs
 from lash_es.core.work import Work
-from lash_es.verify.parts import NOW_MS, Part, Values, values_of
+from lash_es.verify.parts import NOW_MS, VERSION, Part, Values, values_of
 from lash_es.verify.worlds import Actor, Index, World
 
 GENERATION: Final = Generation(2)
@@ -62,6 +64,7 @@ _FIXED: Final[Mapping[str, object]] = {
     "Revision": Revision(0),
     "Lease.position": None,
     "PendingInput.submitted": NEXT_TURN,
+    "FromReply.body": _NOWHERE,
     "InputEntry.source_key": None,
     "InputEntry.ingress": NEXT_TURN,
     "InputEntry.body": _NOWHERE,
@@ -169,13 +172,15 @@ def _in_order(index: Index) -> Iterable[tuple[Any, Any]]:
 
 
 def _head(values: Values) -> Values:
-    """Of tokens it counts who used any."""
-    return tuple(
+    """Of tokens it counts who used any; the index comes last."""
+    *rest, drawn = values
+    ledgers = (
         Ledger(rows=MappingProxyType(dict.fromkeys(each.rows, _SOME_TOKENS)))
         if isinstance(each, Ledger)
         else each
-        for each in values
+        for each in rest
     )
+    return (*ledgers, dict(_in_order(cast("Index", drawn))))
 
 
 _BEFORE: Final[Mapping[Part, Callable[[Values], Values]]] = {
@@ -200,7 +205,8 @@ class _Names:
         if part is Part.CREW:
             values = (_crew(cast("Open", world.state).lease, world.actors),)
         elif part is Part.CLOCK:
-            values = (self.time(cast("int", values[0])),)
+            version, at_ms = cast("tuple[int, int]", values)
+            values = (1 if version == 1 else VERSION, self.time(at_ms))
         elif part in _BEFORE:
             values = _BEFORE[part](values)
         return tuple([self.value(each, "", "") for each in values])
@@ -248,6 +254,9 @@ class _Names:
         return found
 
     def _fields(self, value: object, kind: type) -> object:
+        if isinstance(value, FromInputs):
+            # A node only points at contents: no decision looks where they are.
+            value = with_changes(value, bodies=tuple(_NOWHERE for _ in value.bodies))
         changed = {
             argument: self.value(getattr(value, name), text, number)
             for name, argument, text, number in _columns(kind)
@@ -262,6 +271,8 @@ class _Keys(_Names):
         return tuple(items)
 
     def _fields(self, value: object, kind: type) -> object:
+        if isinstance(value, FromInputs):
+            return (kind, len(value.bodies))
         return (
             kind,
             *[

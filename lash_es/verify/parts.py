@@ -42,10 +42,14 @@ NOW_MS: Final = 1_000_000
 """The time of every world that was put together from parts: times are relative to it."""
 
 VERSION: Final = Version(1_000)
-"""Its version: positions that came before are renamed to small numbers."""
+"""
+Its version, but for a session that was only just opened: positions that came before are renamed to
+small numbers.
+"""
 
-_NO_PART: Final = frozenset({"version", "session_id", "opened_at_ms"})
+_NO_PART: Final = frozenset({"session_id", "opened_at_ms"})
 _OF_STATE: Final = {
+    "version": Part.CLOCK,
     "at_ms": Part.CLOCK,
     "lease": Part.LEASE,
     "is_parked": Part.PARKED,
@@ -61,6 +65,7 @@ _OF_WORLD: Final = {
     "said": Part.TALK,
     "inputs": Part.TALK,
     "turns": Part.TALK,
+    "drawn": Part.HEAD,
     "done": Part.WORK,
     "batches": Part.WORK,
 }
@@ -163,7 +168,7 @@ def put_together(like: World, parts: Sequence[Values | None]) -> World:
         split = len(IN_STATE[part])
         of_state.update(zip(IN_STATE[part], shown[:split], strict=True))
         of_world.update(zip(IN_WORLD[part], shown[split:], strict=True))
-    state = Open(version=VERSION, session_id=SESSION, opened_at_ms=0, **of_state)
+    state = Open(session_id=SESSION, opened_at_ms=0, **of_state)
     return World(
         state=state, now_ms=NOW_MS, limits=like.limits, reducers=like.reducers, **of_world
     )

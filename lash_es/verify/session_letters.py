@@ -3,28 +3,23 @@
 from collections.abc import Iterable
 from typing import Final
 
-from lash_es.core.bodies import BodyRef
 from lash_es.core.commands import (
     BeginAnew,
-    BranchToNode,
     ConfigureSession,
     DeleteSession,
     OpenSession,
     ParkSession,
 )
-from lash_es.core.ids import Position
-from lash_es.core.messages import Role
-from lash_es.core.owners import Fence
+from lash_es.core.descriptions import DescribeSession, Description
+from lash_es.core.graph_commands import MaintainSession
 from lash_es.core.policy import ModelSpec, SessionPolicy
 from lash_es.core.state import Open
-from lash_es.core.transcripts import FromInputs, Node, node_name
-from lash_es.verify.bounds import TTL_MS, Bounds, fences, holders
+from lash_es.verify.bounds import TTL_MS, Bounds
 from lash_es.verify.parts import SESSION
 from lash_es.verify.worlds import Ask, ClockJump, Crash, Move, World, holder_of, living
 
 POLICY: Final = SessionPolicy(provider_id="offline", model=ModelSpec(model_id="m1"))
 OTHER_POLICY: Final = SessionPolicy(provider_id="offline", model=ModelSpec(model_id="m2"))
-_SAID: Final = FromInputs(bodies=(BodyRef(position=Position(0), ordinal=0),))
 
 
 def crashes(world: World, bounds: Bounds) -> Iterable[Move]:
@@ -86,16 +81,14 @@ def deletes(world: World, bounds: Bounds) -> Iterable[Move]:
     yield Ask(DeleteSession(now_ms=world.now_ms))
 
 
-def branches(world: World, bounds: Bounds) -> Iterable[Move]:
-    """Go on from nothing, or from the first message of each turn, committed or not."""
+def maintains(world: World, bounds: Bounds) -> Iterable[Move]:
+    """What is over is forgotten."""
     del bounds
-    for fence in fences(world):
-        yield Ask(_branch(world, fence, ()))
-    for fence in holders(world):
-        for turn_id in world.turns:
-            first = Node(node_id=node_name(turn_id, 1), role=Role.USER, source=_SAID)
-            yield Ask(_branch(world, fence, (first,)))
+    yield Ask(MaintainSession(now_ms=world.now_ms))
 
 
-def _branch(world: World, fence: Fence, nodes: tuple[Node, ...]) -> BranchToNode:
-    return BranchToNode(now_ms=world.now_ms, fence=fence, parent=None, nodes=nodes)
+def describes(world: World, bounds: Bounds) -> Iterable[Move]:
+    """Say what it is, also when that is too late, and say nothing."""
+    del bounds
+    for description in (Description(name="a name"), Description()):
+        yield Ask(DescribeSession(now_ms=world.now_ms, description=description))

@@ -28,7 +28,6 @@ from lash_es.core.work_commands import (
     EnqueueWork,
     LeadingCommand,
     LeadingTurnWork,
-    PruneFinishedWork,
     TheseBatches,
     WorkSelection,
 )
@@ -186,9 +185,3 @@ def _completion(
         if batch.claim is not None and (batch.claim.claim_id, batch.claim.token) == claim
     )
     return WorkCompletion(claim_id=claim[0], token=claim[1], batch_ids=batch_ids[:most])
-
-
-def prunes_work(world: World, bounds: Bounds) -> Iterable[Move]:
-    """What has finished is forgotten."""
-    del bounds
-    yield Ask(PruneFinishedWork(now_ms=world.now_ms))

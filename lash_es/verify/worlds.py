@@ -34,6 +34,7 @@ Index: TypeAlias = Mapping[IndexKey, IndexEntry]
 BEGIN_MS: Final = 1_000
 SALT: Final = b"16 bytes of salt"
 OF_WORK: Final = frozenset({IndexKind.WORK_KEY, IndexKind.BATCH})
+OF_GRAPH: Final = frozenset({IndexKind.FRAME, IndexKind.APPEND, IndexKind.TOMBSTONE})
 NOTHING: Final[Index] = {}
 
 
@@ -113,13 +114,15 @@ SALTS: Final = _OneSalt()
 class World:
     """
     Where everybody stands. ``inputs``, ``turns`` and ``batches`` are those that were ever
-    acknowledged; ``said`` and ``done`` the index of inputs and turns, and of queued work.
+    acknowledged; ``said`` is the index of inputs and turns, ``done`` of queued work, ``drawn`` of
+    the graph.
     """
 
     actors: tuple[Actor, ...]
     state: State = NOT_OPENED
     said: Index = NOTHING
     done: Index = NOTHING
+    drawn: Index = NOTHING
     now_ms: int = BEGIN_MS
     inputs: tuple[InputId, ...] = ()
     turns: tuple[TurnId, ...] = ()
@@ -217,11 +220,13 @@ def _asked(world: World, ask: Ask) -> Transition:
 
 def recorded(world: World, events: tuple[Event, ...]) -> World:
     """Apply facts as a store would: to the state and to the index."""
-    state, said, done = world.state, world.said, world.done
+    state, said, done, drawn = world.state, world.said, world.done, world.drawn
     for event in events:
         for key, entry in index_rows(state, event):
             if key.kind in OF_WORK:
                 done = {**done, key: entry}
+            elif key.kind in OF_GRAPH:
+                drawn = {**drawn, key: entry}
             else:
                 said = {**said, key: entry}
         state = world.reducers.evolve(state, event)
@@ -233,6 +238,7 @@ def recorded(world: World, events: tuple[Event, ...]) -> World:
         state=state,
         said=said,
         done=done,
+        drawn=drawn,
         now_ms=world.now_ms,
         inputs=world.inputs + inputs if inputs else world.inputs,
         turns=world.turns + turns if turns else world.turns,
@@ -276,4 +282,6 @@ class _Answer(Mapping[IndexKey, IndexEntry]):
 
 
 def _entry(world: World, key: IndexKey) -> IndexEntry | None:
+    if key.kind in OF_GRAPH:
+        return world.drawn.get(key)
     return (world.done if key.kind in OF_WORK else world.said).get(key)
