@@ -50,6 +50,7 @@ from lash_es.verify.turn_letters import (
     requests,
     settles,
     starts,
+    starts_on_work,
 )
 from lash_es.verify.work_letters import (
     abandons_work,
@@ -72,6 +73,7 @@ ALPHABET: Final[tuple[Letter, ...]] = (
     accepts,
     claims_work,
     starts,
+    starts_on_work,
     requests,
     settles,
     commits,

@@ -175,7 +175,7 @@ def _accepted(session: Open, turn: OpenTurn) -> list[InputId]:
 
 def _named(transition: Transition) -> list[InputId]:
     command = transition.move.command if isinstance(transition.move, Ask) else None
-    done = command.inputs_done if isinstance(command, CommitTurn) else ()
+    done = command.input_completions if isinstance(command, CommitTurn) else ()
     return [input_id for each in done for input_id in each.input_ids]
 
 

@@ -39,7 +39,7 @@ from lash_es.core.leases import Lease
 from lash_es.core.messages import NO_TOKENS, TokenUsage
 from lash_es.core.outcomes import InputStatus
 from lash_es.core.state import Open
-from lash_es.core.transcripts import FromInputs
+from lash_es.core.transcripts import FromInputs, FromWork
 from lash_es.core.work import Work
 from lash_es.verify.parts import NOW_MS, VERSION, Part, Values, values_of
 from lash_es.verify.worlds import Actor, Index, World
@@ -139,8 +139,13 @@ def _lease(values: Values) -> Values:
     return (with_changes(lease, holder=holder),)
 
 
-def _talk(values: Values) -> Values:
-    inputs, turn, said, *rest = cast("tuple[Inputs, object, Index, object]", values)
+def _turn(values: Values) -> Values:
+    turn, taken, *rest = cast("tuple[object, Index, object]", values)
+    return (turn, dict(_in_order(taken)), *rest)
+
+
+def _inputs(values: Values) -> Values:
+    inputs, said, *rest = cast("tuple[Inputs, Index, object]", values)
     below = inputs.pruned_below
     entries = {
         key: with_changes(entry, settled=FORGOTTEN if entry.settled < below else REMEMBERED)
@@ -150,7 +155,7 @@ def _talk(values: Values) -> Values:
     }
     some = min(1, inputs.settled_count)
     inputs = with_changes(inputs, pruned_below=REMEMBERED, settled_count=some)
-    return (inputs, turn, entries, *rest)
+    return (inputs, entries, *rest)
 
 
 def _work(values: Values) -> Values:
@@ -185,7 +190,8 @@ def _head(values: Values) -> Values:
 
 _BEFORE: Final[Mapping[Part, Callable[[Values], Values]]] = {
     Part.LEASE: _lease,
-    Part.TALK: _talk,
+    Part.TURN: _turn,
+    Part.INPUTS: _inputs,
     Part.WORK: _work,
     Part.HEAD: _head,
 }
@@ -254,7 +260,7 @@ class _Names:
         return found
 
     def _fields(self, value: object, kind: type) -> object:
-        if isinstance(value, FromInputs):
+        if isinstance(value, FromInputs | FromWork):
             # A node only points at contents: no decision looks where they are.
             value = with_changes(value, bodies=tuple(_NOWHERE for _ in value.bodies))
         changed = {
@@ -271,7 +277,7 @@ class _Keys(_Names):
         return tuple(items)
 
     def _fields(self, value: object, kind: type) -> object:
-        if isinstance(value, FromInputs):
+        if isinstance(value, FromInputs | FromWork):
             return (kind, len(value.bodies))
         return (
             kind,

@@ -18,13 +18,16 @@ from lash_es.core.events import (
     TurnInputsCancelled,
     TurnInputsDeferred,
     TurnInputTombstonesPruned,
+    TurnStarted,
 )
 from lash_es.core.work_events import (
+    DrainedWork,
     FinishedWorkPruned,
     WorkCancelled,
     WorkClaimAbandoned,
     WorkClaimed,
     WorkCompleted,
+    WorkFailed,
 )
 from lash_es.verify.reading import opened, turn_of
 from lash_es.verify.worlds import Ask, Crash, Transition
@@ -131,6 +134,10 @@ SOMETIMES: Final[Mapping[str, Callable[[Transition], bool]]] = {
     "an input that came back": _returned,
     "effects unsettled": lambda t: _refused_as(t, "EffectsUnsettled"),
     "batches claimed together": _is_joined,
+    "a turn on work": lambda t: any(
+        isinstance(e, TurnStarted) and isinstance(e.origin, DrainedWork) for e in t.events
+    ),
+    "work that failed too often": lambda t: _has(t, WorkFailed),
     "work given back": lambda t: _has(t, WorkClaimAbandoned),
     "work withdrawn": lambda t: _has(t, WorkCancelled),
     "work forgotten": lambda t: _has(t, FinishedWorkPruned),

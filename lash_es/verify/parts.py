@@ -31,8 +31,9 @@ class Part(IntEnum):
     SPENT = 3
     HEAD = 4
     PARKED = 5
-    TALK = 6
-    WORK = 7
+    TURN = 6
+    INPUTS = 7
+    WORK = 8
 
 
 Values: TypeAlias = tuple[object, ...]
@@ -53,8 +54,8 @@ _OF_STATE: Final = {
     "at_ms": Part.CLOCK,
     "lease": Part.LEASE,
     "is_parked": Part.PARKED,
-    "inputs": Part.TALK,
-    "turn": Part.TALK,
+    "inputs": Part.INPUTS,
+    "turn": Part.TURN,
     "work": Part.WORK,
 }
 _OF_WORLD: Final = {
@@ -62,9 +63,10 @@ _OF_WORLD: Final = {
     "crashes": Part.SPENT,
     "jumps": Part.SPENT,
     "setbacks": Part.SPENT,
-    "said": Part.TALK,
-    "inputs": Part.TALK,
-    "turns": Part.TALK,
+    "said": Part.INPUTS,
+    "inputs": Part.INPUTS,
+    "taken": Part.TURN,
+    "turns": Part.TURN,
     "drawn": Part.HEAD,
     "done": Part.WORK,
     "batches": Part.WORK,

@@ -34,7 +34,9 @@ def is_input_held(world: World, session: Open, entry: PendingInput) -> bool:
 
 
 def is_batch_held(world: World, session: Open, batch: Batch) -> bool:
-    """Tell whether a live claim holds a batch."""
-    claim = batch.claim
+    """Tell whether a live claim, or the open turn, holds a batch."""
+    claim, turn = batch.claim, turn_of(session)
+    if turn is not None and batch.batch_id in turn.batch_ids:
+        return True
     is_claimed = claim is not None and claim.generation == session.lease.generation
     return is_claimed and is_live(world, session)

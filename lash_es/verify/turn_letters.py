@@ -14,6 +14,7 @@ from lash_es.core.commands import (
     RequestEffect,
     SettleEffect,
     StartTurn,
+    TurnSource,
     WithClaim,
     WithInput,
 )
@@ -33,10 +34,10 @@ from lash_es.core.outcomes import (
     ToolReturned,
 )
 from lash_es.core.owners import Fence
-from lash_es.core.stamps import commit_hash
+from lash_es.core.stamps import meant
 from lash_es.core.state import Open
-from lash_es.core.steering import all_told
 from lash_es.core.turns import BatchDone, Begun, OpenTurn, Replied, effect_name
+from lash_es.core.work_commands import WithWork
 from lash_es.verify.bounds import (
     FIRST_TURN,
     GONE,
@@ -47,7 +48,7 @@ from lash_es.verify.bounds import (
     late,
 )
 from lash_es.verify.input_letters import input_claims
-from lash_es.verify.work_letters import completions
+from lash_es.verify.work_letters import completions, work_claims
 from lash_es.verify.worlds import Ask, Move, World, body
 
 _FIRST_EFFECT: Final = EffectId("t0/1")
@@ -62,20 +63,28 @@ def starts(world: World, bounds: Bounds) -> Iterable[Move]:
         yield Ask(_start(world, fence, FIRST_TURN, WithInput(body=body(b"do"))))
 
 
-def _start(
-    world: World, fence: Fence, turn_id: TurnId, source: WithInput | WithClaim
-) -> StartTurn:
+def _start(world: World, fence: Fence, turn_id: TurnId, source: TurnSource) -> StartTurn:
     return StartTurn(now_ms=world.now_ms, fence=fence, turn_id=turn_id, source=source)
 
 
 def _turns(world: World, bounds: Bounds) -> Iterator[tuple[TurnId, WithInput | WithClaim]]:
-    turn_ids = [*world.turns]
-    if len(world.turns) < bounds.turns:
-        turn_ids.append(TurnId(f"t{len(world.turns)}"))
-    for turn_id in turn_ids:
+    for turn_id in _turn_ids(world, bounds):
         yield turn_id, WithInput(body=body(b"do"))
         for claim_id, token in (*input_claims(world), GONE):
             yield turn_id, WithClaim(claim_id=claim_id, token=token)
+
+
+def starts_on_work(world: World, bounds: Bounds) -> Iterable[Move]:
+    """A new turn on a claim of work, or one that was started before."""
+    for fence in holders(world):
+        for turn_id in _turn_ids(world, bounds):
+            for claim_id, token in (*work_claims(world), GONE):
+                yield Ask(_start(world, fence, turn_id, WithWork(claim_id=claim_id, token=token)))
+
+
+def _turn_ids(world: World, bounds: Bounds) -> tuple[TurnId, ...]:
+    is_full = len(world.turns) >= bounds.turns
+    return world.turns if is_full else (*world.turns, TurnId(f"t{len(world.turns)}"))
 
 
 def continues(world: World, bounds: Bounds) -> Iterable[Move]:
@@ -172,19 +181,20 @@ def _commit(world: World, fence: Fence, turn_id: TurnId) -> CommitTurn:
 
 def _meanings(world: World, turn: OpenTurn, plain: CommitTurn) -> Iterator[CommitTurn]:
     assert isinstance(world.state, Open)
-    told = all_told(world.state, turn)
     yield plain
     yield with_changes(plain, releases_lease=True)
-    yield with_changes(plain, commit_hash=commit_hash(told, Finished()))
+    if turn.batch_ids:
+        return  # It looks at the queue as well: what else may be said is said of other turns.
+    yield with_changes(plain, commit_hash=meant(world.state, turn, Finished()))
     yield with_changes(plain, commit_hash="wrong")
     yield with_changes(plain, expected_revision=world.state.head.revision)
     yield with_changes(plain, expected_revision=Revision(world.state.head.revision + 1))
     yield with_changes(plain, session_id=SessionId("another"))
-    for done in _inputs_done(world):
-        yield with_changes(plain, inputs_done=(done,))
+    for done in _input_completions(world):
+        yield with_changes(plain, input_completions=(done,))
 
 
-def _inputs_done(world: World) -> Iterator[InputCompletion]:
+def _input_completions(world: World) -> Iterator[InputCompletion]:
     """Each claim on inputs, whole and without its first, and one of which nothing is left."""
     assert isinstance(world.state, Open)
     pending = world.state.inputs.pending.values()
@@ -207,7 +217,7 @@ def commits_with_work(world: World, bounds: Bounds) -> Iterable[Move]:
         if _may_commit(world, turn):
             plain = _commit(world, fence, turn.turn_id)
             for chosen in completions(world):
-                yield Ask(with_changes(plain, completions=chosen))
+                yield Ask(with_changes(plain, work_completions=chosen))
 
 
 def _may_commit(world: World, turn: OpenTurn) -> bool:
@@ -220,7 +230,7 @@ def commits_again(world: World, bounds: Bounds) -> Iterable[Move]:
     """A commit is sent again by who never heard the answer, or with another content."""
     del bounds
     for turn_id in world.turns:
-        entry = world.said.get(IndexKey(IndexKind.TURN, turn_id))
+        entry = world.taken.get(IndexKey(IndexKind.TURN, turn_id))
         if not isinstance(entry, TurnEntry) or entry.ended is None:
             continue
         recorded = None if entry.stamp is None else entry.stamp.commit_hash

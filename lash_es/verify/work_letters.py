@@ -31,7 +31,7 @@ from lash_es.core.work_commands import (
     TheseBatches,
     WorkSelection,
 )
-from lash_es.verify.bounds import GONE, TTL_MS, Bounds, holders, late
+from lash_es.verify.bounds import GONE, TTL_MS, Bounds, holders, late, open_turns
 from lash_es.verify.worlds import Ask, Move, World, body
 
 _EARLY: Final = DeliveryPolicy.EARLIEST_SAFE_BOUNDARY
@@ -124,6 +124,11 @@ def _selections(world: World, bounds: Bounds) -> Iterator[WorkSelection]:
     for boundary in WorkBoundary:
         for most in sorted({1, bounds.batches}):
             yield LeadingTurnWork(boundary=boundary, batches_max=most)
+    at_checkpoint = WorkBoundary.ACTIVE_TURN_CHECKPOINT
+    for turn in open_turns(world):
+        yield LeadingTurnWork(
+            boundary=at_checkpoint, batches_max=bounds.batches, turn_id=turn.turn_id
+        )
     batch_ids = tuple(world.state.work.batches)
     for chosen in dict.fromkeys((batch_ids, *((each,) for each in batch_ids), batch_ids[::-1])):
         yield TheseBatches(boundary=WorkBoundary.IDLE, batch_ids=chosen)

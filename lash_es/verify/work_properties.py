@@ -8,8 +8,14 @@ from lash_es.core.events import TurnCommitted
 from lash_es.core.known import BatchEntry, IndexKey, IndexKind, WorkKeyEntry
 from lash_es.core.state import Open
 from lash_es.core.work_commands import CompleteWork
-from lash_es.core.work_events import WorkCancelled, WorkClaimed, WorkCompleted, WorkEnqueued
-from lash_es.verify.reading import is_batch_held, opened
+from lash_es.core.work_events import (
+    WorkCancelled,
+    WorkClaimAbandoned,
+    WorkClaimed,
+    WorkCompleted,
+    WorkEnqueued,
+)
+from lash_es.verify.reading import is_batch_held, opened, turn_of
 from lash_es.verify.worlds import Ask, Transition, World
 
 
@@ -71,36 +77,52 @@ def withdrawn_while_held(transition: Transition) -> str:
 
 
 def completed_as_claimed(transition: Transition) -> str:
-    """Work is completed under the generation that claimed it, exactly as it was claimed."""
+    """Work is completed as it was claimed, under this generation or by the turn that has it."""
     before = opened(transition.before)
     for event in transition.events:
         if isinstance(event, WorkCompleted) and before is not None:
+            turn = turn_of(before)
+            taken = () if turn is None else turn.batch_ids
             held = tuple(
                 batch.batch_id
                 for batch in before.work.batches.values()
                 if batch.claim is not None
                 and batch.claim.claim_id == event.claim_id
-                and batch.claim.generation == before.lease.generation
+                and (batch.claim.generation == before.lease.generation or batch.batch_id in taken)
             )
-            if not held or held != event.batch_ids:
+            if not event.batch_ids or not set(event.batch_ids) <= set(held):
                 return f"completed {event.batch_ids}, held were {held}"
     return ""
 
 
 def all_or_nothing(transition: Transition) -> str:
-    """A commit with completions makes all of them, or nothing happens."""
+    """What a turn has taken, and what is said to be done, is completed with its commit."""
     command = transition.move.command if isinstance(transition.move, Ask) else None
-    if not isinstance(command, CommitTurn | CompleteWork) or not transition.events:
-        return ""
-    if isinstance(command, CommitTurn) and not any(
-        isinstance(event, TurnCommitted) for event in transition.events
-    ):
-        return ""
-    wanted = [each.batch_ids for each in command.completions]
-    made = [e.batch_ids for e in transition.events if isinstance(e, WorkCompleted)]
-    if sorted(map(sorted, wanted)) == sorted(map(sorted, made)):
-        return ""
-    return f"completed {made} of {wanted}"
+    is_commit = any(isinstance(event, TurnCommitted) for event in transition.events)
+    if isinstance(command, CompleteWork):
+        named = command.completions if transition.events else ()
+    else:
+        named = command.work_completions if isinstance(command, CommitTurn) and is_commit else ()
+    before = opened(transition.before)
+    turn = turn_of(before) if is_commit and before is not None else None
+    wanted = [batch_id for each in named for batch_id in each.batch_ids]
+    if turn is not None and before is not None:
+        # The holder may have said before that some of it is done.
+        wanted += [batch_id for batch_id in turn.batch_ids if batch_id in before.work.batches]
+    made = [i for e in transition.events if isinstance(e, WorkCompleted) for i in e.batch_ids]
+    return "" if sorted(made) == sorted(set(wanted)) else f"completed {made} of {wanted}"
+
+
+def given_back_while_taken(transition: Transition) -> str:
+    """Work that a turn has taken is not given back before its end."""
+    before = opened(transition.before)
+    for event in transition.events:
+        if isinstance(event, WorkClaimAbandoned) and before is not None:
+            turn = turn_of(before)
+            taken = set() if turn is None else set(event.batch_ids) & set(turn.batch_ids)
+            if taken:
+                return f"the turn has {sorted(taken)}"
+    return ""
 
 
 def lost_work(transition: Transition) -> str:
@@ -149,6 +171,7 @@ WORK_RULES: Final[tuple[Callable[[Transition], str], ...]] = (
     withdrawn_while_held,
     completed_as_claimed,
     all_or_nothing,
+    given_back_while_taken,
     lost_work,
     woken_once,
 )

@@ -20,7 +20,7 @@ from lash_es.core.errors import CommandRejected
 from lash_es.core.events import Event, TurnInputEnqueued, TurnStarted
 from lash_es.core.evolve import evolve
 from lash_es.core.ids import BatchId, InputId, TurnId
-from lash_es.core.index import index_rows
+from lash_es.core.index import IndexRow, index_rows
 from lash_es.core.known import IndexEntry, IndexKey, IndexKind, Known, follows, names
 from lash_es.core.leases import Holder
 from lash_es.core.limits import DEFAULT_LIMITS, Limits
@@ -34,7 +34,9 @@ Index: TypeAlias = Mapping[IndexKey, IndexEntry]
 BEGIN_MS: Final = 1_000
 SALT: Final = b"16 bytes of salt"
 OF_WORK: Final = frozenset({IndexKind.WORK_KEY, IndexKind.BATCH})
+OF_TURNS: Final = frozenset({IndexKind.TURN})
 OF_GRAPH: Final = frozenset({IndexKind.FRAME, IndexKind.APPEND, IndexKind.TOMBSTONE})
+_OF_OTHERS: Final = OF_WORK | OF_TURNS | OF_GRAPH
 NOTHING: Final[Index] = {}
 
 
@@ -114,13 +116,14 @@ SALTS: Final = _OneSalt()
 class World:
     """
     Where everybody stands. ``inputs``, ``turns`` and ``batches`` are those that were ever
-    acknowledged; ``said`` is the index of inputs and turns, ``done`` of queued work, ``drawn`` of
-    the graph.
+    acknowledged; ``said`` is the index of inputs, ``taken`` of turns, ``done`` of queued work,
+    ``drawn`` of the graph.
     """
 
     actors: tuple[Actor, ...]
     state: State = NOT_OPENED
     said: Index = NOTHING
+    taken: Index = NOTHING
     done: Index = NOTHING
     drawn: Index = NOTHING
     now_ms: int = BEGIN_MS
@@ -220,15 +223,9 @@ def _asked(world: World, ask: Ask) -> Transition:
 
 def recorded(world: World, events: tuple[Event, ...]) -> World:
     """Apply facts as a store would: to the state and to the index."""
-    state, said, done, drawn = world.state, world.said, world.done, world.drawn
+    state, rows = world.state, list[IndexRow]()
     for event in events:
-        for key, entry in index_rows(state, event):
-            if key.kind in OF_WORK:
-                done = {**done, key: entry}
-            elif key.kind in OF_GRAPH:
-                drawn = {**drawn, key: entry}
-            else:
-                said = {**said, key: entry}
+        rows += index_rows(state, event)
         state = world.reducers.evolve(state, event)
     inputs = tuple(e.input_id for e in events if isinstance(e, TurnInputEnqueued))
     turns = tuple(e.turn_id for e in events if isinstance(e, TurnStarted))
@@ -236,9 +233,10 @@ def recorded(world: World, events: tuple[Event, ...]) -> World:
     return World(
         actors=world.actors,
         state=state,
-        said=said,
-        done=done,
-        drawn=drawn,
+        said=_with(world.said, rows, None),
+        taken=_with(world.taken, rows, OF_TURNS),
+        done=_with(world.done, rows, OF_WORK),
+        drawn=_with(world.drawn, rows, OF_GRAPH),
         now_ms=world.now_ms,
         inputs=world.inputs + inputs if inputs else world.inputs,
         turns=world.turns + turns if turns else world.turns,
@@ -249,6 +247,16 @@ def recorded(world: World, events: tuple[Event, ...]) -> World:
         limits=world.limits,
         reducers=world.reducers,
     )
+
+
+def _with(index: Index, rows: list[IndexRow], kinds: frozenset[IndexKind] | None) -> Index:
+    """Add the rows of these kinds; without kinds, of those that no other index has."""
+    mine = {
+        key: entry
+        for key, entry in rows
+        if (key.kind in kinds if kinds is not None else key.kind not in _OF_OTHERS)
+    }
+    return {**index, **mine} if mine else index
 
 
 def answer(world: World, command: Command) -> Known:
@@ -282,6 +290,9 @@ class _Answer(Mapping[IndexKey, IndexEntry]):
 
 
 def _entry(world: World, key: IndexKey) -> IndexEntry | None:
-    if key.kind in OF_GRAPH:
+    kind = key.kind
+    if kind in OF_GRAPH:
         return world.drawn.get(key)
-    return (world.done if key.kind in OF_WORK else world.said).get(key)
+    if kind in OF_TURNS:
+        return world.taken.get(key)
+    return (world.done if kind in OF_WORK else world.said).get(key)

@@ -7,6 +7,7 @@ from attrs import frozen
 
 from lash_es.core.limits import Limits
 from lash_es.verify.alphabet import ALPHABET, GRAPH, Bounds, Letter
+from lash_es.verify.turn_letters import commits_with_work
 
 ONCE: Final = Limits(drain_attempts_max=0)
 """An input fails at its first end without a commit."""
@@ -28,17 +29,28 @@ class Space:
 SPACES: Final = {
     "wide": Space(
         because="two owners, three inputs, two batches, a crash and a jump of the clock",
-        bounds=Bounds(inputs=3, batches=2, turns=1, model_calls_per_turn=0, source_keys=0),
+        bounds=Bounds(
+            inputs=3, batches=2, turns=1, model_calls_per_turn=0, source_keys=0, shapes=1
+        ),
+        # What a commit may say of work besides what its turn took is said in `work` and `clock`:
+        # it looks at the turn, the inputs and the work at once.
+        alphabet=tuple(letter for letter in ALPHABET if letter is not commits_with_work),
     ),
     "steer": Space(
-        because="inputs for a running turn: both boundaries, delivered by model calls, by keys",
+        because="inputs for a running turn, at both boundaries, delivered by model calls",
         bounds=Bounds(
-            inputs=2, batches=0, turns=1, tool_calls_per_reply=0, source_keys=1, boundaries=2
+            inputs=2,
+            batches=0,
+            turns=1,
+            tool_calls_per_reply=0,
+            source_keys=0,
+            boundaries=2,
+            crashes=0,
         ),
     ),
     "turn": Space(
-        because="a turn with its effects, and the next one",
-        bounds=Bounds(inputs=1, batches=0, turns=2, source_keys=0),
+        because="a turn with its effects, and the next one; an input by its key",
+        bounds=Bounds(inputs=1, batches=0, turns=2, source_keys=1),
         limits=TWICE,
     ),
     "work": Space(
@@ -59,9 +71,16 @@ SPACES: Final = {
         ),
     ),
     "graph": Space(
-        because="policies, parking, branches and beginning anew",
+        because="policies, parking, branches, frames, messages beside turns and hidden ones",
         bounds=Bounds(
-            inputs=1, batches=0, turns=2, model_calls_per_turn=0, source_keys=0, crashes=0
+            owners=1,
+            inputs=0,
+            batches=0,
+            turns=1,
+            model_calls_per_turn=0,
+            source_keys=0,
+            crashes=0,
+            jumps=0,
         ),
         alphabet=(*ALPHABET, *GRAPH),
     ),

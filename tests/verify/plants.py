@@ -45,7 +45,13 @@ from lash_es.core.owners import Fence
 from lash_es.core.state import Open, State
 from lash_es.core.turns import NO_TURN, OpenTurn
 from lash_es.core.work import NO_WORK
-from lash_es.core.work_commands import CancelWork, ClaimWork, CompleteWork, EnqueueWork
+from lash_es.core.work_commands import (
+    AbandonWorkClaim,
+    CancelWork,
+    ClaimWork,
+    CompleteWork,
+    EnqueueWork,
+)
 from lash_es.core.work_events import WorkClaimAbandoned, WorkClaimed, WorkCompleted
 from lash_es.verify.worlds import Reducers
 
@@ -278,11 +284,14 @@ PLANTS: Final[dict[str, Reducers]] = {
         ClaimWork, all_of_one_kind
     ),
     "A batch that is held is not withdrawn": seeing(CancelWork, without_work_claims),
-    "Work is completed under the generation that claimed it, exactly as it was claimed": saying(
-        CompleteWork, completing_nothing
+    "Work is completed as it was claimed, under this generation or by the turn that has it": (
+        saying(CompleteWork, completing_nothing)
     ),
-    "A commit with completions makes all of them, or nothing happens": saying(
+    "What a turn has taken, and what is said to be done, is completed with its commit": saying(
         CommitTurn, without_completions
+    ),
+    "Work that a turn has taken is not given back before its end": seeing(
+        AbandonWorkClaim, without_turn
     ),
     "A batch that was acknowledged waits, or has finished, and never both": applying(
         WorkClaimAbandoned, lambda _, after: with_changes(after, work=NO_WORK)
