@@ -7,6 +7,7 @@ from attrs import frozen
 
 from lash_es.core.limits import Limits
 from lash_es.verify.alphabet import ALPHABET, GRAPH, Bounds, Letter
+from lash_es.verify.session_letters import maintains
 from lash_es.verify.turn_letters import commits_with_work
 
 ONCE: Final = Limits(drain_attempts_max=0)
@@ -32,9 +33,10 @@ SPACES: Final = {
         bounds=Bounds(
             inputs=3, batches=2, turns=1, model_calls_per_turn=0, source_keys=0, shapes=1
         ),
-        # What a commit may say of work besides what its turn took is said in `work` and `clock`:
-        # it looks at the turn, the inputs and the work at once.
-        alphabet=tuple(letter for letter in ALPHABET if letter is not commits_with_work),
+        # These look at the turn, the inputs and the work at once; `work` and `clock` have them.
+        alphabet=tuple(
+            letter for letter in ALPHABET if letter not in (commits_with_work, maintains)
+        ),
     ),
     "steer": Space(
         because="inputs for a running turn, at both boundaries, delivered by model calls",

@@ -136,7 +136,7 @@ def test_a_small_space_is_exhausted_and_nothing_is_broken() -> None:
         "batches claimed together",
     }
     # Whoever changes a rule or a letter finds another number here, and says why it is right.
-    assert (report.states, report.depth) == (2_703, 16)
+    assert (report.states, report.depth) == (5_567, 14)
     assert report.transitions > report.states
 
 
@@ -194,6 +194,7 @@ def test_a_state_from_which_nothing_comes_to_rest_is_found(search: Search) -> No
 
 def test_what_never_happens_is_listed() -> None:
     assert set(exhaust(begin("alice"), NOTHING).never) == set(SOMETIMES) - {
+        "a superseded owner refused",
         "a superseded claim of work",
     }
 
