@@ -11,35 +11,28 @@ from pathlib import Path
 
 from tests.faketime import library
 from tests.frozen.processes import SCENES
-from tests.frozen.scene import HOUR_S, Evidence, play, problems, right_of
+from tests.frozen.scene import HOUR_S, play, problems, right_of
 from tests.growth.grounds import Schema
 from tests.postgres.faketime import faked_server
 from tests.postgres.postgres_server import Database
 
 
-def test_an_owner_that_wakes_after_a_takeover_has_lost(database: Database, tmp_path: Path) -> None:
-    _require_lost(play(Schema(database), tmp_path))
-
-
-def test_so_it_has_whatever_its_clock_and_the_servers_say(tmp_path: Path) -> None:
+def test_an_owner_that_wakes_after_a_takeover_has_lost_whatever_the_clocks_say(
+    database: Database, tmp_path: Path
+) -> None:
     library()
-    with faked_server() as one, faked_server() as other, ThreadPoolExecutor(2) as pool:
-        playing = []
+    with faked_server() as one, faked_server() as other, ThreadPoolExecutor(3) as pool:
+        playing = [pool.submit(play, Schema(database), _folder(tmp_path, 0))]
         for server, jump_s in ((one, HOUR_S), (other, -HOUR_S)):
-            folder = tmp_path / str(jump_s)
-            folder.mkdir()
-            playing.append(
-                pool.submit(
-                    play,
-                    Schema(server.database()),
-                    folder,
-                    ahead_s=-jump_s,
-                    meanwhile=partial(server.set_clock, jump_s),
-                )
-            )
+            ground, folder = Schema(server.database()), _folder(tmp_path, jump_s)
+            jump = partial(server.set_clock, jump_s)
+            playing.append(pool.submit(play, ground, folder, ahead_s=-jump_s, meanwhile=jump))
         for each in playing:
-            _require_lost(each.result())
+            seen = each.result()
+            assert [problems(seen[scene], right_of(scene)) for scene in SCENES] == [[], []]
 
 
-def _require_lost(seen: dict[str, Evidence]) -> None:
-    assert [problems(seen[scene], right_of(scene)) for scene in SCENES] == [[], []]
+def _folder(parent: Path, jump_s: int) -> Path:
+    folder = parent / str(jump_s)
+    folder.mkdir()
+    return folder
