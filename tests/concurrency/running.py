@@ -26,6 +26,7 @@ Distortion: TypeAlias = Callable[[Store], Store]
 """What stands in front of a client's store; the honest one is the store itself."""
 
 SESSIONS: Final = ("one", "two")
+SEEDS_MAX: Final = 8
 START_S_MAX: Final = 60
 PAUSE_S_MAX: Final = 0.003
 """So that they take turns also where one processor has to do for all."""
@@ -96,6 +97,22 @@ def run(
         ]
         entries = tuple(entry for future in futures for entry in future.result())
     return judged(ground, entries)
+
+
+def run_until_rare(
+    ground: Callable[[int], Ground], *, clients: int, steps: int
+) -> tuple[tuple[str, ...], list[str]]:
+    """
+    Run by one seed after the other, only for as long as something rare has not happened yet; each
+    on a ground of its own. Returns what is wrong, and what never happened.
+    """
+    missing = SOMETIMES
+    for seed in range(SEEDS_MAX):
+        found = run(ground(seed), clients=clients, steps=steps, seed=seed)
+        missing -= found.happened.keys()
+        if found.wrong or not missing:
+            return found.wrong, sorted(missing)
+    return (), sorted(missing)
 
 
 def judged(ground: Ground, entries: tuple[Entry, ...]) -> Found:
