@@ -260,7 +260,8 @@ def _work() -> Sequence[Step]:
         ("abandon that", _abandon_work),
         ("claim work again", lambda _: _claim_work("w3", DEFAULT_LIMITS.batches_per_claim_max)),
         ("complete work", _complete_work),
-        ("cancel work", lambda _: CancelWork(now_ms=NOW_MS, batch_id=BatchId("new"))),
+        ("queue one more", lambda _: queue("last")),
+        ("cancel work", lambda _: CancelWork(now_ms=NOW_MS, batch_id=BatchId("last"))),
         ("cancel the first work", lambda _: CancelWork(now_ms=NOW_MS, batch_id=BatchId("b0"))),
     )
 
@@ -305,7 +306,8 @@ def _leases() -> Sequence[Step]:
         ("acquire what is another's", lambda _: _acquire(RIVAL)),
         ("reclaim what may be alive", lambda _: reclaim),
         ("release", lambda _: ReleaseLease(now_ms=NOW_MS, fence=FENCE)),
-        ("acquire what is free", lambda _: _acquire(RIVAL)),
+        ("reclaim what is free", lambda _: reclaim),
+        ("release a stale one", lambda _: ReleaseLease(now_ms=NOW_MS, fence=FENCE)),
     )
 
 

@@ -61,7 +61,7 @@ from tests.concurrency.entries import LIMITS, Entry, Words
 
 POLICY: Final = SessionPolicy(provider_id="offline", model=ModelSpec(model_id="m1"))
 KEYS: Final = tuple(f"k{number}" for number in range(6))
-TTLS_MS: Final = (0, 20, 100, 400)
+TTLS_MS: Final = (0, 20, 100, 400, 800)
 
 Tell: TypeAlias = Callable[[Open, Draft, list[Any]], Any]
 """From the session before, the draft after and the facts between: what the caller is told."""

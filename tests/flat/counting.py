@@ -49,10 +49,14 @@ async def costs(log: StoreLog, reading: Store, measure: Measure) -> dict[str, Co
     opening = await measure(lane.catch_up)
     found = {"open from the log": Cost(measured=opening, copied=0, facts=0)}
     asked: list[Command] = []
+    recorded: list[Command] = []
     for name, ask in steps(reading):
         asked.append(ask(require_open(lane.state, STREAM.session_id)))
         found[name] = await _cost(lane, asked[-1], measure)
+        recorded += asked[-1:] if found[name].facts else []
     assert left_over(asked) == set()
+    # A command that never records anything costs little, and shows nothing.
+    assert left_over(recorded) == set()
     return found
 
 
