@@ -7,12 +7,13 @@ are replayed on the naive model at the versions that they name (``replaying.py``
 ``tests/postgres/test_postgres_concurrency.py``; longer: ``python -m tests.concurrency``.
 """
 
+import json
 from pathlib import Path
 
 import attrs
 import pytest
 
-from tests.concurrency.__main__ import main
+from tests.concurrency.__main__ import RESULTS, STORES, main
 from tests.concurrency.entries import Entry
 from tests.concurrency.lying import Flattering, Stale
 from tests.concurrency.replaying import problems
@@ -46,6 +47,14 @@ def test_the_long_form_judges_and_keeps_what_it_found(tmp_path: Path) -> None:
     assert main(words) == 1  # It proves too little, and says so.
     (kept,) = tmp_path.glob("concurrency-sqlite-*.json")
     assert '"wrong": []' in kept.read_text("utf-8")
+
+
+@pytest.mark.parametrize("store", STORES)
+def test_the_committed_long_run_found_nothing_wrong_and_everything_rare(store: str) -> None:
+    kept = json.loads(max(RESULTS.glob(f"concurrency-{store}-*.json")).read_text("utf-8"))
+
+    assert (kept["wrong"], kept["never happened"]) == ([], [])
+    assert (kept["clients"], kept["receipts"]) == (8, 12_000)
 
 
 # The judge, by hand

@@ -24,7 +24,7 @@ from lash_es.core.state import Open
 from lash_es.log.appends import StoredSnapshot
 from lash_es.verify.spec import given
 from tests.core.examples import OPENED
-from tests.flat.__main__ import main
+from tests.flat.__main__ import RESULTS, STORES, main
 from tests.flat.copying import copied
 from tests.flat.counting import Cost, grown
 from tests.flat.in_sqlite import sqlite_costs
@@ -126,3 +126,11 @@ def test_the_long_form_counts_and_keeps_what_it_found(tmp_path: Path) -> None:
     found = json.loads(kept.read_text("utf-8"))
     assert found["grown"] == []
     assert found["costs"]["commit"]["facts"] == 1
+
+
+@pytest.mark.parametrize("store", STORES)
+def test_the_committed_run_with_a_hundred_thousand_turns_found_nothing(store: str) -> None:
+    kept = json.loads(max(RESULTS.glob(f"flat-{store}-*.json")).read_text("utf-8"))
+
+    assert (kept["turns"], kept["grown"]) == ([10, 100_000], [])
+    assert {name for name, cost in kept["costs"].items() if cost["facts"]} >= {"commit", "park"}
