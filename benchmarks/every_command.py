@@ -3,7 +3,8 @@ Every command on a session with a past, one after the other: what is counted and
 
 Suffix and bulk cancels, listings and maintenance are left out: they cost what they return. Where a
 command can name something of the past (a key, an id, a commit), it is also asked about the first
-there ever was.
+there ever was. Whether a required ancestor is on the path is looked up before the command, page by
+page down to it, and is not counted here.
 """
 
 from collections.abc import Callable, Sequence
@@ -43,7 +44,6 @@ from lash_es.core.commands import (
     EndTurn,
     OpenSession,
     ParkSession,
-    PruneTurnInputs,
     ReclaimLease,
     ReleaseLease,
     RenewLease,
@@ -54,12 +54,21 @@ from lash_es.core.commands import (
     WithClaim,
     WithInput,
 )
+from lash_es.core.descriptions import DescribeSession, Description
 from lash_es.core.effects import ModelCall
-from lash_es.core.ids import BatchId, ClaimId, InputId, TurnId
+from lash_es.core.graph_commands import (
+    Ancestor,
+    AppendNodes,
+    MaintainSession,
+    NewNode,
+    OpenFrame,
+    TombstoneNodes,
+)
+from lash_es.core.ids import BatchId, ClaimId, FrameId, InputId, NodeId, TurnId
 from lash_es.core.ingress import ActiveTurn, Boundary
 from lash_es.core.known import IndexKey, IndexKind, TurnEntry
 from lash_es.core.limits import DEFAULT_LIMITS
-from lash_es.core.messages import FinishReason, TokenUsage
+from lash_es.core.messages import FinishReason, Role, TokenUsage
 from lash_es.core.outcomes import Finished, ModelReplied, Stopped, StopReason
 from lash_es.core.owners import LeaseOwner, ProcessUnseen
 from lash_es.core.policy import ModelSpec
@@ -72,7 +81,6 @@ from lash_es.core.work_commands import (
     ClaimWork,
     CompleteWork,
     LeadingTurnWork,
-    PruneFinishedWork,
 )
 from lash_es.log.graphs import read_commit_of
 from lash_es.log.port import Store
@@ -81,11 +89,13 @@ from lash_es.runtime.committing import read_known
 LEFT_OUT: Final = (
     CancelTurnInputs,
     CancelTurnInputSuffix,
-    PruneTurnInputs,
-    PruneFinishedWork,
+    MaintainSession,
     TrimHistory,
 )
 """What costs what it returns, and maintenance."""
+
+ONLY_AT_BIRTH: Final = (DescribeSession,)
+"""What records nothing in a session that has a past."""
 
 Ask: TypeAlias = Callable[[Open], Command]
 Step: TypeAlias = tuple[str, Ask]
@@ -244,7 +254,30 @@ def _graph(store: Store) -> Sequence[Step]:
         assert commit is not None
         return BranchToNode(now_ms=NOW_MS, fence=FENCE, parent=commit.parent, nodes=commit.nodes)
 
-    return (("branch to the first of all", branch),)
+    said = (NewNode(role=Role.USER, body=BODY),)
+    first = node_name(OLD_TURN, 1)
+    return (
+        ("branch to the first of all", branch),
+        ("append behind the first of all", lambda _: _append(said, first)),
+        ("open a frame", lambda _: _open_frame(said)),
+        ("hide the first of all", lambda _: TombstoneNodes(now_ms=NOW_MS, node_ids=(first,))),
+    )
+
+
+def _append(nodes: tuple[NewNode, ...], ancestor: NodeId) -> AppendNodes:
+    return AppendNodes(
+        now_ms=NOW_MS,
+        fence=FENCE,
+        name="appended",
+        nodes=nodes,
+        ancestor=Ancestor(node_id=ancestor, path_to=ancestor, is_on_path=True),
+    )
+
+
+def _open_frame(nodes: tuple[NewNode, ...]) -> OpenFrame:
+    return OpenFrame(
+        now_ms=NOW_MS, fence=FENCE, frame_id=FrameId("frame"), reason="a new one", nodes=nodes
+    )
 
 
 def _work() -> Sequence[Step]:
@@ -318,6 +351,7 @@ def _acquire(owner: LeaseOwner) -> AcquireLease:
 def _session() -> Sequence[Step]:
     other = with_changes(POLICY, model=ModelSpec(model_id="m2"))
     return (
+        ("describe", lambda _: DescribeSession(now_ms=NOW_MS, description=Description(name="s"))),
         ("configure", lambda _: ConfigureSession(now_ms=NOW_MS, policy=other)),
         ("open", lambda _: OpenSession(now_ms=NOW_MS, session_id=SESSION, policy=POLICY)),
         ("begin anew", lambda _: BeginAnew(now_ms=NOW_MS, session_id=SESSION, policy=other)),

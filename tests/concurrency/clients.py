@@ -32,12 +32,12 @@ from lash_es.core.commands import (
     CommitTurn,
     EnqueueTurnInput,
     OpenSession,
-    PruneTurnInputs,
     ReleaseLease,
     RenewLease,
     StartTurn,
     WithClaim,
 )
+from lash_es.core.graph_commands import MaintainSession
 from lash_es.core.ids import BatchId, ClaimId, Generation, InputId, SessionId, TurnId
 from lash_es.core.ingress import NEXT_TURN
 from lash_es.core.known import names
@@ -52,7 +52,6 @@ from lash_es.core.work_commands import (
     CompleteWork,
     EnqueueWork,
     LeadingTurnWork,
-    PruneFinishedWork,
 )
 from lash_es.log.log import StoreLog
 from lash_es.runtime.committing import Draft, Lane
@@ -224,9 +223,10 @@ class Client:
         command = AbandonTurnInputClaim(now_ms=now_ms, claim_id=ClaimId(claim[0]), token=claim[1])
         await self.ask("abandon", {"claim": claim}, nothing, command, now_ms=now_ms)
 
-    async def prune(self) -> None:
+    async def maintain(self) -> None:
         now_ms = self.now_ms
-        await self.ask("prune", {}, nothing, PruneTurnInputs(now_ms=now_ms), now_ms=now_ms)
+        command = MaintainSession(now_ms=now_ms)
+        await self.ask("maintain", {}, nothing, command, now_ms=now_ms)
 
     async def queue(self) -> None:
         name, key, now_ms = self.mint("b"), self.chance.choice((None, *KEYS[:3])), self.now_ms
@@ -262,10 +262,6 @@ class Client:
         command = AbandonWorkClaim(now_ms=now_ms, claim_id=ClaimId(claim), token=token)
         words = {"claim": [claim, token]}
         await self.ask("abandon work", words, nothing, command, now_ms=now_ms)
-
-    async def prune_work(self) -> None:
-        now_ms = self.now_ms
-        await self.ask("prune work", {}, nothing, PruneFinishedWork(now_ms=now_ms), now_ms=now_ms)
 
     # The lease
 
@@ -395,8 +391,7 @@ ANYBODYS: Final[tuple[Ask, ...]] = (
     Client.cancel_work,
     Client.abandon,
     Client.abandon_work,
-    Client.prune,
-    Client.prune_work,
+    Client.maintain,
 )
 STRANGERS: Final[tuple[Ask, ...]] = (Client.acquire,) * 8
 OWNERS: Final[tuple[Ask, ...]] = (

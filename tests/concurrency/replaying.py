@@ -206,8 +206,7 @@ ASKS: Final[Mapping[str, Callable[[NaiveSession, Entry], Answer]]] = {
     "abandon": _told_nothing(lambda m, e: m.abandoned(e.now_ms, *e.words["claim"])),
     "abandon work": _told_nothing(lambda m, e: m.work_abandoned(e.now_ms, *e.words["claim"])),
     "cancel work": _told_nothing(lambda m, e: m.work_cancelled(e.now_ms, e.words["name"])),
-    "prune": _told_nothing(lambda m, e: m.pruned(e.now_ms)),
-    "prune work": _told_nothing(lambda m, e: m.work_pruned(e.now_ms)),
+    "maintain": _told_nothing(lambda m, e: m.maintained(e.now_ms)),
     "renew": _told_nothing(lambda m, e: m.renewed(e.now_ms, _fence(e), e.words["ttl_ms"])),
     "release": _told_nothing(lambda m, e: m.released(e.now_ms, _fence(e))),
 }
