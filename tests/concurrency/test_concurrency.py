@@ -28,14 +28,14 @@ def test_what_processes_are_told_is_what_one_after_the_other_would_say(tmp_path:
 
 
 def test_a_store_that_answers_a_stale_receipt_is_caught(tmp_path: Path) -> None:
-    found = run(File(tmp_path / "log.db"), clients=3, steps=60, seed=2, distortions={0: Stale})
+    found = run(File(tmp_path / "log.db"), clients=3, steps=100, seed=2, distortions={0: Stale})
 
     assert any(each.startswith("stale: client 0") for each in found.wrong)
 
 
 def test_a_store_that_calls_a_lost_race_won_is_caught(tmp_path: Path) -> None:
     found = run(
-        File(tmp_path / "log.db"), clients=3, steps=60, seed=3, distortions={0: Flattering}
+        File(tmp_path / "log.db"), clients=3, steps=100, seed=3, distortions={0: Flattering}
     )
 
     assert any("client 0" in each for each in found.wrong)

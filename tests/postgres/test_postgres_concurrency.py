@@ -20,6 +20,6 @@ def test_what_processes_are_told_is_what_one_after_the_other_would_say() -> None
 
 
 def test_a_store_that_answers_a_stale_receipt_is_caught(database: Database) -> None:
-    found = run(Schema(database), clients=3, steps=60, seed=2, distortions={0: Stale})
+    found = run(Schema(database), clients=3, steps=100, seed=2, distortions={0: Stale})
 
     assert any(each.startswith("stale: client 0") for each in found.wrong)
