@@ -126,8 +126,7 @@ def test_a_test_that_cannot_fail_is_found(tmp_path: Path) -> None:
     )
     unread = Test("test_it.py", "test_that_cannot_be_read")
 
-    assert green(tmp_path, [notices, cannot]) == ""
-    assert "NameError" in green(tmp_path, [unread])
+    assert "NameError" in green(tmp_path, [notices, cannot, unread])
     chance = Random(0)
     assert "assert" in why_red(tmp_path, altered(notices, chance, tmp_path / "tests"))
     assert why_red(tmp_path, altered(cannot, chance, tmp_path / "tests")) == ""
