@@ -1,0 +1,345 @@
+from lash_es.codec.cursors import MalformedCursor, SessionCursor
+from lash_es.codec.errors import (
+    CorruptBody,
+    CorruptHistory,
+    StoredDataError,
+    UndecodableValue,
+    UnencodableValue,
+    WrittenByNewerVersion,
+)
+from lash_es.core.batches import (
+    BatchStatus,
+    DeliveryPolicy,
+    MergeGroup,
+    NeverMerge,
+    PayloadDefault,
+    ProcessWake,
+    RefreshToolCatalog,
+    ResetSession,
+    SlotPolicy,
+    WorkClass,
+)
+from lash_es.core.cancel_receipts import (
+    AnchorNotFound,
+    CancelResult,
+    Outcomes,
+    SuffixCancelOutcome,
+)
+from lash_es.core.commit_errors import (
+    BusyWithTurn,
+    HeadRevisionConflict,
+    NodeNotFound,
+    RuntimeTurnCommitConflict,
+    SessionBindingMismatch,
+)
+from lash_es.core.errors import (
+    BlankValue,
+    CommandRejected,
+    LashError,
+    LimitExceeded,
+    QueueFull,
+    SessionDeleted,
+    SessionExecutionLeaseExpired,
+    SessionNotOpen,
+    SourceKeyConflict,
+    StoreSessionMismatch,
+    TrimHeldBack,
+    TrimOutOfRange,
+    TurnIdConflict,
+)
+from lash_es.core.ingress import ActiveTurn, Boundary, NextTurn
+from lash_es.core.limits import Limits
+from lash_es.core.messages import (
+    ImageItem,
+    ImagePart,
+    Message,
+    ModelReply,
+    ModelRequest,
+    ProsePart,
+    ReasoningPart,
+    Role,
+    TextItem,
+    TextPart,
+    TokenUsage,
+    ToolCallPart,
+    ToolResultPart,
+    ToolSpec,
+    ToolStatus,
+    TurnInput,
+)
+from lash_es.core.outcomes import Finished, InputStatus, Stopped, StopReason
+from lash_es.core.owners import LeaseOwner, LocalProcess, Opaque
+from lash_es.core.policy import ModelSpec, SessionPolicy
+from lash_es.core.receipts import (
+    AlreadyCancelled,
+    AlreadyClaimed,
+    AlreadyCompleted,
+    Cancelled,
+    CancelOutcome,
+    ClaimDiagnostics,
+    NotFound,
+    TurnInputClaim,
+)
+from lash_es.core.targets import CancelTarget, InputId, SourceKey
+from lash_es.core.work_errors import BatchIdConflict, BatchNotOfOneClass, QueuedWorkClaimSuperseded
+from lash_es.core.work_receipts import BatchFinished, BatchReceipt, BatchUnknown, WorkClaimReceipt
+from lash_es.log.archiving import FolderArchive
+from lash_es.log.errors import (
+    StorageError,
+    StoreBusy,
+    StoreClosed,
+    StoreFailed,
+    StoreFull,
+    StoreReadOnly,
+    StoreUnavailable,
+)
+from lash_es.log.formats import FormatTooOld
+from lash_es.log.removing import Archive, NoArchive, Removed
+from lash_es.log.sealing import AtRest, KeyRing
+from lash_es.log.sealing_errors import BodySealed, KeyUnusable, SealBroken
+from lash_es.log.stores.ciphers import aes_keys, keys_from_environment
+from lash_es.log.stores.memory import MemoryStore
+from lash_es.log.stores.sqlite import SQLiteStore
+from lash_es.log.stores.sqlite_connections import Durability
+from lash_es.log.trimming import Trimmed
+from lash_es.projections.pending import PendingQueues
+from lash_es.projections.usage import SessionUsageReport
+from lash_es.runtime.activities import (
+    ActivitySink,
+    AssistantProseDelta,
+    ErrorReported,
+    ModelRequestStarted,
+    ReasoningTextDelta,
+    ToolCallCompleted,
+    ToolCallStarted,
+    TurnActivity,
+    UsageReported,
+)
+from lash_es.runtime.cancelling import CancelToken
+from lash_es.runtime.faults import (
+    HandleConsumed,
+    InvalidArgument,
+    MissingModelSpec,
+    RuntimeFault,
+    SessionFault,
+    SessionStillInUse,
+)
+from lash_es.runtime.leasing import (
+    LeaseTimings,
+    LeaseTimingsInvalid,
+    RenewIntervalTooSmall,
+    TtlRenewRatioTooSmall,
+    TtlTooSmall,
+)
+from lash_es.runtime.liveness import this_process
+from lash_es.runtime.models import PydanticProvider, function_provider, provider
+from lash_es.runtime.performing import Rerun, Settle, UncertainToolCall
+from lash_es.runtime.providers import (
+    MissingCredentials,
+    ModelCallFailed,
+    ModelsExtraMissing,
+    Provider,
+    UnknownModel,
+)
+from lash_es.runtime.tools import OnTakeover, Tool, tool
+from lash_es.runtime.world import World
+from lash_es.session.builder import Opening, SessionBuilder, SessionSpec
+from lash_es.session.core import LashCore
+from lash_es.session.exporting import RuntimeSessionState
+from lash_es.session.observing import ObservableSession, SessionObservation
+from lash_es.session.residency import Residency
+from lash_es.session.results import ToolCallRecord, TurnIssue, TurnOutput, TurnResult
+from lash_es.session.session import LashSession, ParkedSession
+from lash_es.session.session_stores import SessionStore
+from lash_es.session.turn_builders import (
+    EnqueueTurnBuilder,
+    PendingTurnInput,
+    QueuedTurnBuilder,
+    TurnBuilder,
+)
+from lash_es.session.views import SessionReadView
+from lash_es.session.work import (
+    QueuedWorkBatch,
+    QueuedWorkItem,
+    SessionCommandAdmin,
+    SessionCommandReceipt,
+)
+
+__version__: str
+
+__all__ = [
+    "ActiveTurn",
+    "ActivitySink",
+    "AlreadyCancelled",
+    "AlreadyClaimed",
+    "AlreadyCompleted",
+    "AnchorNotFound",
+    "Archive",
+    "AssistantProseDelta",
+    "AtRest",
+    "BatchFinished",
+    "BatchIdConflict",
+    "BatchNotOfOneClass",
+    "BatchReceipt",
+    "BatchStatus",
+    "BatchUnknown",
+    "BlankValue",
+    "BodySealed",
+    "Boundary",
+    "BusyWithTurn",
+    "CancelOutcome",
+    "CancelResult",
+    "CancelTarget",
+    "CancelToken",
+    "Cancelled",
+    "ClaimDiagnostics",
+    "CommandRejected",
+    "CorruptBody",
+    "CorruptHistory",
+    "DeliveryPolicy",
+    "Durability",
+    "EnqueueTurnBuilder",
+    "ErrorReported",
+    "Finished",
+    "FolderArchive",
+    "FormatTooOld",
+    "HandleConsumed",
+    "HeadRevisionConflict",
+    "ImageItem",
+    "ImagePart",
+    "InputId",
+    "InputStatus",
+    "InvalidArgument",
+    "KeyRing",
+    "KeyUnusable",
+    "LashCore",
+    "LashError",
+    "LashSession",
+    "LeaseOwner",
+    "LeaseTimings",
+    "LeaseTimingsInvalid",
+    "LimitExceeded",
+    "Limits",
+    "LocalProcess",
+    "MalformedCursor",
+    "MemoryStore",
+    "MergeGroup",
+    "Message",
+    "MissingCredentials",
+    "MissingModelSpec",
+    "ModelCallFailed",
+    "ModelReply",
+    "ModelRequest",
+    "ModelRequestStarted",
+    "ModelSpec",
+    "ModelsExtraMissing",
+    "NeverMerge",
+    "NextTurn",
+    "NoArchive",
+    "NodeNotFound",
+    "NotFound",
+    "ObservableSession",
+    "OnTakeover",
+    "Opaque",
+    "Opening",
+    "Outcomes",
+    "ParkedSession",
+    "PayloadDefault",
+    "PendingQueues",
+    "PendingTurnInput",
+    "ProcessWake",
+    "ProsePart",
+    "Provider",
+    "PydanticProvider",
+    "QueueFull",
+    "QueuedTurnBuilder",
+    "QueuedWorkBatch",
+    "QueuedWorkClaimSuperseded",
+    "QueuedWorkItem",
+    "ReasoningPart",
+    "ReasoningTextDelta",
+    "RefreshToolCatalog",
+    "Removed",
+    "RenewIntervalTooSmall",
+    "Rerun",
+    "ResetSession",
+    "Residency",
+    "Role",
+    "RuntimeFault",
+    "RuntimeSessionState",
+    "RuntimeTurnCommitConflict",
+    "SQLiteStore",
+    "SealBroken",
+    "SessionBindingMismatch",
+    "SessionBuilder",
+    "SessionCommandAdmin",
+    "SessionCommandReceipt",
+    "SessionCursor",
+    "SessionDeleted",
+    "SessionExecutionLeaseExpired",
+    "SessionFault",
+    "SessionNotOpen",
+    "SessionObservation",
+    "SessionPolicy",
+    "SessionReadView",
+    "SessionSpec",
+    "SessionStillInUse",
+    "SessionStore",
+    "SessionUsageReport",
+    "Settle",
+    "SlotPolicy",
+    "SourceKey",
+    "SourceKeyConflict",
+    "StopReason",
+    "Stopped",
+    "StorageError",
+    "StoreBusy",
+    "StoreClosed",
+    "StoreFailed",
+    "StoreFull",
+    "StoreReadOnly",
+    "StoreSessionMismatch",
+    "StoreUnavailable",
+    "StoredDataError",
+    "SuffixCancelOutcome",
+    "TextItem",
+    "TextPart",
+    "TokenUsage",
+    "Tool",
+    "ToolCallCompleted",
+    "ToolCallPart",
+    "ToolCallRecord",
+    "ToolCallStarted",
+    "ToolResultPart",
+    "ToolSpec",
+    "ToolStatus",
+    "TrimHeldBack",
+    "TrimOutOfRange",
+    "Trimmed",
+    "TtlRenewRatioTooSmall",
+    "TtlTooSmall",
+    "TurnActivity",
+    "TurnBuilder",
+    "TurnIdConflict",
+    "TurnInput",
+    "TurnInputClaim",
+    "TurnIssue",
+    "TurnOutput",
+    "TurnResult",
+    "UncertainToolCall",
+    "UndecodableValue",
+    "UnencodableValue",
+    "UnknownModel",
+    "UsageReported",
+    "WorkClaimReceipt",
+    "WorkClass",
+    "World",
+    "WrittenByNewerVersion",
+    "__version__",
+    "aes_keys",
+    "function_provider",
+    "keys_from_environment",
+    "provider",
+    "this_process",
+    "tool",
+]
