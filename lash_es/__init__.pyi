@@ -166,6 +166,7 @@ from lash_es.session.work import (
 )
 
 __version__: str
+_HOMES: dict[str, str]
 
 __all__ = [
     "ActiveTurn",

@@ -9,10 +9,10 @@ never guesses, and neither does encoding: a clock that tells 1.5 ms would make a
 import base64
 from collections.abc import Mapping
 from functools import cache
-from typing import TypeVar, cast, get_args, get_origin
+from typing import TypeVar, get_args, get_origin
 
 from cattrs import BaseConverter
-from cattrs.dispatch import StructureHook
+from cattrs.dispatch import StructureHook, UnstructureHook
 from cattrs.preconf.orjson import OrjsonConverter, make_converter
 
 from lash_es.codec.errors import UndecodableValue, UnencodableValue
@@ -77,18 +77,19 @@ def tag_union(union: object, made: OrjsonConverter) -> None:
     """
     tags = {member: UNION_TAGS[member] for member in get_args(union)}
     members = {tag: member for member, tag in tags.items()}
-    unstructuring, structuring = cache(made.get_unstructure_hook), cache(made.get_structure_hook)
+    hooks: dict[type[object], UnstructureHook] = {}
 
     def unstructure(value: object) -> dict[str, object]:
         kind = type(value)
-        plain: dict[str, object] = unstructuring(kind)(value)
+        if kind not in hooks:
+            hooks[kind] = made.get_unstructure_hook(kind)
+        plain: dict[str, object] = hooks[kind](value)
         plain["kind"] = tags[kind]
         return plain
 
     def structure(plain: object, _: object) -> object:
         fields = dict(_exact(plain, dict))
-        member = members[cast("str", fields.pop("kind"))]
-        return structuring(member)(fields, member)
+        return made.structure(fields, members[fields.pop("kind")])
 
     made.register_unstructure_hook_func(lambda kind: kind == union, unstructure)
     made.register_structure_hook_func(lambda kind: kind == union, structure)
