@@ -299,15 +299,14 @@ RANDOM_MACHINE: Final = ROOT / "tests" / CORE_TESTS / "test_session_machine.py"
 TESTS_CORE: Final[Mapping[str, Check]] = {
     "tests of the core": tests(ROOT / "tests" / CORE_TESTS, f"--ignore={RANDOM_MACHINE}")
 }
-SEARCHES: Final = ROOT / "tests" / "verify" / "test_explore.py"
 UNWATCHED: Final[Mapping[str, Check]] = {
     # Every line is reached without them, and being watched makes them three times as slow.
-    "searches": module("pytest", SEARCHES),
+    "searches": module("pytest", ROOT / "tests" / "verify", "-m", "search"),
     "random machine": module("pytest", RANDOM_MACHINE),
 }
 TESTS_PURE: Final[Mapping[str, Check]] = {
     "tests of the other pure floors": tests(
-        *(ROOT / "tests" / name for name in PURE_TESTS), f"--ignore={SEARCHES}"
+        *(ROOT / "tests" / name for name in PURE_TESTS), "-m", "not search"
     )
 }
 TESTS_LOG: Final[Mapping[str, Check]] = {"tests of the log": tests(ROOT / "tests" / LOG_TESTS)}
