@@ -9,7 +9,7 @@ never guesses, and neither does encoding: a clock that tells 1.5 ms would make a
 import base64
 from collections.abc import Mapping
 from functools import cache
-from typing import TypeVar, get_args, get_origin
+from typing import TypeVar, cast, get_args, get_origin
 
 from cattrs import BaseConverter
 from cattrs.dispatch import StructureHook, UnstructureHook
@@ -88,8 +88,9 @@ def tag_union(union: object, made: OrjsonConverter) -> None:
         return plain
 
     def structure(plain: object, _: object) -> object:
-        fields = dict(_exact(plain, dict))
-        return made.structure(fields, members[fields.pop("kind")])
+        _exact(plain, dict)
+        fields = dict(cast("dict[str, object]", plain))
+        return made.structure(fields, members[cast("str", fields.pop("kind"))])
 
     made.register_unstructure_hook_func(lambda kind: kind == union, unstructure)
     made.register_structure_hook_func(lambda kind: kind == union, structure)
