@@ -21,7 +21,7 @@ from lash_es.codec.streams import StreamId
 from lash_es.core.bodies import BodyRef, Commitment, RecordedBody
 from lash_es.core.errors import HistoryTrimmedBelow, LashError
 from lash_es.core.events import Event, TurnCommitted
-from lash_es.core.graph_events import LeafMoved
+from lash_es.core.graph_events import FrameOpened, LeafMoved, NodesAppended
 from lash_es.core.heads import Leaf
 from lash_es.core.ids import Position
 from lash_es.core.transcripts import Node
@@ -196,7 +196,7 @@ def read_commits(store: Store, stream: StreamId, last: Position | None) -> Itera
 
 def _commit(stream: StreamId, record: Record) -> KeptCommit:
     event = read_event(stream, record)
-    if not isinstance(event, TurnCommitted | LeafMoved):
+    if not isinstance(event, TurnCommitted | LeafMoved | FrameOpened | NodesAppended):
         raise CorruptHistory(
             session_id=stream.session_id, position=record.position, reason="expected a commit"
         )
