@@ -14,6 +14,7 @@ from importlib import import_module
 __version__ = "0.1.0.dev0"
 
 _HOMES = {
+    "AcceptedInput": "runtime.activities",
     "ActiveTurn": "core.ingress",
     "ActivitySink": "runtime.activities",
     "AgentFrame": "log.graphs",
@@ -107,10 +108,12 @@ _HOMES = {
     "Provider": "runtime.providers",
     "PydanticProvider": "runtime.models",
     "QueueFull": "core.errors",
+    "QueuedInputAccepted": "runtime.activities",
     "QueuedTurnBuilder": "session.turn_builders",
     "QueuedWorkBatch": "session.work",
     "QueuedWorkClaimSuperseded": "core.work_errors",
     "QueuedWorkItem": "session.work",
+    "QueuedWorkStarted": "runtime.activities",
     "ReasoningPart": "core.messages",
     "ReasoningTextDelta": "runtime.activities",
     "RefreshToolCatalog": "core.batches",
@@ -191,6 +194,8 @@ _HOMES = {
     "UnencodableValue": "codec.errors",
     "UnknownModel": "runtime.providers",
     "UsageReported": "runtime.activities",
+    "WorkBoundary": "core.batches",
+    "WorkCause": "runtime.activities",
     "WorkClaimReceipt": "core.work_receipts",
     "WorkClass": "core.batches",
     "World": "runtime.world",

@@ -17,6 +17,7 @@ from lash_es.core.batches import (
     RefreshToolCatalog,
     ResetSession,
     SlotPolicy,
+    WorkBoundary,
     WorkClass,
 )
 from lash_es.core.cancel_receipts import (
@@ -110,15 +111,19 @@ from lash_es.log.trimming import Trimmed
 from lash_es.projections.pending import PendingQueues
 from lash_es.projections.usage import SessionUsageReport
 from lash_es.runtime.activities import (
+    AcceptedInput,
     ActivitySink,
     AssistantProseDelta,
     ErrorReported,
     ModelRequestStarted,
+    QueuedInputAccepted,
+    QueuedWorkStarted,
     ReasoningTextDelta,
     ToolCallCompleted,
     ToolCallStarted,
     TurnActivity,
     UsageReported,
+    WorkCause,
 )
 from lash_es.runtime.cancelling import CancelToken
 from lash_es.runtime.faults import (
@@ -176,6 +181,7 @@ __version__: str
 _HOMES: dict[str, str]
 
 __all__ = [
+    "AcceptedInput",
     "ActiveTurn",
     "ActivitySink",
     "AgentFrame",
@@ -269,10 +275,12 @@ __all__ = [
     "Provider",
     "PydanticProvider",
     "QueueFull",
+    "QueuedInputAccepted",
     "QueuedTurnBuilder",
     "QueuedWorkBatch",
     "QueuedWorkClaimSuperseded",
     "QueuedWorkItem",
+    "QueuedWorkStarted",
     "ReasoningPart",
     "ReasoningTextDelta",
     "RefreshToolCatalog",
@@ -353,6 +361,8 @@ __all__ = [
     "UnencodableValue",
     "UnknownModel",
     "UsageReported",
+    "WorkBoundary",
+    "WorkCause",
     "WorkClaimReceipt",
     "WorkClass",
     "World",
