@@ -9,12 +9,15 @@ plain search: nothing is left out, and nothing taken for alike that is not there
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Final
 
 from lash_es.verify.alphabet import ALPHABET, Bounds, Letter
 from lash_es.verify.findings import Report, Rules, by_command, by_fact
 from lash_es.verify.levels import Search
 from lash_es.verify.tracing import told
 from lash_es.verify.worlds import World
+
+_NONE: Final = Counter[tuple[str, str]]()
 
 
 def exhaust(
@@ -40,7 +43,7 @@ def exhaust(
         start=start, bounds=bounds or Bounds(), alphabet=alphabet, rules=rules or Rules()
     )
     trouble = search.run()
-    transitions, decided = (0, Counter()) if trouble else search.counts()
+    transitions, decided = search.counts() if trouble is None else (0, _NONE)
     return Report(
         states=search.states,
         transitions=transitions,

@@ -23,7 +23,6 @@ from lash_es.verify.bounds import Bounds, Letter
 from lash_es.verify.findings import APPLICABLE, Rules, counted
 from lash_es.verify.likeness import GENERATION, Frame, key_of, renamed
 from lash_es.verify.parts import (
-    HIDDEN,
     NOW_MS,
     Looked,
     Part,
@@ -222,9 +221,10 @@ class Footprints:
 
     def _frame(self, world: World) -> Frame:
         lease = world.state.lease if isinstance(world.state, Open) else None
-        hidden: object = HIDDEN[Part.LEASE]
         return Frame(
-            generation=GENERATION if lease is None or lease is hidden else lease.generation,
+            generation=GENERATION
+            if lease is None or is_hidden((lease,), Part.LEASE)
+            else lease.generation,
             now_ms=world.now_ms,
             floor_ms=self.bounds.floor_ms(world),
         )

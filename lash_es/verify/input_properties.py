@@ -87,7 +87,7 @@ def given_back_while_taken(transition: Transition) -> str:
     for event in transition.events:
         if isinstance(event, TurnInputClaimAbandoned) and before is not None:
             turn = turn_of(before)
-            taken = set() if turn is None else set(event.input_ids) & set(turn.input_ids)
+            taken = set[InputId]() if turn is None else set(event.input_ids) & set(turn.input_ids)
             if taken:
                 return f"the turn has {sorted(taken)}"
     return ""

@@ -5,6 +5,7 @@ from typing import Final
 
 from lash_es.core.commands import CommitTurn
 from lash_es.core.events import TurnCommitted
+from lash_es.core.ids import BatchId
 from lash_es.core.known import BatchEntry, IndexKey, IndexKind, WorkKeyEntry
 from lash_es.core.state import Open
 from lash_es.core.work_commands import CompleteWork
@@ -119,7 +120,7 @@ def given_back_while_taken(transition: Transition) -> str:
     for event in transition.events:
         if isinstance(event, WorkClaimAbandoned) and before is not None:
             turn = turn_of(before)
-            taken = set() if turn is None else set(event.batch_ids) & set(turn.batch_ids)
+            taken = set[BatchId]() if turn is None else set(event.batch_ids) & set(turn.batch_ids)
             if taken:
                 return f"the turn has {sorted(taken)}"
     return ""

@@ -38,6 +38,10 @@ SPACES: Final = {
             letter for letter in ALPHABET if letter not in (commits_with_work, maintains)
         ),
     ),
+    "queue": Space(
+        because="the same without turns: every command of leases, inputs and work",
+        bounds=Bounds(inputs=3, batches=2, turns=0, source_keys=0),
+    ),
     "steer": Space(
         because="inputs for a running turn, at both boundaries, delivered by model calls",
         bounds=Bounds(

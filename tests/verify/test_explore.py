@@ -89,6 +89,7 @@ ENDING = """
 """
 
 
+@pytest.mark.search
 @pytest.mark.parametrize("name", SPACES)
 def test_a_search_by_rows_reports_what_a_plain_one_does(name: str) -> None:
     bounds, alphabet = SPACES[name]
@@ -101,6 +102,7 @@ def test_a_search_by_rows_reports_what_a_plain_one_does(name: str) -> None:
     assert plain.states > 30
 
 
+@pytest.mark.search
 @pytest.mark.parametrize(
     "rule",
     [
@@ -123,6 +125,7 @@ def test_both_searches_find_a_planted_bug_by_histories_of_one_length(rule: str) 
     assert (one.counterexample.rule, other.counterexample.rule) == (rule, rule)
 
 
+@pytest.mark.search
 def test_a_small_space_is_exhausted_and_nothing_is_broken() -> None:
     report = exhaust(begin("alice", "bob", limits=LIMITS), SMALL)
 
@@ -140,6 +143,7 @@ def test_a_small_space_is_exhausted_and_nothing_is_broken() -> None:
     assert report.transitions > report.states
 
 
+@pytest.mark.search
 def test_arms_that_no_letter_leads_to_are_named() -> None:
     bounds = Bounds(owners=1, inputs=1, turns=1, source_keys=0, crashes=0, jumps=0, depth_max=6)
 
@@ -150,6 +154,7 @@ def test_arms_that_no_letter_leads_to_are_named() -> None:
     assert "BranchToNode" in exhaust(begin("alice"), NOTHING).arms_missing
 
 
+@pytest.mark.search
 @pytest.mark.parametrize("rule", ALWAYS)
 def test_a_planted_bug_is_found_by_a_shortest_history(rule: str) -> None:
     start = begin("alice", "bob", limits=LIMITS, reducers=PLANTS[rule])

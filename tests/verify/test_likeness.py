@@ -69,6 +69,7 @@ def _name(world: World, *, is_merged: bool) -> object:
     return _alike(world) if is_merged else repr(world)
 
 
+@pytest.mark.search
 @pytest.mark.parametrize("name", ALPHABETS)
 def test_whatever_is_alike_leads_to_what_is_alike(name: str) -> None:
     alphabet, depth_max = ALPHABETS[name]
