@@ -110,17 +110,7 @@ from lash_es.log.stores.sqlite_connections import Durability
 from lash_es.log.trimming import Trimmed
 from lash_es.projections.pending import PendingQueues
 from lash_es.projections.usage import SessionUsageReport
-from lash_es.runtime.activities import (
-    ActivitySink,
-    AssistantProseDelta,
-    ErrorReported,
-    ModelRequestStarted,
-    ReasoningTextDelta,
-    ToolCallCompleted,
-    ToolCallStarted,
-    TurnActivity,
-    UsageReported,
-)
+from lash_es.runtime.activities import ActivitySink
 from lash_es.runtime.cancelling import CancelToken
 from lash_es.runtime.faults import (
     HandleConsumed,
@@ -169,6 +159,16 @@ from lash_es.session.work import (
     QueuedWorkItem,
     SessionCommandAdmin,
     SessionCommandReceipt,
+)
+from lash_es.turns.activities import (
+    AssistantProseDelta,
+    ErrorReported,
+    ModelRequestStarted,
+    ReasoningTextDelta,
+    ToolCallCompleted,
+    ToolCallStarted,
+    TurnActivity,
+    UsageReported,
 )
 
 __version__ = "0.1.0.dev0"
