@@ -4,7 +4,7 @@ lash_es: a session runtime for durable LLM agents. A session is a log; its state
 What to do next is a function of that state. Start reading at ``lash_es/core/evolve.py``.
 """
 
-from lash_es.codec.cursors import MalformedCursor, SessionCursor
+from lash_es.codec.cursors import MalformedCursor, SessionCursor, WrongSession
 from lash_es.codec.errors import (
     CorruptBody,
     CorruptHistory,
@@ -89,6 +89,7 @@ from lash_es.core.receipts import (
 from lash_es.core.targets import CancelTarget, InputId, SourceKey
 from lash_es.core.work_errors import BatchIdConflict, BatchNotOfOneClass, QueuedWorkClaimSuperseded
 from lash_es.core.work_receipts import BatchFinished, BatchReceipt, BatchUnknown, WorkClaimReceipt
+from lash_es.log.activities import ActivityWindow
 from lash_es.log.archiving import FolderArchive
 from lash_es.log.errors import (
     StorageError,
@@ -107,7 +108,9 @@ from lash_es.log.stores.ciphers import aes_keys, keys_from_environment
 from lash_es.log.stores.memory import MemoryStore
 from lash_es.log.stores.sqlite import SQLiteStore
 from lash_es.log.stores.sqlite_connections import Durability
+from lash_es.log.subscribing import GapReason
 from lash_es.log.trimming import Trimmed
+from lash_es.projections.observation import QueueChange, QueueChanged
 from lash_es.projections.pending import PendingQueues
 from lash_es.projections.usage import SessionUsageReport
 from lash_es.runtime.activities import ActivitySink
@@ -141,8 +144,26 @@ from lash_es.runtime.tools import OnTakeover, Tool, tool
 from lash_es.runtime.world import World
 from lash_es.session.builder import Opening, SessionBuilder, SessionSpec
 from lash_es.session.core import LashCore
+from lash_es.session.event_streams import (
+    SessionEventStream,
+    SessionObservationStream,
+    Subscribed,
+)
 from lash_es.session.exporting import RuntimeSessionState
-from lash_es.session.observing import ObservableSession, SessionObservation
+from lash_es.session.observations import (
+    Closed,
+    Committed,
+    CursorRefused,
+    Gap,
+    LiveReplayGap,
+    Replayed,
+    SessionObservation,
+    SessionObservationEvent,
+    StreamEvent,
+    StreamGap,
+    SubscriberLagged,
+)
+from lash_es.session.observing import ObservableSession
 from lash_es.session.residency import Residency
 from lash_es.session.results import ToolCallRecord, TurnIssue, TurnOutput, TurnResult
 from lash_es.session.session import LashSession, ParkedSession
@@ -162,12 +183,16 @@ from lash_es.session.work import (
 )
 from lash_es.turns.activities import (
     AssistantProseDelta,
+    EffectsRepeated,
     ErrorReported,
     ModelRequestStarted,
+    QueuedInputAccepted,
     ReasoningTextDelta,
+    RepeatedEffect,
     ToolCallCompleted,
     ToolCallStarted,
     TurnActivity,
+    TurnEndedUncommitted,
     UsageReported,
 )
 
@@ -176,6 +201,7 @@ __version__ = "0.1.0.dev0"
 __all__ = [
     "ActiveTurn",
     "ActivitySink",
+    "ActivityWindow",
     "AlreadyCancelled",
     "AlreadyClaimed",
     "AlreadyCompleted",
@@ -199,16 +225,22 @@ __all__ = [
     "CancelToken",
     "Cancelled",
     "ClaimDiagnostics",
+    "Closed",
     "CommandRejected",
+    "Committed",
     "CorruptBody",
     "CorruptHistory",
+    "CursorRefused",
     "DeliveryPolicy",
     "Durability",
+    "EffectsRepeated",
     "EnqueueTurnBuilder",
     "ErrorReported",
     "Finished",
     "FolderArchive",
     "FormatTooOld",
+    "Gap",
+    "GapReason",
     "HandleConsumed",
     "HeadRevisionConflict",
     "ImageItem",
@@ -226,6 +258,7 @@ __all__ = [
     "LeaseTimingsInvalid",
     "LimitExceeded",
     "Limits",
+    "LiveReplayGap",
     "LocalProcess",
     "MalformedCursor",
     "MemoryStore",
@@ -257,7 +290,10 @@ __all__ = [
     "ProsePart",
     "Provider",
     "PydanticProvider",
+    "QueueChange",
+    "QueueChanged",
     "QueueFull",
+    "QueuedInputAccepted",
     "QueuedTurnBuilder",
     "QueuedWorkBatch",
     "QueuedWorkClaimSuperseded",
@@ -267,6 +303,8 @@ __all__ = [
     "RefreshToolCatalog",
     "Removed",
     "RenewIntervalTooSmall",
+    "RepeatedEffect",
+    "Replayed",
     "Rerun",
     "ResetSession",
     "Residency",
@@ -282,10 +320,13 @@ __all__ = [
     "SessionCommandReceipt",
     "SessionCursor",
     "SessionDeleted",
+    "SessionEventStream",
     "SessionExecutionLeaseExpired",
     "SessionFault",
     "SessionNotOpen",
     "SessionObservation",
+    "SessionObservationEvent",
+    "SessionObservationStream",
     "SessionPolicy",
     "SessionReadView",
     "SessionSpec",
@@ -307,6 +348,10 @@ __all__ = [
     "StoreSessionMismatch",
     "StoreUnavailable",
     "StoredDataError",
+    "StreamEvent",
+    "StreamGap",
+    "Subscribed",
+    "SubscriberLagged",
     "SuffixCancelOutcome",
     "TextItem",
     "TextPart",
@@ -326,6 +371,7 @@ __all__ = [
     "TtlTooSmall",
     "TurnActivity",
     "TurnBuilder",
+    "TurnEndedUncommitted",
     "TurnIdConflict",
     "TurnInput",
     "TurnInputClaim",
@@ -341,6 +387,7 @@ __all__ = [
     "WorkClass",
     "World",
     "WrittenByNewerVersion",
+    "WrongSession",
     "__version__",
     "aes_keys",
     "function_provider",

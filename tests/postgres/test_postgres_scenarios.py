@@ -16,9 +16,11 @@ from tests.scenarios import (
     test_fault,
     test_input,
     test_lease,
+    test_obs,
     test_open,
     test_park,
     test_queue,
+    test_remote,
 )
 from tests.scenarios.hands import Site
 
@@ -27,9 +29,11 @@ MODULES: Final = (
     test_fault,
     test_input,
     test_lease,
+    test_obs,
     test_open,
     test_park,
     test_queue,
+    test_remote,
 )
 
 

@@ -1,0 +1,304 @@
+"""Streams of what happens: slow consumers, cancels, ends, and whoever holds the session."""
+
+import asyncio
+import gc
+
+import pytest
+
+from lash_es import (
+    Closed,
+    CursorRefused,
+    Gap,
+    GapReason,
+    NoArchive,
+    Replayed,
+    SessionCursor,
+    SessionEventStream,
+    SessionStillInUse,
+    StoreClosed,
+    StreamEvent,
+    StreamGap,
+    Subscribed,
+    SubscriberLagged,
+)
+from lash_es.core.ids import SessionId, Version
+from lash_es.log.subscribing import ITEMS_PER_PAGE
+from lash_es.session import event_streams, telling
+from tests.scenarios.test_obs import now, observed, prose, prune, replayed, streamed
+from tests.session.conftest import place
+from tests.session.host import host, run
+from tests.session.stores import Failing, Place
+from tests.session.virtual_time import settle
+
+__all__ = ["place"]
+
+
+async def until_it_ends(stream: SessionEventStream) -> None:
+    while True:
+        await stream.next_event()
+
+
+def test_a_slow_consumer_is_told_once_and_may_go_on(place: Place) -> None:
+    async def scene() -> None:
+        async with observed(place, streamed("one"), streamed("two")) as (session, watching):
+            found = await watching.subscribe_from_cursor(await now(watching))
+            assert isinstance(found, Subscribed)
+            await session.turn("a")
+            prune(place, records_max=0)
+            with pytest.raises(SubscriberLagged) as lag:
+                await until_it_ends(found.stream)
+            assert (lag.value.code, lag.value.missed_count) == ("live_replay", 1)
+            await session.turn("b")
+            texts: list[str] = []
+            while not texts:
+                texts.extend(prose((await found.stream.next_event(),)))
+            assert texts == ["two"]
+            await found.stream.aclose()
+
+    run(scene())
+
+
+def test_where_facts_are_gone_a_stream_that_does_not_recover_ends(place: Place) -> None:
+    async def scene() -> None:
+        async with (
+            host(place.store()) as core,
+            core.session("s").open() as session,
+            session.observe() as watching,
+        ):
+            found = await watching.subscribe_from_cursor(SessionCursor(SessionId("s"), Version(1)))
+            recovering = watching.subscribe_and_recover(str(found.stream.cursor))  # type: ignore[union-attr]
+            assert isinstance(found, Subscribed)
+            for number in range(6):
+                taken = await session.enqueue(str(number))
+                await session.cancel_pending_turn_input(taken.input_id)
+            await core.trim_history("s", archive=NoArchive())
+            with pytest.raises(SubscriberLagged):
+                await found.stream.next_event()
+            with pytest.raises(Closed):
+                await found.stream.next_event()
+            assert [each async for each in found.stream] == []
+            gap = await anext(recovering)
+            assert isinstance(gap, StreamGap)
+            assert gap.gap.reason is GapReason.TRIMMED
+            await session.enqueue("on")
+            assert isinstance(await anext(recovering), StreamEvent)
+            await recovering.aclose()
+            asked = await watching.resume_from_cursor(found.stream.cursor)
+            assert isinstance(asked, Gap)
+
+    run(scene())
+
+
+def test_cancelling_loses_no_event(place: Place) -> None:
+    async def scene() -> None:
+        async with observed(place) as (session, watching):
+            seen = watching.subscribe_and_recover(await now(watching))
+            expected, told = [], []
+            for number in range(8):
+                expected.append((await session.enqueue(str(number))).input_id)
+                for rounds in range(4):
+                    coming = asyncio.ensure_future(anext(seen))
+                    for _ in range(rounds):
+                        await asyncio.sleep(0)
+                    coming.cancel()
+                    await asyncio.wait({coming})
+                    if not coming.cancelled():
+                        told.append(coming.result())
+            while len(told) < len(expected):
+                told.append(await anext(seen))
+            ids = [item.event.payload.batch_ids[0] for item in told]  # type: ignore[union-attr]
+            assert ids == expected
+            await seen.aclose()
+
+    run(scene())
+
+
+def test_closing_a_stream_ends_it_for_whoever_waits(place: Place) -> None:
+    async def scene() -> None:
+        async with observed(place) as (_, watching):
+            seen = watching.subscribe_and_recover(await now(watching))
+            coming = asyncio.ensure_future(anext(seen))
+            await settle()
+            await seen.aclose()
+            await seen.aclose()
+            with pytest.raises(StopAsyncIteration):
+                await coming
+            with pytest.raises(StopAsyncIteration):
+                await anext(seen)
+            found = await watching.subscribe_from_cursor(await now(watching))
+            assert isinstance(found, Subscribed)
+            waiting = asyncio.ensure_future(found.stream.next_event())
+            await settle()
+            await found.stream.aclose()
+            with pytest.raises(Closed):
+                await waiting
+            async with found.stream as again:
+                assert [each async for each in again] == []
+
+    run(scene())
+
+
+def test_closing_a_stream_while_it_begins_leaves_nothing_open(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = asyncio.Event()
+    go_on = asyncio.Event()
+    follow_from = telling.follow_from
+
+    async def slow(*asked: object) -> object:
+        begun.set()
+        await go_on.wait()
+        return await follow_from(*asked)  # type: ignore[arg-type]
+
+    async def scene() -> None:
+        async with observed(place) as (session, watching):
+            monkeypatch.setattr(event_streams, "follow_from", slow)
+            seen = watching.subscribe_and_recover(await now(watching))
+            coming = asyncio.ensure_future(anext(seen))
+            await begun.wait()
+            await seen.aclose()
+            go_on.set()
+            with pytest.raises(StopAsyncIteration):
+                await coming
+            assert not session._shared.lane.log.wakes._watched()
+
+    run(scene())
+
+
+def test_a_stream_holds_the_session_until_it_is_closed_or_forgotten(place: Place) -> None:
+    async def scene() -> None:
+        async with host(place.store()) as core:
+            session = await core.session("s")
+            watching = session.observe()
+            seen = watching.subscribe_and_recover(await now(watching))
+            await watching.aclose()
+            spare = session.clone()
+            with pytest.raises(SessionStillInUse) as refusal:
+                await session.close()
+            assert refusal.value.holders == ("a handle", "a stream")
+            async with seen:
+                pass
+            forgotten = spare.observe().subscribe_and_recover("whatever")
+            del forgotten
+            gc.collect()
+            await spare.close()
+
+    run(scene())
+
+
+def test_an_error_of_the_log_ends_a_stream_and_lets_the_session_go(place: Place) -> None:
+    async def scene() -> None:
+        store = Failing(place.store())
+        core = host(store)
+        session = await core.session("s")
+        async with session.observe() as watching:
+            seen = watching.subscribe_and_recover(await now(watching))
+            coming = asyncio.ensure_future(anext(seen))
+            await settle()
+            await core.aclose()
+            with pytest.raises(StoreClosed):
+                await asyncio.wait_for(coming, 10)
+            with pytest.raises(StopAsyncIteration):
+                await anext(seen)
+        await session.close()
+
+    run(scene())
+
+
+def test_a_stream_knows_where_it_is(place: Place) -> None:
+    async def scene() -> None:
+        async with observed(place) as (session, watching):
+            start = await now(watching)
+            async with watching.subscribe_and_recover(str(start)) as seen:
+                assert seen.cursor == start
+                await session.enqueue("x")
+                item = await anext(seen)
+                assert isinstance(item, StreamEvent)
+                assert seen.cursor == item.event.cursor > start
+            async with watching.subscribe_and_recover("nonsense") as seen:
+                with pytest.raises(CursorRefused):
+                    str(seen.cursor)
+
+    run(scene())
+
+
+def test_an_answer_holds_so_many_events_and_says_where_to_go_on(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(event_streams, "REPLAY_EVENTS_MAX", 3)
+
+    async def scene() -> None:
+        async with observed(place) as (session, watching):
+            cursor = await now(watching)
+            taken = [(await session.enqueue(str(number))).input_id for number in range(7)]
+            told: list[str] = []
+            sizes: list[int] = []
+            is_complete = False
+            while not is_complete:
+                resumed = await watching.resume_from_cursor(cursor)
+                assert isinstance(resumed, Replayed)
+                told += [each.payload.batch_ids[0] for each in resumed.events]  # type: ignore[union-attr]
+                sizes.append(len(resumed.events))
+                cursor, is_complete = resumed.cursor, resumed.is_complete
+            assert told == taken
+            assert sizes == [3, 3, 1]
+
+    run(scene())
+
+
+def test_what_was_pruned_while_it_was_replayed_is_a_gap(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    follow_from = telling.follow_from
+
+    async def then_prune(*asked: object) -> object:
+        found = await follow_from(*asked)  # type: ignore[arg-type]
+        prune(place, records_max=0)
+        return found
+
+    async def scene() -> None:
+        async with observed(place, streamed("one")) as (session, watching):
+            start = await now(watching)
+            await session.turn("a")
+            monkeypatch.setattr(event_streams, "follow_from", then_prune)
+            resumed = await watching.resume_from_cursor(start)
+            assert isinstance(resumed, Gap)
+            assert resumed.gap.reason is GapReason.TRIMMED
+            assert not session._shared.lane.log.wakes._watched()
+
+    run(scene())
+
+
+def test_a_view_of_a_commit_stays_what_it_was(place: Place) -> None:
+    async def scene() -> None:
+        async with observed(place, streamed("one"), streamed("two")) as (session, watching):
+            start = await now(watching)
+            await session.turn("a")
+            await session.turn("b")
+            commits = [
+                event.payload
+                for event in await replayed(watching, start)
+                if type(event.payload).__name__ == "Committed"
+            ]
+            texts = [
+                [each.text for each in await commit.read_view.messages()]  # type: ignore[union-attr]
+                for commit in commits
+            ]
+            assert texts == [["a", "one"], ["a", "one", "b", "two"]]
+
+    run(scene())
+
+
+def test_what_is_buffered_for_a_slow_consumer_is_a_page(place: Place) -> None:
+    async def scene() -> None:
+        async with observed(place) as (session, watching):
+            found = await watching.subscribe_from_cursor(await now(watching))
+            assert isinstance(found, Subscribed)
+            for number in range(3 * ITEMS_PER_PAGE):
+                await session.enqueue(str(number))
+            await found.stream.next_event()
+            subscription = found.stream._teller._subscription
+            assert 0 < len(subscription._ready) <= 2 * ITEMS_PER_PAGE
+            await found.stream.aclose()
+
+    run(scene())
