@@ -9,7 +9,7 @@ nothing.
 
 from collections.abc import Mapping
 from enum import Enum
-from typing import TypeAlias
+from typing import TypeAlias, assert_never
 
 from attrs import Factory, frozen
 
@@ -197,6 +197,8 @@ def _queue_changed(event: _QueueEvent) -> QueueChanged:
             ids = (event.batch_id,)
         case WorkClaimAbandoned():
             ids = event.batch_ids
+        case _:
+            assert_never(event)
     is_cancelled = isinstance(event, TurnInputCancelled | TurnInputsCancelled | WorkCancelled)
     kind = QueueChange.CANCELLED if is_cancelled else QueueChange.ENQUEUED
     return QueueChanged(kind=kind, batch_ids=ids)
@@ -232,6 +234,8 @@ def _turn_activity(
                 returned_input_ids=event.returned_input_ids,
                 failed_input_ids=event.failed_input_ids,
             )
+        case _:
+            assert_never(event)
     if shown is None:
         return None
     return TurnActivity(activity_id=name, correlation_id=correlation, event=shown)

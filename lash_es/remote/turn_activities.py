@@ -203,6 +203,8 @@ def _of_a_reply(
             return RemoteAssistantProseDelta(text=event.text, attempt=event.attempt)
         case ReasoningTextDelta():
             return RemoteReasoningDelta(text=event.text, attempt=event.attempt)
+        case _:
+            assert_never(event)
 
 
 def _of_a_call(event: ToolCallStarted | ToolCallCompleted) -> RemoteTurnEvent:
@@ -249,4 +251,6 @@ def _diagnostic(
                 "returned_input_ids": list(event.returned_input_ids),
                 "failed_input_ids": list(event.failed_input_ids),
             }
+        case _:
+            assert_never(event)
     return RemoteRuntimeDiagnostic(kind=kind, data=data)

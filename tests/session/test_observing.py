@@ -6,10 +6,12 @@ import gc
 import pytest
 
 from lash_es import (
+    ActivityWindow,
     Closed,
     CursorRefused,
     Gap,
     GapReason,
+    Limits,
     NoArchive,
     Replayed,
     SessionCursor,
@@ -20,14 +22,24 @@ from lash_es import (
     StreamGap,
     Subscribed,
     SubscriberLagged,
+    TurnActivity,
+    World,
 )
-from lash_es.core.ids import SessionId, Version
+from lash_es.codec.streams import StreamId
+from lash_es.core.ids import Generation, SessionId, Version
+from lash_es.log.activities import NewActivity
+from lash_es.log.encoding import Folded
+from lash_es.log.loading import load
+from lash_es.log.port import Store, StreamHead
 from lash_es.log.subscribing import ITEMS_PER_PAGE
+from lash_es.log.trimming import Minted, Trimming
 from lash_es.session import event_streams, telling
+from tests.log.processes import enqueue
 from tests.scenarios.test_obs import now, observed, prose, prune, replayed, streamed
 from tests.session.conftest import place
 from tests.session.host import host, run
-from tests.session.stores import Failing, Place
+from tests.session.scripted import call, calls, says, speaking
+from tests.session.stores import Failing, Place, Through
 from tests.session.virtual_time import settle
 
 __all__ = ["place"]
@@ -300,5 +312,109 @@ def test_what_is_buffered_for_a_slow_consumer_is_a_page(place: Place) -> None:
             subscription = found.stream._teller._subscription
             assert 0 < len(subscription._ready) <= 2 * ITEMS_PER_PAGE
             await found.stream.aclose()
+
+    run(scene())
+
+
+def look(name: str) -> str:
+    """Look at something."""
+    return f"saw {name}"
+
+
+def test_where_what_an_event_is_told_with_was_trimmed_there_is_a_gap(place: Place) -> None:
+    async def scene() -> None:
+        provider = speaking(calls(call("c", "look", {"name": "x"})), says("done"))
+        async with (
+            host(place.store(), provider, look) as core,
+            core.session("s").open() as session,
+            session.observe() as watching,
+        ):
+            start = await now(watching)
+            await session.turn("go")
+            found = await watching.subscribe_from_cursor(start)
+            assert isinstance(found, Subscribed)
+            recovering = watching.subscribe_and_recover(start)
+            # The facts are in memory; when the call was asked for can be read no more.
+            await found.stream.next_event()
+            await anext(recovering)
+            await core.trim_history("s", archive=NoArchive())
+            with pytest.raises(SubscriberLagged) as lag:
+                await until_it_ends(found.stream)
+            assert lag.value.missed_count == 1
+            assert isinstance((await found.stream.next_event()).payload, TurnActivity)
+            await found.stream.aclose()
+            while isinstance(item := await anext(recovering), StreamEvent):
+                pass
+            assert item.gap.reason is GapReason.TRIMMED
+            assert item.observation.read_view.revision == 1
+            await recovering.aclose()
+
+    run(scene())
+
+
+def test_facts_that_are_trimmed_while_a_cursor_is_looked_up_are_a_gap(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load_as_of = telling.load_as_of
+
+    async def scene() -> None:
+        async with observed(place) as (session, watching):
+            for number in range(3):
+                taken = await session.enqueue(str(number))
+                await session.cancel_pending_turn_input(taken.input_id)
+
+            def trimmed_meanwhile(store: Store, asked: StreamId, version: int) -> Folded:
+                world = World()
+                minted = Minted(now_ms=lambda: 10**13, token=world.token, salt=world.salt)
+                archive = NoArchive()
+                other = place.store()
+                trimming = Trimming(store=other, archive=archive, minted=minted, limits=Limits())
+                trimming.trim(asked, None)
+                other.close()
+                return load_as_of(store, asked, version)
+
+            monkeypatch.setattr(telling, "load_as_of", trimmed_meanwhile)
+            found = await watching.resume_from_cursor(SessionCursor(SessionId("s"), Version(2)))
+            assert isinstance(found, Gap)
+            assert found.gap.reason is GapReason.TRIMMED
+
+    run(scene())
+
+
+class MovesOn(Through):
+    """Each look at the head row but the first finds that another process wrote and pruned."""
+
+    looks_count = 0
+    times = 0
+
+    def head(self, stream: StreamId) -> StreamHead | None:
+        self.looks_count += 1
+        if self.times and self.looks_count % 2 == 0:
+            self.times -= 1
+            folded = enqueue(self.inner, load(self.inner, stream), self.looks_count)
+            new = NewActivity(
+                stream=stream,
+                version=folded.version,
+                generation=Generation(0),
+                payloads=[b"x"],
+                at_ms=1,
+            )
+            self.inner.append_activity(new)
+            self.inner.trim_activity(stream, ActivityWindow(records_max=0), 1)
+        return super().head(stream)
+
+
+@pytest.mark.parametrize("times", [1, 3, telling.OBSERVE_ATTEMPTS_MAX + 2])
+def test_an_observation_is_taken_anew_when_the_log_moves_on(place: Place, times: int) -> None:
+    async def scene() -> None:
+        store = MovesOn(place.store())
+        async with observed(place, store=store) as (_, watching):
+            store.looks_count, store.times = 0, times
+            observation = await watching.current_observation()
+            store.times = 0
+            resumed = await watching.resume_from_cursor(observation.cursor)
+            # However fast the log moves, an answer comes; if it is late, it is a gap.
+            is_late = times > telling.OBSERVE_ATTEMPTS_MAX
+            assert type(resumed) is (Gap if is_late else Replayed)
 
     run(scene())
