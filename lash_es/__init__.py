@@ -110,6 +110,8 @@ from lash_es.log.stores.sqlite import SQLiteStore
 from lash_es.log.stores.sqlite_connections import Durability
 from lash_es.log.subscribing import GapReason
 from lash_es.log.trimming import Trimmed
+from lash_es.projections.chronology import Called, Said, Shown, Thought
+from lash_es.projections.message_tree import TreeMessage
 from lash_es.projections.observation import QueueChange, QueueChanged
 from lash_es.projections.pending import PendingQueues
 from lash_es.projections.usage import SessionUsageReport
@@ -174,7 +176,7 @@ from lash_es.session.turn_builders import (
     QueuedTurnBuilder,
     TurnBuilder,
 )
-from lash_es.session.views import SessionReadView
+from lash_es.session.views import MessagePage, SessionReadView
 from lash_es.session.work import (
     QueuedWorkBatch,
     QueuedWorkItem,
@@ -219,6 +221,7 @@ __all__ = [
     "BodySealed",
     "Boundary",
     "BusyWithTurn",
+    "Called",
     "CancelOutcome",
     "CancelResult",
     "CancelTarget",
@@ -264,6 +267,7 @@ __all__ = [
     "MemoryStore",
     "MergeGroup",
     "Message",
+    "MessagePage",
     "MissingCredentials",
     "MissingModelSpec",
     "ModelCallFailed",
@@ -313,6 +317,7 @@ __all__ = [
     "RuntimeSessionState",
     "RuntimeTurnCommitConflict",
     "SQLiteStore",
+    "Said",
     "SealBroken",
     "SessionBindingMismatch",
     "SessionBuilder",
@@ -334,6 +339,7 @@ __all__ = [
     "SessionStore",
     "SessionUsageReport",
     "Settle",
+    "Shown",
     "SlotPolicy",
     "SourceKey",
     "SourceKeyConflict",
@@ -355,6 +361,7 @@ __all__ = [
     "SuffixCancelOutcome",
     "TextItem",
     "TextPart",
+    "Thought",
     "TokenUsage",
     "Tool",
     "ToolCallCompleted",
@@ -364,6 +371,7 @@ __all__ = [
     "ToolResultPart",
     "ToolSpec",
     "ToolStatus",
+    "TreeMessage",
     "TrimHeldBack",
     "TrimOutOfRange",
     "Trimmed",

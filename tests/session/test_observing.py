@@ -27,6 +27,7 @@ from lash_es import (
 )
 from lash_es.codec.streams import StreamId
 from lash_es.core.ids import Generation, SessionId, Version
+from lash_es.log import snapshotting
 from lash_es.log.activities import NewActivity
 from lash_es.log.encoding import Folded
 from lash_es.log.loading import load
@@ -355,7 +356,7 @@ def test_where_what_an_event_is_told_with_was_trimmed_there_is_a_gap(place: Plac
 def test_facts_that_are_trimmed_while_a_cursor_is_looked_up_are_a_gap(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    load_as_of = telling.load_as_of
+    load_as_of = snapshotting.load_as_of
 
     async def scene() -> None:
         async with observed(place) as (session, watching):
