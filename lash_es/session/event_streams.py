@@ -24,6 +24,7 @@ from lash_es.session.observations import (
     SubscriberLagged,
     as_cursor,
 )
+from lash_es.session.tails import Seat, seated
 from lash_es.session.telling import Teller, follow_from, gap_for
 
 REPLAY_EVENTS_MAX: Final = 4_096
@@ -164,6 +165,7 @@ class SessionObservationStream:
         self._shared = shared
         self._cursor = cursor
         self._teller: Teller | None = None
+        self._seat: Seat | None = None
         self._is_closed = False
         self._hold = Hold(self, shared, "a stream")
 
@@ -215,22 +217,51 @@ class SessionObservationStream:
 
     async def _next(self) -> StreamEvent | StreamGap:
         cursor = self.cursor
-        if self._teller is None:
-            found = await follow_from(self._shared, cursor)
-            if isinstance(found, GapReason):
-                return await self._gap(cursor, found)
-            self._teller = found
-            if self._is_closed:
-                await self._drop()
-                raise Closed
         try:
-            event = await self._teller.next()
+            event = await self._next_at_tail() or await self._next_of_own(cursor)
         except SubscriberLagged:
             return await self._gap(cursor, GapReason.TRIMMED)
-        if event is None:
-            raise Closed
+        if isinstance(event, GapReason):
+            return await self._gap(cursor, event)
         self._cursor = event.cursor
         return StreamEvent(event=event)
+
+    async def _next_at_tail(self) -> SessionObservationEvent | None:
+        """Take what the session's tail hands on; none if it has to be read from the log."""
+        teller = self._teller
+        if self._seat is None and teller is not None and teller.offset >= teller.end:
+            self._seat, spare = seated(self._shared, teller)
+            self._teller = teller if self._seat is None else None
+            if spare is not None:
+                await spare.aclose()
+        if self._seat is None:
+            return None
+        event = await self._seat.next()
+        if event is None:
+            await self._drop()
+        return event
+
+    async def _next_of_own(self, cursor: SessionCursor) -> SessionObservationEvent | GapReason:
+        """Read the log from the cursor on, with a teller of one's own, until there is a seat."""
+        while not self._is_closed:
+            if self._teller is None:
+                found = await follow_from(self._shared, cursor)
+                if isinstance(found, GapReason):
+                    return found
+                self._teller = found
+            elif self._teller.offset < self._teller.end:
+                event = await self._teller.next(until=self._teller.end)
+                if event is not None:
+                    return event
+            else:
+                # Either there is a seat now, or the tail is so far ahead that there is an event.
+                event = await self._next_at_tail()
+                if event is None and self._teller is not None:
+                    event = await self._teller.next()
+                if event is not None:
+                    return event
+        await self._drop()
+        raise Closed
 
     async def _gap(self, cursor: SessionCursor, reason: GapReason) -> StreamGap:
         """Take a fresh observation, and go on from there."""
@@ -242,5 +273,8 @@ class SessionObservationStream:
 
     async def _drop(self) -> None:
         teller, self._teller = self._teller, None
+        seat, self._seat = self._seat, None
         if teller is not None:
             await teller.aclose()
+        if seat is not None:
+            await seat.leave()

@@ -53,6 +53,7 @@ class SharedSession:
         self.lane = lane
         self.runner = runner
         self.writer = asyncio.Lock()
+        self.tail: object = None  # What ``tails.py`` keeps with the session.
         self._tokens: list[CancelToken] = []
         self._holders: Counter[str] = Counter()
 

@@ -84,15 +84,14 @@ def test_nor_in_a_file_that_another_process_writes() -> None:
 # Planted faults
 
 
-class GoesOnAfterALag(SessionObservationStream):
+class TellsOfNoGap(SessionObservationStream):
     async def _gap(self, cursor: SessionCursor, reason: GapReason) -> StreamEvent | StreamGap:  # type: ignore[override]  # it hands out an event where a gap is due
-        if self._teller is None:
-            return await super()._gap(cursor, reason)
+        await super()._gap(cursor, reason)
         return await self._next()
 
 
 def going_on(watching: ObservableSession, cursor: SessionCursor) -> SessionObservationStream:
-    return GoesOnAfterALag(watching._shared, cursor)
+    return TellsOfNoGap(watching._shared, cursor)
 
 
 def with_seq(seq_of_head: bool) -> object:
@@ -125,7 +124,7 @@ class ForgetsWhatItWasCancelledWith(Teller):
 
 
 FAULTS = {
-    "goes on after a lag": (event_streams, "SubscriberLagged", None),
+    "tells of no gap": (event_streams, "SubscriberLagged", None),
     "takes its cursor at the tail": (telling, "observe_now", with_seq(seq_of_head=True)),
     "takes its cursor in front of what is gone": (
         telling,

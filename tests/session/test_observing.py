@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+from random import Random
 
 import pytest
 
@@ -13,9 +14,13 @@ from lash_es import (
     GapReason,
     Limits,
     NoArchive,
+    ObservableSession,
+    QueueChanged,
     Replayed,
     SessionCursor,
+    SessionDeleted,
     SessionEventStream,
+    SessionObservationStream,
     SessionStillInUse,
     StoreClosed,
     StreamEvent,
@@ -34,13 +39,14 @@ from lash_es.log.loading import load
 from lash_es.log.port import Store, StreamHead
 from lash_es.log.subscribing import ITEMS_PER_PAGE
 from lash_es.log.trimming import Minted, Trimming
-from lash_es.session import event_streams, telling
+from lash_es.session import event_streams, tails, telling
 from tests.log.processes import enqueue
 from tests.scenarios.test_obs import now, observed, prose, prune, replayed, streamed
 from tests.session.conftest import place
-from tests.session.host import host, run
+from tests.session.host import host, run, until
 from tests.session.scripted import call, calls, says, speaking
 from tests.session.stores import Failing, Place, Through
+from tests.session.stores import stream as stream_of
 from tests.session.virtual_time import settle
 
 __all__ = ["place"]
@@ -417,5 +423,102 @@ def test_an_observation_is_taken_anew_when_the_log_moves_on(place: Place, times:
             # However fast the log moves, an answer comes; if it is late, it is a gap.
             is_late = times > telling.OBSERVE_ATTEMPTS_MAX
             assert type(resumed) is (Gap if is_late else Replayed)
+
+    run(scene())
+
+
+# Many who look on
+
+
+class Onlooker:
+    """Follows, sometimes slowly, is cancelled now and then, and comes back from its cursor."""
+
+    def __init__(self, chance: Random) -> None:
+        self._chance = chance
+        self.seen: list[str] = []
+
+    async def look_on(self, watching: ObservableSession, cursor: SessionCursor) -> None:
+        while True:
+            async with watching.subscribe_and_recover(cursor) as stream:
+                for _ in range(self._chance.randrange(1, 30)):
+                    await self._take(stream)
+                cursor = stream.cursor
+
+    async def _take(self, stream: SessionObservationStream) -> None:
+        coming = asyncio.ensure_future(anext(stream))
+        for _ in range(self._chance.choice((0, 0, 3, 9))):
+            await asyncio.sleep(0)
+        if self._chance.random() < 0.1:
+            coming.cancel()
+            await asyncio.wait({coming})
+        if not coming.cancelled():
+            item = await coming
+            assert isinstance(item, StreamEvent)
+            assert isinstance(item.event.payload, QueueChanged)
+            self.seen += item.event.payload.batch_ids
+
+
+@pytest.mark.parametrize("kept_max", [1, 3, 256])
+def test_all_who_look_on_see_everything_once_and_in_order(
+    place: Place, monkeypatch: pytest.MonkeyPatch, kept_max: int
+) -> None:
+    monkeypatch.setattr(tails, "EVENTS_KEPT_MAX", kept_max)
+    chance = Random(kept_max)
+    onlookers = [Onlooker(chance) for _ in range(40)]
+
+    async def scene() -> None:
+        async with observed(place) as (session, watching):
+            start = await now(watching)
+            looking = [asyncio.create_task(each.look_on(watching, start)) for each in onlookers]
+            taken = []
+            for number in range(60):
+                taken.append((await session.enqueue(str(number))).input_id)
+                for _ in range(chance.randrange(6)):
+                    await asyncio.sleep(0)
+            await until(lambda: all(len(each.seen) >= len(taken) for each in onlookers))
+            for task in looking:
+                task.cancel()
+            await asyncio.gather(*looking, return_exceptions=True)
+            assert [each.seen for each in onlookers if each.seen != taken] == []
+            assert not session._shared.lane.log.wakes._watched()
+
+    run(scene())
+
+
+def test_those_who_look_on_together_read_the_log_once(place: Place) -> None:
+    async def scene() -> None:
+        async with observed(place) as (session, watching):
+            start = await now(watching)
+            streams = [watching.subscribe_and_recover(start) for _ in range(50)]
+            coming = [asyncio.ensure_future(anext(stream)) for stream in streams]
+            await settle()
+            assert len(session._shared.lane.log.wakes._watchers[stream_of("s")]) == 1
+            taken = await session.enqueue("x")
+            items = await asyncio.gather(*coming)
+            assert {type(item) for item in items} == {StreamEvent}
+            # It is one event, and one view of it, for all of them.
+            assert len({id(item.event) for item in items if isinstance(item, StreamEvent)}) == 1
+            assert taken.input_id in str(items[0])
+            for stream in streams:
+                await stream.aclose()
+            assert not session._shared.lane.log.wakes._watched()
+
+    run(scene())
+
+
+def test_what_is_wrong_with_the_log_is_said_to_all_who_look_on(place: Place) -> None:
+    async def scene() -> None:
+        core = host(place.store())
+        session = await core.session("s")
+        async with session.observe() as watching:
+            start = await now(watching)
+            streams = [watching.subscribe_and_recover(start) for _ in range(3)]
+            coming = [asyncio.ensure_future(anext(stream)) for stream in streams]
+            await settle()
+            await core.delete_session("s")
+            for each in coming:
+                with pytest.raises(SessionDeleted):
+                    await asyncio.wait_for(each, 10)
+        await core.aclose()
 
     run(scene())
