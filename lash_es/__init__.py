@@ -4,7 +4,7 @@ lash_es: a session runtime for durable LLM agents. A session is a log; its state
 What to do next is a function of that state. Start reading at ``lash_es/core/evolve.py``.
 """
 
-from lash_es.codec.cursors import MalformedCursor, SessionCursor, WrongSession
+from lash_es.codec.cursors import MalformedCursor, SessionCursor
 from lash_es.codec.errors import (
     CorruptBody,
     CorruptHistory,
@@ -33,11 +33,13 @@ from lash_es.core.cancel_receipts import (
 )
 from lash_es.core.commit_errors import (
     BusyWithTurn,
+    FrameIdConflict,
     HeadRevisionConflict,
     NodeNotFound,
     RuntimeTurnCommitConflict,
     SessionBindingMismatch,
 )
+from lash_es.core.descriptions import Description
 from lash_es.core.errors import (
     BlankValue,
     CommandRejected,
@@ -53,6 +55,7 @@ from lash_es.core.errors import (
     TrimOutOfRange,
     TurnIdConflict,
 )
+from lash_es.core.graph_receipts import FrameReceipt, Maintained, NodesAdded, StaleBranch
 from lash_es.core.ingress import ActiveTurn, Boundary, NextTurn
 from lash_es.core.limits import Limits
 from lash_es.core.messages import (
@@ -73,7 +76,7 @@ from lash_es.core.messages import (
     ToolStatus,
     TurnInput,
 )
-from lash_es.core.outcomes import Finished, InputStatus, Stopped, StopReason
+from lash_es.core.outcomes import Finished, FrameSwitched, InputStatus, Stopped, StopReason
 from lash_es.core.owners import LeaseOwner, LocalProcess, Opaque
 from lash_es.core.policy import ModelSpec, SessionPolicy
 from lash_es.core.receipts import (
@@ -89,7 +92,6 @@ from lash_es.core.receipts import (
 from lash_es.core.targets import CancelTarget, InputId, SourceKey
 from lash_es.core.work_errors import BatchIdConflict, BatchNotOfOneClass, QueuedWorkClaimSuperseded
 from lash_es.core.work_receipts import BatchFinished, BatchReceipt, BatchUnknown, WorkClaimReceipt
-from lash_es.log.activities import ActivityWindow
 from lash_es.log.archiving import FolderArchive
 from lash_es.log.errors import (
     StorageError,
@@ -101,6 +103,8 @@ from lash_es.log.errors import (
     StoreUnavailable,
 )
 from lash_es.log.formats import FormatTooOld
+from lash_es.log.graphs import AgentFrame
+from lash_es.log.placing import DurabilityTier
 from lash_es.log.removing import Archive, NoArchive, Removed
 from lash_es.log.sealing import AtRest, KeyRing
 from lash_es.log.sealing_errors import BodySealed, KeyUnusable, SealBroken
@@ -110,9 +114,7 @@ from lash_es.log.stores.sqlite import SQLiteStore
 from lash_es.log.stores.sqlite_connections import Durability
 from lash_es.log.subscribing import GapReason
 from lash_es.log.trimming import Trimmed
-from lash_es.projections.chronology import Called, Said, Shown, Thought
-from lash_es.projections.message_tree import TreeMessage
-from lash_es.projections.observation import QueueChange, QueueChanged
+from lash_es.projections.observation import AgentFrameSwitched, QueueChange, QueueChanged
 from lash_es.projections.pending import PendingQueues
 from lash_es.projections.usage import SessionUsageReport
 from lash_es.runtime.activities import ActivitySink
@@ -146,16 +148,12 @@ from lash_es.runtime.tools import OnTakeover, Tool, tool
 from lash_es.runtime.world import World
 from lash_es.session.builder import Opening, SessionBuilder, SessionSpec
 from lash_es.session.core import LashCore
-from lash_es.session.event_streams import (
-    SessionEventStream,
-    SessionObservationStream,
-    Subscribed,
-)
+from lash_es.session.event_streams import SessionObservationStream, Subscribed
 from lash_es.session.exporting import RuntimeSessionState
+from lash_es.session.factories import SessionFactory, SessionMeta, SessionRequest, StoredSession
+from lash_es.session.graph_handle import NewMessage
 from lash_es.session.observations import (
-    Closed,
     Committed,
-    CursorRefused,
     Gap,
     LiveReplayGap,
     Replayed,
@@ -163,7 +161,6 @@ from lash_es.session.observations import (
     SessionObservationEvent,
     StreamEvent,
     StreamGap,
-    SubscriberLagged,
 )
 from lash_es.session.observing import ObservableSession
 from lash_es.session.residency import Residency
@@ -176,7 +173,7 @@ from lash_es.session.turn_builders import (
     QueuedTurnBuilder,
     TurnBuilder,
 )
-from lash_es.session.views import MessagePage, SessionReadView
+from lash_es.session.views import SessionReadView
 from lash_es.session.work import (
     QueuedWorkBatch,
     QueuedWorkItem,
@@ -185,16 +182,12 @@ from lash_es.session.work import (
 )
 from lash_es.turns.activities import (
     AssistantProseDelta,
-    EffectsRepeated,
     ErrorReported,
     ModelRequestStarted,
-    QueuedInputAccepted,
     ReasoningTextDelta,
-    RepeatedEffect,
     ToolCallCompleted,
     ToolCallStarted,
     TurnActivity,
-    TurnEndedUncommitted,
     UsageReported,
 )
 
@@ -203,7 +196,8 @@ __version__ = "0.1.0.dev0"
 __all__ = [
     "ActiveTurn",
     "ActivitySink",
-    "ActivityWindow",
+    "AgentFrame",
+    "AgentFrameSwitched",
     "AlreadyCancelled",
     "AlreadyClaimed",
     "AlreadyCompleted",
@@ -221,27 +215,28 @@ __all__ = [
     "BodySealed",
     "Boundary",
     "BusyWithTurn",
-    "Called",
     "CancelOutcome",
     "CancelResult",
     "CancelTarget",
     "CancelToken",
     "Cancelled",
     "ClaimDiagnostics",
-    "Closed",
     "CommandRejected",
     "Committed",
     "CorruptBody",
     "CorruptHistory",
-    "CursorRefused",
     "DeliveryPolicy",
+    "Description",
     "Durability",
-    "EffectsRepeated",
+    "DurabilityTier",
     "EnqueueTurnBuilder",
     "ErrorReported",
     "Finished",
     "FolderArchive",
     "FormatTooOld",
+    "FrameIdConflict",
+    "FrameReceipt",
+    "FrameSwitched",
     "Gap",
     "GapReason",
     "HandleConsumed",
@@ -263,11 +258,11 @@ __all__ = [
     "Limits",
     "LiveReplayGap",
     "LocalProcess",
+    "Maintained",
     "MalformedCursor",
     "MemoryStore",
     "MergeGroup",
     "Message",
-    "MessagePage",
     "MissingCredentials",
     "MissingModelSpec",
     "ModelCallFailed",
@@ -277,9 +272,11 @@ __all__ = [
     "ModelSpec",
     "ModelsExtraMissing",
     "NeverMerge",
+    "NewMessage",
     "NextTurn",
     "NoArchive",
     "NodeNotFound",
+    "NodesAdded",
     "NotFound",
     "ObservableSession",
     "OnTakeover",
@@ -297,7 +294,6 @@ __all__ = [
     "QueueChange",
     "QueueChanged",
     "QueueFull",
-    "QueuedInputAccepted",
     "QueuedTurnBuilder",
     "QueuedWorkBatch",
     "QueuedWorkClaimSuperseded",
@@ -307,7 +303,6 @@ __all__ = [
     "RefreshToolCatalog",
     "Removed",
     "RenewIntervalTooSmall",
-    "RepeatedEffect",
     "Replayed",
     "Rerun",
     "ResetSession",
@@ -317,7 +312,6 @@ __all__ = [
     "RuntimeSessionState",
     "RuntimeTurnCommitConflict",
     "SQLiteStore",
-    "Said",
     "SealBroken",
     "SessionBindingMismatch",
     "SessionBuilder",
@@ -325,24 +319,26 @@ __all__ = [
     "SessionCommandReceipt",
     "SessionCursor",
     "SessionDeleted",
-    "SessionEventStream",
     "SessionExecutionLeaseExpired",
+    "SessionFactory",
     "SessionFault",
+    "SessionMeta",
     "SessionNotOpen",
     "SessionObservation",
     "SessionObservationEvent",
     "SessionObservationStream",
     "SessionPolicy",
     "SessionReadView",
+    "SessionRequest",
     "SessionSpec",
     "SessionStillInUse",
     "SessionStore",
     "SessionUsageReport",
     "Settle",
-    "Shown",
     "SlotPolicy",
     "SourceKey",
     "SourceKeyConflict",
+    "StaleBranch",
     "StopReason",
     "Stopped",
     "StorageError",
@@ -354,14 +350,13 @@ __all__ = [
     "StoreSessionMismatch",
     "StoreUnavailable",
     "StoredDataError",
+    "StoredSession",
     "StreamEvent",
     "StreamGap",
     "Subscribed",
-    "SubscriberLagged",
     "SuffixCancelOutcome",
     "TextItem",
     "TextPart",
-    "Thought",
     "TokenUsage",
     "Tool",
     "ToolCallCompleted",
@@ -371,7 +366,6 @@ __all__ = [
     "ToolResultPart",
     "ToolSpec",
     "ToolStatus",
-    "TreeMessage",
     "TrimHeldBack",
     "TrimOutOfRange",
     "Trimmed",
@@ -379,7 +373,6 @@ __all__ = [
     "TtlTooSmall",
     "TurnActivity",
     "TurnBuilder",
-    "TurnEndedUncommitted",
     "TurnIdConflict",
     "TurnInput",
     "TurnInputClaim",
@@ -395,7 +388,6 @@ __all__ = [
     "WorkClass",
     "World",
     "WrittenByNewerVersion",
-    "WrongSession",
     "__version__",
     "aes_keys",
     "function_provider",

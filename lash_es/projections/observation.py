@@ -20,6 +20,7 @@ from lash_es.core.events import (
     EffectRequested,
     EffectSettled,
     Event,
+    LeaseReleased,
     SessionConfigured,
     TurnCommitted,
     TurnContinued,
@@ -31,8 +32,15 @@ from lash_es.core.events import (
     TurnInputsCancelled,
     body_ref,
 )
-from lash_es.core.graph_events import LeafMoved, SessionBegunAnew
-from lash_es.core.ids import Position
+from lash_es.core.frames import current_frame_id
+from lash_es.core.graph_events import (
+    FrameOpened,
+    LeafMoved,
+    NodesAppended,
+    NodesTombstoned,
+    SessionBegunAnew,
+)
+from lash_es.core.ids import FrameId, Position
 from lash_es.core.messages import (
     EffectFailure,
     ModelReply,
@@ -40,7 +48,8 @@ from lash_es.core.messages import (
     ToolOutput,
     ToolStatus,
 )
-from lash_es.core.outcomes import EffectFailed, ModelReplied, ToolReturned
+from lash_es.core.outcomes import EffectFailed, FrameSwitched, ModelReplied, ToolReturned
+from lash_es.core.rules.frames import CONTINUE_AS
 from lash_es.core.state import Open, State
 from lash_es.core.turns import OpenTurn
 from lash_es.core.work_events import WorkCancelled, WorkClaimAbandoned, WorkEnqueued
@@ -84,7 +93,14 @@ class ViewChanged:
     """What a view shows of the session is another from here on."""
 
 
-Told: TypeAlias = TurnActivity | ViewChanged | QueueChanged
+@frozen(kw_only=True)
+class AgentFrameSwitched:
+    """The session goes on in another frame; that its view is another one comes next."""
+
+    frame_id: FrameId
+
+
+Told: TypeAlias = TurnActivity | ViewChanged | AgentFrameSwitched | QueueChanged
 
 
 @frozen(kw_only=True)
@@ -149,8 +165,16 @@ def told_of_fact(
             | WorkClaimAbandoned()
         ):
             return _queue_changed(event)
-        case TurnCommitted() | LeafMoved() | SessionBegunAnew() | SessionConfigured():
+        case (
+            LeafMoved()
+            | SessionBegunAnew()
+            | SessionConfigured()
+            | NodesAppended()
+            | NodesTombstoned()
+        ):
             return ViewChanged()
+        case TurnCommitted() | FrameOpened() | LeaseReleased():
+            return _frame_switched(before, position, event)
         case (
             EffectRequested()
             | EffectSettled()
@@ -202,6 +226,33 @@ def _queue_changed(event: _QueueEvent) -> QueueChanged:
     is_cancelled = isinstance(event, TurnInputCancelled | TurnInputsCancelled | WorkCancelled)
     kind = QueueChange.CANCELLED if is_cancelled else QueueChange.ENQUEUED
     return QueueChanged(kind=kind, batch_ids=ids)
+
+
+def _frame_switched(
+    before: State, position: Position, event: TurnCommitted | FrameOpened | LeaseReleased
+) -> AgentFrameSwitched | ViewChanged | None:
+    """
+    Tell a switch by two facts: of a turn that ends with one, its commit and the frame; of a host
+    that opens one, the frame and that it lets go again. A commit without one changes the view.
+    """
+    assert isinstance(before, Open)
+    frame = before.graph.frame
+    match event:
+        case TurnCommitted():
+            switched = event.outcome if isinstance(event.outcome, FrameSwitched) else None
+            here = current_frame_id(before.graph, before.session_id)
+            if switched is None or switched.frame_id == here or not switched.frame_id.strip():
+                return ViewChanged()
+            return AgentFrameSwitched(frame_id=switched.frame_id)
+        case FrameOpened():
+            is_a_turns = event.reason == CONTINUE_AS and event.parent == position - 1
+            return ViewChanged() if is_a_turns else AgentFrameSwitched(frame_id=event.frame_id)
+        case LeaseReleased():
+            is_a_hosts = frame is not None and frame.reason != CONTINUE_AS
+            is_next = frame is not None and frame.position == position - 1
+            return ViewChanged() if is_a_hosts and is_next else None
+        case _:
+            assert_never(event)
 
 
 _TurnEvent: TypeAlias = (

@@ -44,7 +44,15 @@ class RemoteStopped:
     code: Name | None = None
 
 
-RemoteTurnOutcome: TypeAlias = RemoteAssistantMessage | RemoteStopped
+@tagged("agent_frame_switch")
+@frozen(kw_only=True)
+class RemoteFrameSwitched:
+    """The turn ended by going on in another frame."""
+
+    frame_id: str
+
+
+RemoteTurnOutcome: TypeAlias = RemoteAssistantMessage | RemoteFrameSwitched | RemoteStopped
 
 
 class RemoteOutputState(Enum):

@@ -7,7 +7,7 @@ from attrs import define, field, frozen
 from lash_es.codec.cursors import MalformedCursor, SessionCursor, WrongSession
 from lash_es.core.ids import Revision, SessionId, Version
 from lash_es.log.subscribing import GapReason
-from lash_es.projections.observation import QueueChanged
+from lash_es.projections.observation import AgentFrameSwitched, QueueChanged
 from lash_es.runtime.faults import LIVE_REPLAY, RuntimeFault
 from lash_es.session.views import SessionReadView
 from lash_es.turns.activities import TurnActivity
@@ -35,7 +35,7 @@ class Committed:
     read_view: SessionReadView = field(repr=False)
 
 
-ObservationPayload: TypeAlias = TurnActivity | Committed | QueueChanged
+ObservationPayload: TypeAlias = TurnActivity | Committed | AgentFrameSwitched | QueueChanged
 
 
 @frozen(kw_only=True)

@@ -3,12 +3,13 @@
 from typing import assert_never
 
 from lash_es.core.ids import SessionId
-from lash_es.core.outcomes import Finished, Stopped, StopReason
+from lash_es.core.outcomes import Finished, FrameSwitched, Stopped, StopReason
 from lash_es.log.subscribing import GapReason
-from lash_es.projections.observation import QueueChange, QueueChanged
+from lash_es.projections.observation import AgentFrameSwitched, QueueChange, QueueChanged
 from lash_es.remote.constraints import PROTOCOL_VERSION
 from lash_es.remote.observations import (
     RemoteActivityShown,
+    RemoteAgentFrameSwitched,
     RemoteCommitted,
     RemoteGapReason,
     RemoteLiveReplayGap,
@@ -28,6 +29,7 @@ from lash_es.remote.turn_results import (
     RemoteAssistantMessage,
     RemoteAssistantOutput,
     RemoteExecution,
+    RemoteFrameSwitched,
     RemoteOutputState,
     RemoteStopped,
     RemoteToolCallRecord,
@@ -78,6 +80,8 @@ def _remote_payload(payload: ObservationPayload, sequence: int) -> RemoteObserva
             return RemoteActivityShown(activity=remote_activity(payload, sequence))
         case Committed():
             return RemoteCommitted()
+        case AgentFrameSwitched():
+            return RemoteAgentFrameSwitched(frame_id=payload.frame_id)
         case QueueChanged():
             is_enqueued = payload.kind is QueueChange.ENQUEUED
             kind = RemoteQueueChange.ENQUEUED if is_enqueued else RemoteQueueChange.CANCELLED
@@ -139,7 +143,7 @@ def _activities(output: TurnOutput) -> tuple[RemoteTurnActivity, ...]:
 
 def _status(result: TurnResult) -> RemoteTurnStatus:
     match result.outcome:
-        case Finished():
+        case Finished() | FrameSwitched():
             return RemoteTurnStatus.COMPLETED
         case Stopped(reason=StopReason.CANCELLED):
             return RemoteTurnStatus.CANCELLED
@@ -150,6 +154,8 @@ def _status(result: TurnResult) -> RemoteTurnStatus:
 def _outcome(result: TurnResult) -> RemoteTurnOutcome:
     if isinstance(result.outcome, Stopped):
         return RemoteStopped(reason=result.outcome.reason, code=result.outcome.code)
+    if isinstance(result.outcome, FrameSwitched):
+        return RemoteFrameSwitched(frame_id=result.outcome.frame_id)
     return RemoteAssistantMessage(text=result.assistant_message or "")
 
 

@@ -25,7 +25,6 @@ from lash_es.log.subscribing import GapReason, missing_after, subscribe
 from lash_es.projections.observation import (
     NO_SOURCES,
     NOTHING_WANTED,
-    QueueChanged,
     Sources,
     Told,
     ViewChanged,
@@ -41,12 +40,12 @@ from lash_es.session.observations import (
     Closed,
     Committed,
     LiveReplayGap,
+    ObservationPayload,
     SessionObservation,
     SessionObservationEvent,
     SubscriberLagged,
 )
 from lash_es.session.views import read_view
-from lash_es.turns.activities import TurnActivity
 
 OBSERVE_ATTEMPTS_MAX: Final = 8
 """How often an observation is taken anew because the log has moved while it was taken."""
@@ -238,7 +237,7 @@ class Teller:
             payload=self._payload(told),
         )
 
-    def _payload(self, told: Told) -> TurnActivity | Committed | QueueChanged:
+    def _payload(self, told: Told) -> ObservationPayload:
         if not isinstance(told, ViewChanged):
             return told
         state = _open(self._folded.state)

@@ -4,17 +4,19 @@ asked for.
 """
 
 from collections.abc import Iterator, Sequence
-from itertools import islice
+from itertools import dropwhile, islice
 
 from attrs import field, frozen
 
 from lash_es.core.commit_errors import NodeNotFound
-from lash_es.core.ids import NodeId, SessionId, Version
+from lash_es.core.frames import current_frame_id
+from lash_es.core.heads import Leaf
+from lash_es.core.ids import FrameId, NodeId, SessionId, Version
 from lash_es.core.messages import Message, TokenUsage
 from lash_es.core.policy import SessionPolicy
 from lash_es.core.state import Open
 from lash_es.core.transcripts import Node
-from lash_es.log.contents import read_commits, read_contents, read_nodes
+from lash_es.log.contents import read_contents
 from lash_es.log.graphs import (
     SessionGraph,
     read_commit_of,
@@ -23,6 +25,7 @@ from lash_es.log.graphs import (
     read_path_to,
 )
 from lash_es.log.port import Store
+from lash_es.log.shown import read_shown_commits, read_shown_nodes
 from lash_es.projections.chronology import Happening, chronology
 from lash_es.projections.message_tree import TreeMessage, message_tree
 from lash_es.runtime.committing import Lane
@@ -52,13 +55,14 @@ class SessionReadView:
     turn_index: int
     policy: SessionPolicy
     token_usage: TokenUsage
+    agent_frame_id: FrameId
     residency: Residency = Residency.KEEP_ALL
     _state: Open = field(repr=False, eq=False, alias="state")
     _lane: Lane = field(repr=False, eq=False, alias="lane")
 
     async def messages(self, *, first: int = 0, messages_max: int | None = None) -> list[Message]:
         """
-        Read messages of the active path, oldest first.
+        Read messages of the active path, oldest first: those of the frame that the session is in.
 
         Args:
             first: how many to pass over, from the oldest.
@@ -110,12 +114,14 @@ class SessionReadView:
 
     async def active_events(self) -> tuple[Node, ...]:
         """
-        List the messages of the active path as control data: who speaks, and where the words are.
+        List what ``messages`` shows as control data: who speaks, and where the words are.
 
         Cost: the path's commits, in pages.
         """
-        stream, leaf = self._lane.stream, self._state.head.leaf
-        return await self._lane.log.read(lambda store: read_nodes(store, stream, leaf))
+        stream, state = self._lane.stream, self._state
+        return await self._lane.log.read(
+            lambda store: read_shown_nodes(store, stream, state.head.leaf, state.graph)
+        )
 
     async def session_graph(self) -> SessionGraph:
         """
@@ -133,7 +139,9 @@ class SessionReadView:
         leaf = None if state.head.leaf is None else state.head.leaf.node_id
         if self.residency is Residency.ACTIVE_PATH_ONLY:
             return await self._lane.log.read(
-                lambda store: read_path_graph(store, stream, state.head.leaf)
+                lambda store: read_path_graph(
+                    store, stream, state.head.leaf, state.graph.hidden_count
+                )
             )
         return await self._lane.log.read(
             lambda store: read_graph(store, stream, state.version, leaf)
@@ -185,18 +193,20 @@ class SessionReadView:
     def _backwards(self, store: Store, before: NodeId | None) -> Iterator[Node]:
         """Go through the path from its end, or from in front of a message, as far as is asked."""
         stream, leaf = self._lane.stream, self._state.head.leaf
-        last = None if leaf is None else leaf.commit
         if before is not None:
             commit = read_commit_of(store, stream, before)
             if commit is None:
                 raise NodeNotFound(session_id=self.session_id, node_id=before)
-            yield from reversed(commit.nodes[:-1])
-            last = commit.parent
-        for commit in read_commits(store, stream, last):
-            yield from reversed(commit.nodes)
+            leaf = Leaf(node_id=before, commit=commit.position)
+        commits = read_shown_commits(store, stream, leaf, self._state.graph)
+        nodes = (node for commit in commits for node in reversed(commit.nodes))
+        if before is None:
+            return nodes
+        return islice(dropwhile(lambda node: node.node_id != before, nodes), 1, None)
 
     def _messages(self, store: Store, first: int, stop: int | None) -> list[Message]:
-        nodes = read_nodes(store, self._lane.stream, self._state.head.leaf)
+        state = self._state
+        nodes = read_shown_nodes(store, self._lane.stream, state.head.leaf, state.graph)
         return self._told(store, nodes[first:stop])
 
     def _told(self, store: Store, wanted: Sequence[Node]) -> list[Message]:
@@ -219,6 +229,7 @@ def read_view(
         turn_index=state.head.turn_index,
         policy=state.policy,
         token_usage=state.head.last_usage,
+        agent_frame_id=current_frame_id(state.graph, state.session_id),
         state=state,
         lane=lane,
     )

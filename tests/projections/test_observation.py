@@ -11,6 +11,7 @@ from lash_es.core.activity import ProseStreamed, ReasoningStreamed
 from lash_es.core.events import (
     EffectSettled,
     Event,
+    LeaseReleased,
     SessionConfigured,
     SessionParked,
     TurnContinued,
@@ -22,8 +23,15 @@ from lash_es.core.events import (
     TurnInputsDeferred,
 )
 from lash_es.core.evolve import evolve, fold
-from lash_es.core.graph_events import LeafMoved, SessionBegunAnew
-from lash_es.core.ids import CallId, EffectId, Generation, InputId, Position
+from lash_es.core.graph_events import (
+    FrameOpened,
+    LeafMoved,
+    NodesAppended,
+    NodesForgotten,
+    NodesTombstoned,
+    SessionBegunAnew,
+)
+from lash_es.core.ids import CallId, EffectId, FrameId, Generation, InputId, Position
 from lash_es.core.ingress import ActiveTurn, Boundary
 from lash_es.core.messages import (
     EffectFailure,
@@ -33,11 +41,12 @@ from lash_es.core.messages import (
     ToolOutput,
     ToolStatus,
 )
-from lash_es.core.outcomes import EffectCancelled, EffectFailed, Stopped, StopReason
+from lash_es.core.outcomes import EffectCancelled, EffectFailed, FrameSwitched, Stopped, StopReason
 from lash_es.core.work_events import WorkCancelled, WorkClaimAbandoned
 from lash_es.projections.observation import (
     NO_SOURCES,
     NOTHING_WANTED,
+    AgentFrameSwitched,
     QueueChange,
     QueueChanged,
     Sources,
@@ -193,6 +202,13 @@ def test_a_queue_that_changes_says_which_of_its_entries(
         (COMMITTED[:-1], COMMITTED_FACT),
         (IDLE, SessionConfigured(at_ms=50, policy=POLICY)),
         (IDLE, SessionBegunAnew(at_ms=50, policy=POLICY)),
+        (
+            LEASED,
+            NodesAppended(
+                at_ms=50, generation=Generation(1), name="a", parent=None, nodes=(), bodies=()
+            ),
+        ),
+        (COMMITTED, NodesTombstoned(at_ms=50, node_ids=(COMMITTED_FACT.nodes[0].node_id,))),
         (LEASED, LeafMoved(at_ms=50, generation=Generation(1), parent=None, nodes=())),
     ],
     ids=lambda each: type(each).__name__,
@@ -200,6 +216,53 @@ def test_a_queue_that_changes_says_which_of_its_entries(
 def test_what_changes_a_view_is_told_as_that(history: tuple[Event, ...], event: Event) -> None:
     assert told(history, event) == ViewChanged()
     assert wanted(history, event) == NOTHING_WANTED
+
+
+def frame_opened(
+    reason: str, parent: int | None, frame_id: str = "f1", previous: str = "s1:frame:initial"
+) -> FrameOpened:
+    return FrameOpened(
+        at_ms=90,
+        generation=Generation(1),
+        frame_id=FrameId(frame_id),
+        previous_frame_id=FrameId(previous),
+        reason=reason,
+        parent=None if parent is None else Position(parent),
+        nodes=(),
+        bodies=(),
+    )
+
+
+SWITCHED: Final = AgentFrameSwitched(frame_id=FrameId("f1"))
+RELEASED: Final = LeaseReleased(at_ms=91, generation=Generation(1))
+
+
+def test_a_turn_that_ends_in_another_frame_tells_of_the_switch_and_then_of_the_view() -> None:
+    before = COMMITTED[:-1]
+    commit = attrs.evolve(COMMITTED_FACT, outcome=FrameSwitched(frame_id=FrameId("f1")))
+    opened = frame_opened("continue_as", len(before))
+
+    assert told(before, commit) == SWITCHED
+    assert told((*before, commit), opened) == ViewChanged()
+    assert told((*before, commit, opened), RELEASED) is None
+
+
+@pytest.mark.parametrize("frame_id", ["", "  ", "s1:frame:initial"])
+def test_a_turn_that_stays_in_its_frame_tells_of_its_commit(frame_id: str) -> None:
+    commit = attrs.evolve(COMMITTED_FACT, outcome=FrameSwitched(frame_id=FrameId(frame_id)))
+
+    assert told(COMMITTED[:-1], commit) == ViewChanged()
+
+
+def test_a_frame_that_a_host_opens_is_told_by_it_and_by_the_release_behind_it() -> None:
+    opened = frame_opened("compaction", len(COMMITTED) - 1)
+    taken = (*COMMITTED, acquired(BOBS_FENCE, at_ms=LATER_MS))
+
+    assert told(COMMITTED, opened) == SWITCHED
+    assert told((*COMMITTED, opened), RELEASED) == ViewChanged()
+    assert told((*COMMITTED, opened, enqueued(I1, 1)), RELEASED) is None
+    assert told(COMMITTED, RELEASED) is None
+    assert told(taken, frame_opened("continue_as", len(COMMITTED) - 1)) == SWITCHED
 
 
 @pytest.mark.parametrize(
@@ -212,6 +275,7 @@ def test_what_changes_a_view_is_told_as_that(history: tuple[Event, ...], event: 
         (PENDING, CLAIMED[-1]),
         (WORK, WORK_HELD[-1]),
         (PENDING, TurnInputsDeferred(at_ms=50, input_ids=(I1,))),
+        (COMMITTED, NodesForgotten(at_ms=50, nodes_count=0)),
     ],
     ids=lambda each: type(each).__name__,
 )

@@ -7,18 +7,19 @@ from contextlib import asynccontextmanager
 import pytest
 
 from lash_es import (
-    ActivityWindow,
+    AgentFrameSwitched,
     AssistantProseDelta,
     Committed,
-    CursorRefused,
     Gap,
     GapReason,
     InputId,
     LashSession,
     MalformedCursor,
+    NewMessage,
     ObservableSession,
     QueueChanged,
     Replayed,
+    Role,
     SessionCursor,
     SessionDeleted,
     SessionObservationEvent,
@@ -27,13 +28,19 @@ from lash_es import (
     StreamGap,
     Subscribed,
     TurnActivity,
-    WrongSession,
 )
-from lash_es.core.ids import SessionId, TurnId, Version
+from lash_es.codec.cursors import WrongSession
+from lash_es.core.ids import FrameId, SessionId, TurnId, Version
 from lash_es.core.ingress import ActiveTurn
-from lash_es.log.activities import ACTIVITY_AGE_MS_MAX, ACTIVITY_RECORDS_MAX, DEFAULT_WINDOW
+from lash_es.log.activities import (
+    ACTIVITY_AGE_MS_MAX,
+    ACTIVITY_RECORDS_MAX,
+    DEFAULT_WINDOW,
+    ActivityWindow,
+)
 from lash_es.log.port import Store
 from lash_es.runtime.providers import ProseDelta
+from lash_es.session.observations import CursorRefused
 from lash_es.session.session_inputs import SessionInputs
 from lash_es.session.session_leases import SessionLeases
 from tests.scenarios.hands import got, owner
@@ -379,6 +386,35 @@ def test_obs_20_a_recovering_stream_tells_of_the_gap_and_goes_on(place: Place) -
                 texts.extend(prose((item.event,)))
             assert texts == ["two"]
             await seen.aclose()
+
+    run(scene())
+
+
+def test_obs_22_a_frame_switch_is_immediately_followed_by_committed(place: Place) -> None:
+    async def scene() -> None:
+        async with observed(place, says("one")) as (session, watching):
+            await session.turn("a")
+            start = await now(watching)
+            await session.open_frame(
+                "f1",
+                reason="compaction",
+                messages=[NewMessage(role=Role.USER, content="in short")],
+            )
+            await session.append_messages([NewMessage(role=Role.USER, content="by the way")])
+            events = await replayed(watching, start)
+            switched, committed, appended = (event.payload for event in events)
+            assert switched == AgentFrameSwitched(frame_id=FrameId("f1"))
+            assert isinstance(committed, Committed)
+            assert isinstance(appended, Committed)
+            assert committed.read_view.agent_frame_id == "f1"
+            assert [m.text for m in await committed.read_view.messages()] == ["in short"]
+            assert [m.text for m in await appended.read_view.messages()] == [
+                "in short",
+                "by the way",
+            ]
+            page = await appended.read_view.latest_messages(messages_max=9)
+            assert [m.text for m in page.messages] == ["in short", "by the way"]
+            assert [event.revision for event in events] == [1, 1, 1]
 
     run(scene())
 

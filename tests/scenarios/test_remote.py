@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from lash_es import ActivityWindow, Committed, QueueChanged, RuntimeFault, SessionDeleted
+from lash_es import Committed, QueueChanged, RuntimeFault, SessionDeleted
+from lash_es.log.activities import ActivityWindow
 from lash_es.remote.constraints import PROTOCOL_VERSION
 from lash_es.remote.converting import decode_remote, encode_remote
 from lash_es.remote.errors import MissingRequiredField, UnsupportedProtocolVersion

@@ -92,6 +92,8 @@ def told(event: SessionObservationEvent) -> tuple[str, str]:
                 if hasattr(shown, name):
                     return kind, getattr(shown, name)
             raise AssertionError(kind)
+        case _:
+            raise AssertionError(event)
 
 
 @define

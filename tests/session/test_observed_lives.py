@@ -13,12 +13,13 @@ import pytest
 from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
-from lash_es import SessionCursor, SessionObservation, StreamEvent, StreamGap, SubscriberLagged
+from lash_es import SessionCursor, SessionObservation, StreamEvent, StreamGap
 from lash_es.core.ids import Revision
 from lash_es.log.subscribing import GapReason
 from lash_es.session import event_streams, telling
 from lash_es.session.event_streams import SessionObservationStream
 from lash_es.session.holders import SharedSession
+from lash_es.session.observations import SubscriberLagged
 from lash_es.session.observing import ObservableSession
 from lash_es.session.telling import Teller
 from tests.core.effort import effort

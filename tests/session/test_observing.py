@@ -7,9 +7,6 @@ from random import Random
 import pytest
 
 from lash_es import (
-    ActivityWindow,
-    Closed,
-    CursorRefused,
     Gap,
     GapReason,
     Limits,
@@ -19,27 +16,27 @@ from lash_es import (
     Replayed,
     SessionCursor,
     SessionDeleted,
-    SessionEventStream,
     SessionObservationStream,
     SessionStillInUse,
     StoreClosed,
     StreamEvent,
     StreamGap,
     Subscribed,
-    SubscriberLagged,
     TurnActivity,
     World,
 )
 from lash_es.codec.streams import StreamId
 from lash_es.core.ids import Generation, SessionId, Version
 from lash_es.log import snapshotting
-from lash_es.log.activities import NewActivity
+from lash_es.log.activities import ActivityWindow, NewActivity
 from lash_es.log.encoding import Folded
 from lash_es.log.loading import load
 from lash_es.log.port import Store, StreamHead
 from lash_es.log.subscribing import ITEMS_PER_PAGE
 from lash_es.log.trimming import Minted, Trimming
 from lash_es.session import event_streams, tails, telling
+from lash_es.session.event_streams import SessionEventStream
+from lash_es.session.observations import Closed, CursorRefused, SubscriberLagged
 from tests.log.processes import enqueue
 from tests.scenarios.test_obs import now, observed, prose, prune, replayed, streamed
 from tests.session.conftest import place
