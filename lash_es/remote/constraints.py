@@ -150,7 +150,7 @@ def validate(value: object) -> None:
 
 def _require_fields(value: Any, path: str, around: int | None) -> None:  # noqa: ANN401
     version: int | None = getattr(value, "protocol_version", around)
-    for field in attrs.fields(type(value)):
+    for field in attrs.fields(cast("type[attrs.AttrsInstance]", type(value))):
         is_version = field.name == "protocol_version"
         inside = path if FLAT in field.metadata else f"{path}.{field.name}"
         held = getattr(value, field.name)
@@ -161,7 +161,7 @@ def _require(value: Any, kind: Any, path: str, version: int | None) -> None:  # 
     if get_origin(kind) is Annotated:
         for constraint in get_args(kind)[1:]:
             constraint.require(value, path, version)
-    elif attrs.has(type(value)):
+    elif attrs.has(cast("type[object]", type(value))):
         _require_fields(value, path, version)
     else:
         for inside, inner, each in _parts(value, kind, path):

@@ -44,7 +44,7 @@ def tagged(tag: str) -> Callable[[type[_T]], type[_T]]:
     return register
 
 
-def members(union: object) -> Mapping[str, type]:
+def members(union: object) -> Mapping[str, type[Any]]:
     """List the classes of a union by their names on the wire."""
     return {_TAGS[kind]: kind for kind in get_args(union)}
 
@@ -177,27 +177,32 @@ def _tuple_hook(kind: type, converter: Converter) -> StructureHook:
             except Exception as error:
                 note = IterableValidationNote(f"index {index}", index, element)
                 error.__notes__ = [*getattr(error, "__notes__", []), note]
-                raise IterableValidationError("a list", [error], kind) from error
+                refusal = IterableValidationError("a list", [error], kind)  # pyright: ignore[reportCallIssue] - its own __new__ takes the class too
+                raise refusal from error
         return tuple(made)
 
     return structure
 
 
-def _class_hook(kind: type, converter: Converter) -> StructureHook:
+def _as_it_is(value: object, _: object) -> object:
+    return value
+
+
+def _class_hook(kind: type[Any], converter: Converter) -> StructureHook:
     flat = flat_field(kind)
     if flat is None:
         plain_hook: StructureHook = make_dict_structure_fn(
             kind, converter, _cattrs_forbid_extra_keys=True
         )
         return lambda value, _: plain_hook(_exact(value, dict), kind)
-    passed = override(struct_hook=lambda value, _: value)
+    passed = override(struct_hook=_as_it_is)
     # The field's name is an argument of its own there, which no type tells from the others.
     options: dict[str, Any] = {"_cattrs_forbid_extra_keys": True, flat.name: passed}
     head_hook: StructureHook = make_dict_structure_fn(kind, converter, **options)
     own = {field.name for field in attrs.fields(kind)} - {flat.name}
     inner_hook = converter.get_structure_hook(flat.type)
 
-    def structure(value: dict[str, object], _: object) -> object:
+    def structure(value: dict[str, object], _: object) -> Any:  # noqa: ANN401
         _exact(value, dict)
         rest = {key: each for key, each in value.items() if key not in own}
         head = {key: each for key, each in value.items() if key in own}
@@ -207,7 +212,7 @@ def _class_hook(kind: type, converter: Converter) -> StructureHook:
     return structure
 
 
-def _class_unstructure_hook(kind: type, converter: Converter) -> UnstructureHook:
+def _class_unstructure_hook(kind: type[Any], converter: Converter) -> UnstructureHook:
     hook: UnstructureHook = make_dict_unstructure_fn(kind, converter, _cattrs_omit_if_default=True)
     flat = flat_field(kind)
     if flat is None:
@@ -224,7 +229,7 @@ def _class_unstructure_hook(kind: type, converter: Converter) -> UnstructureHook
 def _union_hook(union: Any, converter: Converter) -> StructureHook:  # noqa: ANN401
     kinds = members(union)
 
-    def structure(value: dict[str, object], _: object) -> object:
+    def structure(value: dict[str, object], _: object) -> Any:  # noqa: ANN401
         rest = dict(_exact(value, dict))
         tag = rest.pop(TAG, None)
         kind = kinds.get(tag) if isinstance(tag, str) else None

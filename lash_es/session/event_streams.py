@@ -255,13 +255,15 @@ class SessionObservationStream:
                     return event
             else:
                 # Either there is a seat now, or the tail is so far ahead that there is an event.
-                event = await self._next_at_tail()
-                if event is None and self._teller is not None:
-                    event = await self._teller.next()
+                event = await self._next_at_tail() or await self._next_told()
                 if event is not None:
                     return event
         await self._drop()
         raise Closed
+
+    async def _next_told(self) -> SessionObservationEvent | None:
+        """Wait for what one's own teller tells; none if there is none by now."""
+        return None if self._teller is None else await self._teller.next()
 
     async def _gap(self, cursor: SessionCursor, reason: GapReason) -> StreamGap:
         """Take a fresh observation, and go on from there."""
