@@ -23,6 +23,7 @@ from lash_es.core.batches import (
     RefreshToolCatalog,
     ResetSession,
     SlotPolicy,
+    WorkBoundary,
     WorkClass,
 )
 from lash_es.core.cancel_receipts import (
@@ -112,9 +113,8 @@ from lash_es.log.stores.ciphers import aes_keys, keys_from_environment
 from lash_es.log.stores.memory import MemoryStore
 from lash_es.log.stores.sqlite import SQLiteStore
 from lash_es.log.stores.sqlite_connections import Durability
-from lash_es.log.subscribing import GapReason
 from lash_es.log.trimming import Trimmed
-from lash_es.projections.observation import AgentFrameSwitched, QueueChange, QueueChanged
+from lash_es.projections.observation import QueueChanged
 from lash_es.projections.pending import PendingQueues
 from lash_es.projections.usage import SessionUsageReport
 from lash_es.runtime.activities import ActivitySink
@@ -155,10 +155,8 @@ from lash_es.session.graph_handle import NewMessage
 from lash_es.session.observations import (
     Committed,
     Gap,
-    LiveReplayGap,
     Replayed,
     SessionObservation,
-    SessionObservationEvent,
     StreamEvent,
     StreamGap,
 )
@@ -181,23 +179,27 @@ from lash_es.session.work import (
     SessionCommandReceipt,
 )
 from lash_es.turns.activities import (
+    AcceptedInput,
     AssistantProseDelta,
     ErrorReported,
     ModelRequestStarted,
+    QueuedInputAccepted,
+    QueuedWorkStarted,
     ReasoningTextDelta,
     ToolCallCompleted,
     ToolCallStarted,
     TurnActivity,
     UsageReported,
+    WorkCause,
 )
 
 __version__ = "0.1.0.dev0"
 
 __all__ = [
+    "AcceptedInput",
     "ActiveTurn",
     "ActivitySink",
     "AgentFrame",
-    "AgentFrameSwitched",
     "AlreadyCancelled",
     "AlreadyClaimed",
     "AlreadyCompleted",
@@ -238,7 +240,6 @@ __all__ = [
     "FrameReceipt",
     "FrameSwitched",
     "Gap",
-    "GapReason",
     "HandleConsumed",
     "HeadRevisionConflict",
     "ImageItem",
@@ -256,7 +257,6 @@ __all__ = [
     "LeaseTimingsInvalid",
     "LimitExceeded",
     "Limits",
-    "LiveReplayGap",
     "LocalProcess",
     "Maintained",
     "MalformedCursor",
@@ -291,13 +291,14 @@ __all__ = [
     "ProsePart",
     "Provider",
     "PydanticProvider",
-    "QueueChange",
     "QueueChanged",
     "QueueFull",
+    "QueuedInputAccepted",
     "QueuedTurnBuilder",
     "QueuedWorkBatch",
     "QueuedWorkClaimSuperseded",
     "QueuedWorkItem",
+    "QueuedWorkStarted",
     "ReasoningPart",
     "ReasoningTextDelta",
     "RefreshToolCatalog",
@@ -325,7 +326,6 @@ __all__ = [
     "SessionMeta",
     "SessionNotOpen",
     "SessionObservation",
-    "SessionObservationEvent",
     "SessionObservationStream",
     "SessionPolicy",
     "SessionReadView",
@@ -384,6 +384,8 @@ __all__ = [
     "UnencodableValue",
     "UnknownModel",
     "UsageReported",
+    "WorkBoundary",
+    "WorkCause",
     "WorkClaimReceipt",
     "WorkClass",
     "World",

@@ -26,6 +26,7 @@ from lash_es.turns.activities import (
     ErrorReported,
     ModelRequestStarted,
     QueuedInputAccepted,
+    QueuedWorkStarted,
     ReasoningTextDelta,
     ToolCallCompleted,
     ToolCallStarted,
@@ -185,7 +186,12 @@ def _remote_event(event: TurnActivityEvent) -> RemoteTurnEvent:
             )
         case ErrorReported():
             return RemoteErrorReported(message=event.message, code=event.code)
-        case QueuedInputAccepted() | EffectsRepeated() | TurnEndedUncommitted():
+        case (
+            QueuedWorkStarted()
+            | QueuedInputAccepted()
+            | EffectsRepeated()
+            | TurnEndedUncommitted()
+        ):
             return _diagnostic(event)
         case _:
             assert_never(event)
@@ -223,16 +229,26 @@ def _of_a_call(event: ToolCallStarted | ToolCallCompleted) -> RemoteTurnEvent:
 
 
 def _diagnostic(
-    event: QueuedInputAccepted | EffectsRepeated | TurnEndedUncommitted,
+    event: QueuedWorkStarted | QueuedInputAccepted | EffectsRepeated | TurnEndedUncommitted,
 ) -> RemoteRuntimeDiagnostic:
     kind: str
     data: dict[str, JsonValue]
     match event:
+        case QueuedWorkStarted():
+            kind = "queued_work_started"
+            data = {
+                "boundary": event.boundary.value,
+                "batch_ids": list(event.batch_ids),
+                "causes": [
+                    {"id": each.cause_id, "event_type": each.event_type, "text": each.text}
+                    for each in event.causes
+                ],
+            }
         case QueuedInputAccepted():
             kind = "queued_input_accepted"
             data = {
                 "checkpoint": event.checkpoint.value,
-                "inputs": [{"id": input_id} for input_id in event.input_ids],
+                "inputs": [{"id": each.id, "text": each.message.text} for each in event.inputs],
             }
         case EffectsRepeated():
             kind = "effects_repeated"

@@ -22,17 +22,14 @@ from lash_es.log.port import Store
 from lash_es.log.snapshotting import load_as_of
 from lash_es.log.subscribing import Gap as LogGap
 from lash_es.log.subscribing import GapReason, missing_after, subscribe
-from lash_es.projections.observation import (
+from lash_es.projections.observation import Told, ViewChanged, told_of_activity, told_of_fact
+from lash_es.projections.observed_turns import (
     NO_SOURCES,
     NOTHING_WANTED,
     Sources,
-    Told,
-    ViewChanged,
     Wanted,
     activity_name,
     sources_of,
-    told_of_activity,
-    told_of_fact,
 )
 from lash_es.runtime.opening import require_open
 from lash_es.session.holders import SharedSession

@@ -7,9 +7,10 @@ from typing import TypeAlias
 
 from attrs import frozen
 
-from lash_es.core.ids import CallId, EffectId, InputId, TurnId
+from lash_es.core.batches import WorkBoundary
+from lash_es.core.ids import BatchId, CallId, EffectId, InputId, TurnId
 from lash_es.core.ingress import Boundary
-from lash_es.core.messages import TokenUsage, ToolStatus
+from lash_es.core.messages import Message, TokenUsage, ToolStatus
 from lash_es.core.outcomes import TurnOutcome
 
 
@@ -85,11 +86,39 @@ class ErrorReported:
 
 
 @frozen(kw_only=True)
+class AcceptedInput:
+    """An input that a running turn took, under the name that its caller gave it, if any."""
+
+    id: str
+    message: Message
+
+
+@frozen(kw_only=True)
 class QueuedInputAccepted:
-    """Inputs were taken into the running turn at a checkpoint."""
+    """The turn took inputs at a checkpoint; the next model call brings them to the model."""
 
     checkpoint: Boundary
-    input_ids: tuple[InputId, ...]
+    inputs: tuple[AcceptedInput, ...]
+
+
+@frozen(kw_only=True)
+class WorkCause:
+    """What a process had to say; the same ``cause_id``, the same cause."""
+
+    cause_id: str
+    event_type: str
+    process_id: str
+    sequence: int
+    text: str
+
+
+@frozen(kw_only=True)
+class QueuedWorkStarted:
+    """The turn took queued work, or began with it."""
+
+    boundary: WorkBoundary
+    batch_ids: tuple[BatchId, ...]
+    causes: tuple[WorkCause, ...]
 
 
 @frozen(kw_only=True)
@@ -126,14 +155,15 @@ class TurnEndedUncommitted:
 
 
 TurnActivityEvent: TypeAlias = (
-    ModelRequestStarted
+    QueuedWorkStarted
+    | QueuedInputAccepted
+    | ModelRequestStarted
     | AssistantProseDelta
     | ReasoningTextDelta
     | ToolCallStarted
     | ToolCallCompleted
     | UsageReported
     | ErrorReported
-    | QueuedInputAccepted
     | EffectsRepeated
     | TurnEndedUncommitted
 )

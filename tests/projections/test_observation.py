@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 
 from lash_es.core.activity import ProseStreamed, ReasoningStreamed
+from lash_es.core.batches import ProcessWake, WorkBoundary
 from lash_es.core.events import (
     EffectSettled,
     Event,
@@ -35,34 +36,42 @@ from lash_es.core.ids import CallId, EffectId, FrameId, Generation, InputId, Pos
 from lash_es.core.ingress import ActiveTurn, Boundary
 from lash_es.core.messages import (
     EffectFailure,
+    Message,
     ModelReply,
     ProsePart,
+    Role,
+    TextPart,
     ToolCallPart,
     ToolOutput,
     ToolStatus,
+    TurnInput,
 )
 from lash_es.core.outcomes import EffectCancelled, EffectFailed, FrameSwitched, Stopped, StopReason
-from lash_es.core.work_events import WorkCancelled, WorkClaimAbandoned
+from lash_es.core.work_events import WorkCancelled, WorkClaimAbandoned, WorkEnqueued
 from lash_es.projections.observation import (
-    NO_SOURCES,
-    NOTHING_WANTED,
     AgentFrameSwitched,
     QueueChange,
     QueueChanged,
-    Sources,
     Told,
     ViewChanged,
-    Wanted,
-    sources_of,
     told_of_activity,
     told_of_fact,
 )
+from lash_es.projections.observed_turns import (
+    NO_SOURCES,
+    NOTHING_WANTED,
+    Sources,
+    Wanted,
+    sources_of,
+)
 from lash_es.turns.activities import (
+    AcceptedInput,
     AssistantProseDelta,
     EffectsRepeated,
     ErrorReported,
     ModelRequestStarted,
     QueuedInputAccepted,
+    QueuedWorkStarted,
     ReasoningTextDelta,
     RepeatedEffect,
     ToolCallCompleted,
@@ -78,6 +87,7 @@ from tests.core.examples import (
     ASKING,
     B1,
     B2,
+    B3,
     BEGUN,
     BOBS_FENCE,
     CALLED,
@@ -114,6 +124,8 @@ from tests.core.examples import (
     requested,
     settled,
     started,
+    started_on_work,
+    work_held,
 )
 from tests.turns.lives import lives
 from tests.turns.worlds import World
@@ -398,8 +410,13 @@ def test_a_turn_that_is_gone_on_with_says_whose_text_is_void() -> None:
     assert told((*BEGUN, acquired(BOBS_FENCE, at_ms=LATER_MS)), on) is None
 
 
-def test_inputs_that_a_running_turn_takes_are_told_with_the_checkpoint() -> None:
-    history = (*BEGUN, enqueued(I1, 1, ingress=ActiveTurn(TURN)))
+def test_inputs_that_a_running_turn_takes_are_told_with_their_words() -> None:
+    steer = ActiveTurn(TURN)
+    history = (
+        *BEGUN,
+        enqueued(I1, 1, ingress=steer, source_key="host:mail-1"),
+        enqueued(I2, 2, ingress=steer),
+    )
     accepted = TurnInputsAccepted(
         at_ms=60,
         generation=Generation(1),
@@ -407,12 +424,67 @@ def test_inputs_that_a_running_turn_takes_are_told_with_the_checkpoint() -> None
         checkpoint=Boundary.AFTER_WORK,
         claim_id=CLAIM,
         token="t",
-        input_ids=(I1,),
+        input_ids=(I1, I2),
+    )
+    said = {at(3): TurnInput.of_text("stop"), at(4): TurnInput.of_text("and go")}
+
+    assert wanted(history, accepted) == Wanted(contents=dict.fromkeys(said, TurnInput))
+    assert told(history, accepted, Sources(contents=said)) == activity(
+        history,
+        None,
+        QueuedInputAccepted(
+            checkpoint=Boundary.AFTER_WORK,
+            inputs=(taken_as("mail-1", "stop"), taken_as(I2, "and go")),
+        ),
     )
 
-    assert told(history, accepted) == activity(
-        history, None, QueuedInputAccepted(checkpoint=Boundary.AFTER_WORK, input_ids=(I1,))
+
+def taken_as(name: str, text: str) -> AcceptedInput:
+    message = Message(message_id=name, role=Role.USER, parts=(TextPart(text=text),))
+    return AcceptedInput(id=name, message=message)
+
+
+def wake(number: int) -> ProcessWake:
+    return ProcessWake(
+        wake_id=f"w{number}",
+        target_session_id=OPENED.session_id,
+        target_scope_id=OPENED.session_id,
+        process_id="p1",
+        sequence=number,
+        event_type="done",
+        event_invocation="",
+        process_caused_by=None,
+        dedupe_key=f"p1:{number}",
+        input="ready",
+        created_at_ms=1,
     )
+
+
+@pytest.mark.parametrize(
+    ("history", "event", "boundary"),
+    [
+        ((*WORK, queued(B3, 3), work_held(B1, B3)), started_on_work(B1, B3), WorkBoundary.IDLE),
+        (
+            (*BEGUN, queued(B1, 1), queued(B3, 2)),
+            work_held(B1, B3, turn_id=TURN),
+            WorkBoundary.ACTIVE_TURN_CHECKPOINT,
+        ),
+    ],
+)
+def test_work_that_a_turn_takes_is_told_with_what_processes_had_to_say(
+    history: tuple[Event, ...], event: Event, boundary: WorkBoundary
+) -> None:
+    positions = [n for n, each in enumerate(history) if isinstance(each, WorkEnqueued)]
+    wakes = {at(positions[0]): wake(1), at(positions[-1]): wake(2)}
+    shown = told(history, event, Sources(contents=wakes))
+
+    assert wanted(history, event) == Wanted(contents=dict.fromkeys(wakes, ProcessWake))
+    assert isinstance(shown, TurnActivity)
+    assert isinstance(shown.event, QueuedWorkStarted)
+    assert (shown.event.boundary, shown.event.batch_ids) == (boundary, (B1, B3))
+    causes = [(each.cause_id, each.sequence) for each in shown.event.causes]
+    assert causes == [("w1", 1), ("w2", 2)]
+    assert all("ready" in each.text for each in shown.event.causes)
 
 
 def test_a_turn_that_ends_without_a_commit_says_what_became_of_its_inputs() -> None:

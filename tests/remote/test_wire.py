@@ -9,10 +9,20 @@ import jsonschema  # type: ignore[import-untyped]  # its stubs are a package of 
 import orjson
 import pytest
 
+from lash_es.core.batches import WorkBoundary
 from lash_es.core.errors import LashError
-from lash_es.core.ids import CallId, EffectId, InputId, TurnId
+from lash_es.core.ids import BatchId, CallId, EffectId, InputId, TurnId
 from lash_es.core.ingress import Boundary
-from lash_es.core.messages import ImageItem, TextItem, TokenUsage, ToolStatus, TurnInput
+from lash_es.core.messages import (
+    ImageItem,
+    Message,
+    Role,
+    TextItem,
+    TextPart,
+    TokenUsage,
+    ToolStatus,
+    TurnInput,
+)
 from lash_es.core.outcomes import Stopped, StopReason
 from lash_es.remote import converting
 from lash_es.remote.constraints import PROTOCOL_VERSION, validate
@@ -61,10 +71,12 @@ from lash_es.remote.turn_inputs import (
 from lash_es.remote.turn_results import RemoteTurnUsage
 from lash_es.remote.usage import RemoteTokenLedgerEntry, remote_usage, usage_from_remote
 from lash_es.turns.activities import (
+    AcceptedInput,
     EffectsRepeated,
     ErrorReported,
     ModelRequestStarted,
     QueuedInputAccepted,
+    QueuedWorkStarted,
     ReasoningTextDelta,
     RepeatedEffect,
     ToolCallCompleted,
@@ -73,6 +85,7 @@ from lash_es.turns.activities import (
     TurnActivityEvent,
     TurnEndedUncommitted,
     UsageReported,
+    WorkCause,
 )
 from tests.remote.fuzzing import Plain, fuzz
 
@@ -383,11 +396,44 @@ def test_remote_16_a_completed_call_keeps_id_arguments_duration_and_sequence() -
             },
         ),
         (
-            QueuedInputAccepted(checkpoint=Boundary.AFTER_WORK, input_ids=(InputId("i1"),)),
+            QueuedInputAccepted(
+                checkpoint=Boundary.AFTER_WORK,
+                inputs=(
+                    AcceptedInput(
+                        id="mail-1",
+                        message=Message(
+                            message_id="mail-1", role=Role.USER, parts=(TextPart(text="stop"),)
+                        ),
+                    ),
+                ),
+            ),
             {
                 "type": "runtime_diagnostic",
                 "kind": "queued_input_accepted",
-                "data": {"checkpoint": "after_work", "inputs": [{"id": "i1"}]},
+                "data": {
+                    "checkpoint": "after_work",
+                    "inputs": [{"id": "mail-1", "text": "stop"}],
+                },
+            },
+        ),
+        (
+            QueuedWorkStarted(
+                boundary=WorkBoundary.IDLE,
+                batch_ids=(BatchId("b1"),),
+                causes=(
+                    WorkCause(
+                        cause_id="w1", event_type="done", process_id="p", sequence=1, text="ready"
+                    ),
+                ),
+            ),
+            {
+                "type": "runtime_diagnostic",
+                "kind": "queued_work_started",
+                "data": {
+                    "boundary": "idle",
+                    "batch_ids": ["b1"],
+                    "causes": [{"id": "w1", "event_type": "done", "text": "ready"}],
+                },
             },
         ),
         (

@@ -7,11 +7,9 @@ from contextlib import asynccontextmanager
 import pytest
 
 from lash_es import (
-    AgentFrameSwitched,
     AssistantProseDelta,
     Committed,
     Gap,
-    GapReason,
     InputId,
     LashSession,
     MalformedCursor,
@@ -22,7 +20,6 @@ from lash_es import (
     Role,
     SessionCursor,
     SessionDeleted,
-    SessionObservationEvent,
     SourceKey,
     StreamEvent,
     StreamGap,
@@ -39,8 +36,10 @@ from lash_es.log.activities import (
     ActivityWindow,
 )
 from lash_es.log.port import Store
+from lash_es.log.subscribing import GapReason
+from lash_es.projections.observation import AgentFrameSwitched
 from lash_es.runtime.providers import ProseDelta
-from lash_es.session.observations import CursorRefused
+from lash_es.session.observations import CursorRefused, SessionObservationEvent
 from lash_es.session.session_inputs import SessionInputs
 from lash_es.session.session_leases import SessionLeases
 from tests.scenarios.hands import got, owner

@@ -22,7 +22,6 @@ from lash_es import (
     ParkedSession,
     QueueChanged,
     SessionCursor,
-    SessionObservationEvent,
     SessionObservationStream,
     StreamEvent,
     StreamGap,
@@ -41,6 +40,7 @@ from lash_es.log.activities import ActivityWindow
 from lash_es.log.appends import ActivityAppended
 from lash_es.log.trimming import Minted, Trimming
 from lash_es.runtime.world import World
+from lash_es.session.observations import SessionObservationEvent
 from tests.scenarios.hands import POLICY, Site
 from tests.session.host import host
 from tests.session.stores import Place, stream
@@ -67,7 +67,7 @@ def summary(event: Event) -> tuple[str, str] | None:
         case "EffectRequested":
             return "ModelRequestStarted", event.effect_id  # type: ignore[union-attr]
         case "TurnContinued":
-            return "EffectsRepeated", event.turn_id  # type: ignore[union-attr]
+            return "EffectsRepeated", str(event.turn_id)  # type: ignore[union-attr]
         case "TurnCommitted" | "SessionConfigured":
             return "committed", ""
         case _:

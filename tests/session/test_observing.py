@@ -8,7 +8,6 @@ import pytest
 
 from lash_es import (
     Gap,
-    GapReason,
     Limits,
     NoArchive,
     ObservableSession,
@@ -32,7 +31,7 @@ from lash_es.log.activities import ActivityWindow, NewActivity
 from lash_es.log.encoding import Folded
 from lash_es.log.loading import load
 from lash_es.log.port import Store, StreamHead
-from lash_es.log.subscribing import ITEMS_PER_PAGE
+from lash_es.log.subscribing import ITEMS_PER_PAGE, GapReason
 from lash_es.log.trimming import Minted, Trimming
 from lash_es.session import event_streams, tails, telling
 from lash_es.session.event_streams import SessionEventStream
