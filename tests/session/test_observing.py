@@ -2,16 +2,22 @@
 
 import asyncio
 import gc
+from collections.abc import Iterable
 from random import Random
 
+import attrs
 import pytest
 
 from lash_es import (
+    AssistantProseDelta,
     Gap,
     Limits,
+    ModelCallFailed,
+    ModelRequestStarted,
     NoArchive,
     ObservableSession,
     QueueChanged,
+    ReasoningTextDelta,
     Replayed,
     SessionCursor,
     SessionDeleted,
@@ -21,6 +27,7 @@ from lash_es import (
     StreamEvent,
     StreamGap,
     Subscribed,
+    ToolCallCompleted,
     TurnActivity,
     World,
 )
@@ -33,14 +40,16 @@ from lash_es.log.loading import load
 from lash_es.log.port import Store, StreamHead
 from lash_es.log.subscribing import ITEMS_PER_PAGE, GapReason
 from lash_es.log.trimming import Minted, Trimming
+from lash_es.runtime.providers import ProseDelta, ReasoningDelta
 from lash_es.session import event_streams, tails, telling
 from lash_es.session.event_streams import SessionEventStream
 from lash_es.session.observations import Closed, CursorRefused, SubscriberLagged
+from lash_es.turns.activities import TurnEndedUncommitted
 from tests.log.processes import enqueue
 from tests.scenarios.test_obs import now, observed, prose, prune, replayed, streamed
 from tests.session.conftest import place
 from tests.session.host import host, run, until
-from tests.session.scripted import call, calls, says, speaking
+from tests.session.scripted import call, calls, fails, says, speaking
 from tests.session.stores import Failing, Place, Through
 from tests.session.stores import stream as stream_of
 from tests.session.virtual_time import settle
@@ -516,5 +525,49 @@ def test_what_is_wrong_with_the_log_is_said_to_all_who_look_on(place: Place) -> 
                 with pytest.raises(SessionDeleted):
                     await asyncio.wait_for(each, 10)
         await core.aclose()
+
+    run(scene())
+
+
+def plain(activities: Iterable[TurnActivity]) -> list[tuple[str, object]]:
+    """Take activities without what differs: how text was cut, and how long a call took."""
+    found: list[tuple[str, object]] = []
+    for activity in activities:
+        shown = activity.event
+        if isinstance(shown, ToolCallCompleted):
+            shown = attrs.evolve(shown, duration_ms=0)
+        if isinstance(shown, AssistantProseDelta | ReasoningTextDelta) and found:
+            before = found[-1][1]
+            if type(before) is type(shown):
+                found.pop()
+                shown = attrs.evolve(shown, text=before.text + shown.text)
+        found.append((activity.correlation_id, shown))
+    return found
+
+
+def test_what_is_observed_is_what_the_turn_showed(place: Place) -> None:
+    async def scene() -> None:
+        words = (ReasoningDelta(text="h"), ReasoningDelta(text="m"), ProseDelta(text="Let me"))
+        asks = calls(call("c", "look", {"name": "x"}), call("d", "nothing", "no json"))
+        provider = speaking(
+            attrs.evolve(asks, deltas=words),
+            says("done", deltas=[ProseDelta(text="do"), ProseDelta(text="ne")]),
+            fails(ModelCallFailed(code="overloaded", message="busy", retryable=False)),
+        )
+        async with (
+            host(place.store(), provider, look) as core,
+            core.session("s").open() as session,
+            session.observe() as watching,
+        ):
+            for text in ("go", "again"):
+                start = await now(watching)
+                output = await session.turn(text)
+                events = [event.payload for event in await replayed(watching, start)]
+                told = plain(each for each in events if isinstance(each, TurnActivity))
+                if text == "again":
+                    # To the turn's caller its end is the result.
+                    assert isinstance(told.pop()[1], TurnEndedUncommitted)
+                assert isinstance(told[0][1], ModelRequestStarted)
+                assert sorted(map(repr, told)) == sorted(map(repr, plain(output.activities)))
 
     run(scene())
