@@ -547,7 +547,7 @@ REPLY_OF_MANY: Final = ModelReply(
 def test_every_life_can_be_told_and_its_starts_and_ends_belong_together() -> None:
     happened: set[str] = set()
 
-    @effort(examples_max=100)
+    @effort(50)
     @given(lives())
     def check(world: World) -> None:
         starts: dict[str, str] = {}

@@ -469,14 +469,14 @@ def test_all_who_look_on_see_everything_once_and_in_order(
 ) -> None:
     monkeypatch.setattr(tails, "EVENTS_KEPT_MAX", kept_max)
     chance = Random(kept_max)
-    onlookers = [Onlooker(chance) for _ in range(40)]
+    onlookers = [Onlooker(chance) for _ in range(24)]
 
     async def scene() -> None:
         async with observed(place) as (session, watching):
             start = await now(watching)
             looking = [asyncio.create_task(each.look_on(watching, start)) for each in onlookers]
             taken = []
-            for number in range(60):
+            for number in range(40):
                 taken.append((await session.enqueue(str(number))).input_id)
                 for _ in range(chance.randrange(6)):
                     await asyncio.sleep(0)
