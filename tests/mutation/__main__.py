@@ -1,11 +1,12 @@
 """
-``python -m tests.mutation`` changes rules of the core, one place at a time, and runs its tests on
-each change: one that none of them notices has survived.
+``python -m tests.mutation`` changes every function of the core, one place at a time, and runs the
+core's tests on each change: one that none of them notices has survived.
 
-Survivors are listed in ``tests/mutants.txt``, each with the input that would tell it apart or the
-reason that none does. One that is not listed fails, and so does an entry that no longer survives.
-What is mutated and with which tests is said in ``pyproject.toml`` (mutmut); the work is done in a
-copy, and what came of it is kept in ``tests/mutation/results``, dated.
+Twice: all of the core is judged by examples and laws, without the random machine and the explorer,
+which would hide what the examples leave out; and leases, inputs and queued work are judged by
+those two alone. Survivors of the first are listed in ``tests/mutants.txt``, each with the input
+that would tell it apart or the reason that none does. One that is not listed fails, and so does an
+entry that no longer survives. What came of it is kept in ``tests/mutation/results``, dated.
 """
 
 import argparse
@@ -13,106 +14,120 @@ import json
 import os
 import platform
 import re
-import shutil
-import subprocess
 import sys
-import tempfile
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+import pytest
+
+from tests.mutation.judging import Judge
+from tests.mutation.mutants import Mutant, mutants_of
+from tests.mutation.weighing import Judged, figures, problems, read_listed, survivors
+
 ROOT: Final = Path(__file__).parent.parent.parent
 LISTED: Final = ROOT / "tests" / "mutants.txt"
 RESULTS: Final = Path(__file__).parent / "results"
-COPIED: Final = ("lash_es", "tests", "pyproject.toml", "README.md", "LICENSE")
-SURVIVORS_PERCENT_MAX: Final = 5
+
+EXAMPLES: Final = (
+    "tests/core",
+    "--ignore=tests/core/test_session_machine.py",
+    "--ignore=tests/core/test_laws.py",
+)
+"""By these, all of the core is judged."""
+
+RANDOM: Final = "tests/mutation/random_judges.py"
+RANDOMLY: Final = re.compile(r"lash_es\.core\.(rules\.)?(leases|inputs|cancels|work)")
+"""What is judged by the random machine and the explorer alone; a cancel is one of inputs."""
+
+PYTEST: Final = (
+    "-q", "-p", "no:randomly", "-p", "no:cacheprovider", "--assert=plain", "--tb=native",
+    # Children compute in their own time, and are ended by a limit of that.
+    "-o", "faulthandler_timeout=0",
+)  # fmt: skip
 
 
-def read_results(text: str) -> dict[str, str]:
-    """Read what mutmut says of every mutant: its name and what became of it."""
-    return dict(re.findall(r"^\s+(\S+): (.+)$", text, flags=re.MULTILINE))
+def files(only: str) -> dict[str, Path]:
+    """Find the modules of the core by name."""
+    found: dict[str, Path] = {}
+    for path in sorted((ROOT / "lash_es" / "core").rglob("*.py"), reverse=True):
+        module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        if re.search(only, module):
+            found[module] = path
+    return found
 
 
-def read_listed(text: str) -> dict[str, str]:
-    """Read the reasons: ``name | reason``."""
-    entries = (line for line in text.splitlines() if line.strip() and not line.startswith("#"))
-    return {name.strip(): reason.strip() for name, reason in (e.split("|", 1) for e in entries)}
+def read_last(path: Path | None) -> dict[str, str]:
+    """Read which test told each mutant apart in an earlier run."""
+    if path is None or not path.exists():
+        return {}
+    killers: dict[str, str] = json.loads(path.read_text("utf-8"))
+    return killers
 
 
-def problems(found: Mapping[str, str], listed: Mapping[str, str]) -> list[str]:
-    """Say which survivors have no reason, which reasons no survivor, and if it is too many."""
-    survivors = {name for name, status in found.items() if status != "killed"}
-    return [
-        *(f"survived: {name} ({found[name]})" for name in sorted(survivors - listed.keys())),
-        *(f"no longer survives: {name}" for name in sorted(listed.keys() - survivors)),
-        *(f"an empty reason: {name}" for name in sorted(listed) if not listed[name]),
-        *_too_many(len(survivors), len(found)),
-    ]
-
-
-def _too_many(survivors: int, mutants: int) -> Iterable[str]:
-    if not mutants:
-        yield "nothing was mutated"
-    elif 100 * survivors > SURVIVORS_PERCENT_MAX * mutants:
-        yield f"{survivors} of {mutants} survived, at most {SURVIVORS_PERCENT_MAX} % may"
-
-
-def mutated(folder: Path, children: int) -> dict[str, str]:
-    """Run mutmut on a copy of the project."""
-    for name in COPIED:
-        source = ROOT / name
-        if source.is_dir():
-            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy(source, folder)
-    tool = Path(sys.executable).with_name("mutmut")
-    # The tests have to meet the copy, and not the package that is installed.
-    environment = os.environ | {"PYTHONPATH": "."}
-    done = subprocess.run(
-        [tool, "run", "--max-children", str(children)],
-        cwd=folder,
-        env=environment,
-        check=False,
-        capture_output=True,
-        text=True,
+def judged(asked: argparse.Namespace) -> Judged:
+    """Make the mutants, and judge them by every test that reaches them."""
+    modules = files(asked.only)
+    mutants: list[Mutant] = []
+    for module, path in modules.items():
+        mutants += mutants_of(module, path.read_text("utf-8"))
+    sys.stderr.write(f"{len(mutants)} mutants of {len(modules)} modules\n")
+    last = read_last(asked.last)
+    judge = Judge(
+        mutants,
+        modules,
+        is_random=lambda item: item.path == ROOT / RANDOM,
+        is_for_random=lambda mutant: bool(RANDOMLY.fullmatch(mutant.module)),
+        last=last,
+        children_max=asked.children,
     )
-    if done.returncode != 0:
-        sys.stdout.write(f"{done.stdout[-4_000:]}{done.stderr[-4_000:]}\n")
-    listed = subprocess.run(
-        [tool, "results", "--all", "true"],
-        cwd=folder,
-        env=environment,
-        check=True,
-        capture_output=True,
-        text=True,
+    selection = {"examples": EXAMPLES, "random": (RANDOM,), "both": (*EXAMPLES, RANDOM)}[asked.by]
+    if pytest.main([*PYTEST, *selection], plugins=[judge]) not in (0, 5):
+        raise SystemExit("the tests do not hold on the original")
+    if asked.last is not None:
+        killers = {n: v.killer for n, v in judge.by_examples.items() if v.killer is not None}
+        asked.last.write_text(json.dumps({**last, **killers}), "utf-8")
+    return Judged(
+        modules={mutant.name: mutant.module for mutant in mutants},
+        wordings=frozenset(mutant.name for mutant in mutants if mutant.is_wording),
+        by_examples=judge.by_examples,
+        by_random=judge.by_random,
     )
-    return read_results(listed.stdout)
+
+
+def kept(found: Judged, wrong: Sequence[str], listed: Mapping[str, str]) -> dict[str, object]:
+    """Say what is committed of a run."""
+    return {
+        "date": datetime.now(UTC).date().isoformat(),
+        "machine": f"{os.cpu_count()} cores of {platform.machine()}, shared with other work",
+        "versions": f"Python {platform.python_version()}",
+        **figures(found),
+        "survivors with a reason": len(listed),
+        "random survivors": sorted(survivors(found.meant(found.by_random))),
+        "wrong": list(wrong),
+    }
 
 
 def main(arguments: Sequence[str]) -> int:
     """Mutate, compare with the list, and keep the figures."""
     parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__)
     parser.add_argument("--children", type=int, default=os.cpu_count() or 2)
+    parser.add_argument("--only", default="", help="modules whose name holds this pattern")
+    parser.add_argument("--by", choices=["examples", "random", "both"], default="both")
+    parser.add_argument("--last", type=Path, help="what killed each the last time: tried first")
     parser.add_argument("--to", type=Path, default=RESULTS, help="where the result is written")
     asked = parser.parse_args(arguments)
-    with tempfile.TemporaryDirectory(prefix="mutation-") as folder:
-        found = mutated(Path(folder), asked.children)
-    wrong = problems(found, read_listed(LISTED.read_text("utf-8")))
-    modules = Counter(name.partition(".x")[0] for name in found)
-    date = datetime.now(UTC).date().isoformat()
-    kept = {
-        "date": date,
-        "machine": f"{os.cpu_count()} cores of {platform.machine()}, shared with other work",
-        "versions": f"Python {platform.python_version()}",
-        "mutants of": dict(sorted(modules.items())),
-        "became": dict(Counter(found.values())),
-        "wrong": wrong,
-    }
+    found = judged(asked)
+    listed = read_listed(LISTED.read_text("utf-8"))
+    if asked.only:
+        listed = {name: why for name, why in listed.items() if name in found.modules}
+    wrong = problems(found, listed)
+    result = kept(found, wrong, listed)
     asked.to.mkdir(exist_ok=True)
-    (asked.to / f"mutation-{date}.json").write_text(json.dumps(kept, indent=1) + "\n", "utf-8")
-    sys.stdout.write("\n".join([json.dumps(kept), *wrong]) + "\n")
+    written = asked.to / f"mutation-{result['date']}.json"
+    written.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
+    sys.stdout.write("\n".join([str(written), *wrong, ""]))
     return 1 if wrong else 0
 
 
