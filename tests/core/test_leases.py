@@ -343,9 +343,13 @@ def test_releasing_twice_is_releasing_once() -> None:
 def test_whatever_the_owner_writes_extends_its_lease() -> None:
     state = given(*LEASED, started(at_ms=5_000)).state
 
-    holder = lease_of(state).holder
-    assert holder is not None
-    assert holder.expires_at_ms == 5_000 + TTL_MS
+    assert lease_of(state).holder == Holder(
+        owner=ALICE,
+        token="alice-token",
+        ttl_ms=TTL_MS,
+        claimed_at_ms=30,
+        expires_at_ms=5_000 + TTL_MS,
+    )
 
 
 def test_writing_is_no_fact_of_the_lease() -> None:

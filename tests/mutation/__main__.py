@@ -22,7 +22,7 @@ from typing import Final
 
 import pytest
 
-from tests.mutation.judging import Judge
+from tests.mutation.judging import KILLED, Judge, Verdict
 from tests.mutation.mutants import Mutant, mutants_of
 from tests.mutation.weighing import Judged, figures, problems, read_listed, survivors
 
@@ -59,11 +59,32 @@ def files(only: str) -> dict[str, Path]:
 
 
 def read_last(path: Path | None) -> dict[str, str]:
-    """Read which test told each mutant apart in an earlier run."""
+    """Read which test told each mutant apart in earlier runs."""
     if path is None or not path.exists():
         return {}
-    killers: dict[str, str] = json.loads(path.read_text("utf-8"))
-    return killers
+    return dict(json.loads(line) for line in path.read_text("utf-8").splitlines())
+
+
+class Teller:
+    """Tells of each survivor at once, and notes what killed the others, for the next time."""
+
+    def __init__(self, to: Path | None, last: Mapping[str, str], mutants_count: int) -> None:
+        self.to = to
+        self.last = last
+        self.mutants_count = mutants_count
+        self.count = 0
+
+    def __call__(self, mutant: Mutant, verdict: Verdict) -> None:
+        """Take the verdict on a mutant."""
+        self.count += 1
+        if verdict.status != KILLED:
+            sys.stderr.write(f"{verdict.status}: {mutant.name}\n")
+        if self.count % 100 == 0:
+            sys.stderr.write(f"{self.count} of {self.mutants_count}\n")
+        sys.stderr.flush()
+        if self.to is not None and verdict.killer not in (None, self.last.get(mutant.name)):
+            with self.to.open("a", encoding="utf-8") as file:
+                file.write(json.dumps([mutant.name, verdict.killer]) + "\n")
 
 
 def judged(asked: argparse.Namespace) -> Judged:
@@ -79,15 +100,16 @@ def judged(asked: argparse.Namespace) -> Judged:
         modules,
         is_random=lambda item: item.path == ROOT / RANDOM,
         is_for_random=lambda mutant: bool(RANDOMLY.fullmatch(mutant.module)),
+        random_one_of=asked.sample,
         last=last,
+        keeps=asked.keep,
+        tell=Teller(asked.last, last, len(mutants)),
         children_max=asked.children,
     )
-    selection = {"examples": EXAMPLES, "random": (RANDOM,), "both": (*EXAMPLES, RANDOM)}[asked.by]
+    examples = tuple(asked.tests or EXAMPLES)
+    selection = {"examples": examples, "random": (RANDOM,), "both": (*examples, RANDOM)}[asked.by]
     if pytest.main([*PYTEST, *selection], plugins=[judge]) not in (0, 5):
         raise SystemExit("the tests do not hold on the original")
-    if asked.last is not None:
-        killers = {n: v.killer for n, v in judge.by_examples.items() if v.killer is not None}
-        asked.last.write_text(json.dumps({**last, **killers}), "utf-8")
     return Judged(
         modules={mutant.name: mutant.module for mutant in mutants},
         wordings=frozenset(mutant.name for mutant in mutants if mutant.is_wording),
@@ -115,7 +137,10 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--children", type=int, default=os.cpu_count() or 2)
     parser.add_argument("--only", default="", help="modules whose name holds this pattern")
     parser.add_argument("--by", choices=["examples", "random", "both"], default="both")
+    parser.add_argument("--sample", type=int, default=1, help="at random, one of so many only")
     parser.add_argument("--last", type=Path, help="what killed each the last time: tried first")
+    parser.add_argument("--tests", action="append", help="instead of all examples")
+    parser.add_argument("--keep", action="store_true", help="do not try again what was killed")
     parser.add_argument("--to", type=Path, default=RESULTS, help="where the result is written")
     asked = parser.parse_args(arguments)
     found = judged(asked)

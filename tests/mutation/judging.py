@@ -1,6 +1,7 @@
 """
-Judging mutants in a process that is warm: pytest has collected the tests, and every mutant gets a
-child of its own, forked from there, in which the tests that reach it run until one fails.
+Judging mutants in a process that is warm: pytest has collected the tests, and a few mutants of a
+function get a child, forked from there, in which one after the other is put in place, and the
+tests that reach it run until one fails.
 
 A plugin of pytest. The tests run once on the original, and what each of them reaches is noted:
 line by line, but only by function for those that are random and run for seconds. A mutant is shown
@@ -14,11 +15,13 @@ import resource
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import _lru_cache_wrapper
+from itertools import groupby
 from pathlib import Path
 from types import CodeType, FrameType
-from typing import Final
+from typing import Final, TypeAlias
 
 import pytest
 from attrs import Factory, define, frozen
@@ -29,6 +32,9 @@ SECONDS_MIN: Final = 2.0
 """How long a test may compute on a mutant, and ten times what it takes on the original."""
 
 BYTES_MAX: Final = 4 * 1024**3
+
+GROUP_MAX: Final = 25
+"""How many mutants a child judges: what it says of them fits into a pipe."""
 
 SURVIVED: Final = "survived"
 KILLED: Final = "killed"
@@ -84,15 +90,22 @@ class Judge:
         *,
         is_random: Callable[[pytest.Item], bool],
         is_for_random: Callable[[Mutant], bool],
+        random_one_of: int = 1,
         last: Mapping[str, str],
+        keeps: bool = False,
+        tell: Callable[[Mutant, Verdict], None],
         children_max: int,
     ) -> None:
         self.mutants = mutants
         self.modules = {str(path): module for module, path in files.items()}
         self.is_random = is_random
         self.is_for_random = is_for_random
+        self.random_one_of = random_one_of
         self.last = last
+        self.keeps = keeps
+        self.tell = tell
         self.children_max = children_max
+        self.where: Places = {}
         self.caches: list[_lru_cache_wrapper[object]] = []
         self.reaches: dict[str, Reach] = {}
         self.items: dict[str, pytest.Item] = {}
@@ -115,14 +128,15 @@ class Judge:
             self._look(item)
         if self.failed:
             raise session.Interrupted(f"they fail on the original: {self.failed}")
-        where = places(self.modules.values())
+        self.where = places(self.modules.values())
         self.caches = caches()
         gc.freeze()  # Otherwise every child copies all that a collection looks at.
         examples = [n for n, item in self.items.items() if not self.is_random(item)]
         random = [n for n, item in self.items.items() if self.is_random(item)]
-        self._judge(self.mutants, examples, where, self.by_examples, "examples")
+        self._judge(self.mutants, examples, self.by_examples)
         chosen = [mutant for mutant in self.mutants if self.is_for_random(mutant)]
-        self._judge(chosen, random, where, self.by_random, "random")
+        chosen = chosen[:: self.random_one_of]
+        self._judge(chosen, random, self.by_random)
         return True
 
     def _look(self, item: pytest.Item) -> None:
@@ -131,7 +145,7 @@ class Judge:
         started = time.process_time()
         sys.settrace(tracer(self.modules, reach, by_line=not self.is_random(item)))  # type: ignore[arg-type]
         try:
-            _run(item, None)
+            _run(item)
         finally:
             sys.settrace(None)
         reach.seconds = time.process_time() - started
@@ -156,86 +170,93 @@ class Judge:
         self,
         mutants: Sequence[Mutant],
         tests: Sequence[str],
-        where: Places,
         verdicts: dict[str, Verdict],
-        kind: str,
     ) -> None:
-        """Fork a child for each mutant, a few at a time; without tests nothing is judged."""
-        if not tests:
-            return
-        running: dict[int, tuple[Mutant, int]] = {}
-        for mutant in mutants:
-            order = self._order(mutant, tests)
-            if not order:
-                verdicts[mutant.name] = Verdict(status=UNREACHED)
-                continue
-            if len(running) == self.children_max:
-                _reap(running, verdicts)
-            pid, pipe = self._begin(mutant, order, where)
-            running[pid] = (mutant, pipe)
-            _report(kind, verdicts, len(mutants))
-        while running:
-            _reap(running, verdicts)
+        """Fork a child for a few mutants of a function, so many at a time; none without tests."""
+        waiting = deque(self._groups(mutants, tests, verdicts))
+        running: dict[int, tuple[Group, int]] = {}
+        while waiting or running:
+            while waiting and len(running) < self.children_max:
+                group = waiting.popleft()
+                pid, pipe = self._begin(group)
+                running[pid] = (group, pipe)
+            pid, _ = os.wait()
+            group, pipe = running.pop(pid)
+            judged = _read(pipe)
+            for (mutant, _), killer in zip(group, judged, strict=False):
+                status = KILLED if killer else SURVIVED
+                self._say(mutant, Verdict(status=status, killer=killer or None), verdicts)
+            rest = group[len(judged) :]
+            if rest:  # It ended its child: by its time, or by something worse.
+                self._say(rest[0][0], Verdict(status=ENDLESS), verdicts)
+                rest = rest[1:]
+                waiting.extendleft([rest] if rest else [])
 
-    def _begin(self, mutant: Mutant, order: Sequence[str], where: Places) -> tuple[int, int]:
-        """Return the child, and where it writes the name of the test that failed."""
+    def _groups(
+        self, mutants: Sequence[Mutant], tests: Sequence[str], verdicts: dict[str, Verdict]
+    ) -> Iterator["Group"]:
+        for _, of_function in groupby(mutants, lambda mutant: (mutant.module, mutant.function)):
+            group: list[tuple[Mutant, list[str]]] = []
+            for mutant in of_function if tests else ():
+                order = self._order(mutant, tests)
+                if self.keeps and self.last.get(mutant.name) in order:
+                    kept = Verdict(status=KILLED, killer=self.last[mutant.name])
+                    self._say(mutant, kept, verdicts)
+                elif order:
+                    group.append((mutant, order))
+                else:
+                    self._say(mutant, Verdict(status=UNREACHED), verdicts)
+            yield from (group[i : i + GROUP_MAX] for i in range(0, len(group), GROUP_MAX))
+
+    def _say(self, mutant: Mutant, verdict: Verdict, verdicts: dict[str, Verdict]) -> None:
+        verdicts[mutant.name] = verdict
+        self.tell(mutant, verdict)
+
+    def _begin(self, group: "Group") -> tuple[int, int]:
+        """Return the child, and where it writes which test told each mutant apart."""
         reading, writing = os.pipe()
         pid = os.fork()
         if pid:
             os.close(writing)
             return pid, reading
         try:
-            killer = self._first_failure(mutant, order, where)
-            os.write(writing, killer.encode())
-        except BaseException as error:  # noqa: BLE001 - nothing may leave a child but its end
-            os.write(writing, repr(error).encode())
+            silence = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(silence, 1)
+            os.dup2(silence, 2)
+            resource.setrlimit(resource.RLIMIT_AS, (BYTES_MAX, BYTES_MAX))
+            for mutant, order in group:
+                os.write(writing, f"{self._killer(mutant, order)}\n".encode())
         finally:
             os._exit(0)
 
-    def _first_failure(self, mutant: Mutant, order: Sequence[str], where: Places) -> str:
-        silence = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(silence, 1)
-        os.dup2(silence, 2)
-        resource.setrlimit(resource.RLIMIT_AS, (BYTES_MAX, BYTES_MAX))
+    def _killer(self, mutant: Mutant, order: Sequence[str]) -> str:
+        """Name the first test that fails on the mutant; blank if none does."""
         for cache in self.caches:
             cache.cache_clear()
-        put(mutant, where)
-        items = [self.items[test] for test in order]
-        for item, following in zip(items, [*items[1:], None], strict=True):
-            seconds = SECONDS_MIN + 10 * self.reaches[item.nodeid].seconds
-            # Its end is that of the child: the default for a signal that nobody handles.
-            signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
-            _run(item, following)
-            if self.failed:
-                return self.failed[0]
-        return ""
+        self.failed.clear()
+        with put(mutant, self.where):
+            for test in order:
+                # Its end is that of the child: the default for a signal that nobody handles.
+                seconds = SECONDS_MIN + 10 * self.reaches[test].seconds
+                signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
+                _run(self.items[test])
+                if self.failed:
+                    break
+        return self.failed[0] if self.failed else ""
 
 
-def _run(item: pytest.Item, following: pytest.Item | None) -> None:
-    item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+Group: TypeAlias = Sequence[tuple[Mutant, list[str]]]
+"""Mutants of one function, each with its tests; one after the other, in one child."""
 
 
-def _reap(running: dict[int, tuple[Mutant, int]], verdicts: dict[str, Verdict]) -> None:
-    """Wait for a child, and note what it found."""
-    pid, ended = os.wait()
-    mutant, pipe = running.pop(pid)
+def _run(item: pytest.Item) -> None:
+    item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
+
+
+def _read(pipe: int) -> list[str]:
+    """Read what a child wrote: a line for each mutant that it came to the end of."""
     with os.fdopen(pipe, "rb") as written:
-        killer = written.read().decode()
-    if os.WIFSIGNALED(ended):
-        verdicts[mutant.name] = Verdict(status=ENDLESS)
-    else:
-        status = KILLED if killer else SURVIVED
-        verdicts[mutant.name] = Verdict(status=status, killer=killer or None)
-    if verdicts[mutant.name].status != KILLED:
-        sys.stderr.write(f"{verdicts[mutant.name].status}: {mutant.name}\n")
-        sys.stderr.flush()
-
-
-def _report(kind: str, verdicts: Mapping[str, Verdict], mutants_count: int) -> None:
-    if verdicts and len(verdicts) % 100 == 0:
-        killed = sum(verdict.status == KILLED for verdict in verdicts.values())
-        sys.stderr.write(f"{kind}: {killed} of {len(verdicts)} of {mutants_count}\n")
-        sys.stderr.flush()
+        return written.read().decode().splitlines()
 
 
 def caches() -> list["_lru_cache_wrapper[object]"]:

@@ -11,6 +11,7 @@ import gc
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from types import FunctionType
 from typing import Final
 
@@ -173,12 +174,22 @@ def places(modules: Iterable[str]) -> Places:
     return found
 
 
-def put(mutant: Mutant, where: Places) -> None:
-    """Have every holder of the function run the mutant from now on."""
-    for function in where[mutant.module, mutant.function]:
+@contextmanager
+def put(mutant: Mutant, where: Places) -> Iterator[None]:
+    """Have every holder of the function run the mutant for a while."""
+    functions = where[mutant.module, mutant.function]
+    before = [(each.__code__, each.__defaults__, each.__kwdefaults__) for each in functions]
+    for function in functions:
         space = dict(function.__globals__)
         exec(compile(mutant.source, f"<{mutant.name}>", "exec"), space)
         changed = space[mutant.function.rpartition(".")[2]]
         function.__code__ = changed.__code__
         function.__defaults__ = changed.__defaults__
         function.__kwdefaults__ = changed.__kwdefaults__
+    try:
+        yield
+    finally:
+        for function, (code, defaults, kwdefaults) in zip(functions, before, strict=True):
+            function.__code__ = code
+            function.__defaults__ = defaults
+            function.__kwdefaults__ = kwdefaults

@@ -87,6 +87,7 @@ judge = judging.Judge(
     is_random=lambda item: item.name == "test_hours",
     is_for_random=lambda mutant: mutant.function == "Clock.hours",
     last={},
+    tell=lambda mutant, verdict: None,
     children_max=2,
 )
 assert pytest.main(["-q", "-p", "no:randomly", "-p", "no:cacheprovider", "--import-mode=importlib",
@@ -175,9 +176,10 @@ def test_a_mutant_reaches_whoever_imported_the_function() -> None:
     imported = rounded
 
     (mutant,) = (m for m in mutants_of(__name__, ROUNDED) if m.change.endswith("x + 2"))
-    put(mutant, where)
+    with put(mutant, where):
+        assert imported(1) == 3
 
-    assert imported(1) == 3
+    assert imported(1) == 2
 
 
 ROUNDED = "def rounded(x: int) -> int:\n    return x + 1\n"
