@@ -99,7 +99,9 @@ def judged(asked: argparse.Namespace) -> Judged:
         mutants,
         modules,
         is_random=lambda item: item.path == ROOT / RANDOM,
-        is_for_random=lambda mutant: bool(RANDOMLY.fullmatch(mutant.module)),
+        is_for_random=lambda mutant: (
+            RANDOMLY.fullmatch(mutant.module) is not None and not mutant.is_wording
+        ),
         random_one_of=asked.sample,
         last=last,
         keeps=asked.keep,

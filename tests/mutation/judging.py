@@ -3,10 +3,10 @@ Judging mutants in a process that is warm: pytest has collected the tests, and a
 function get a child, forked from there, in which one after the other is put in place, and the
 tests that reach it run until one fails.
 
-A plugin of pytest. The tests run once on the original, and what each of them reaches is noted:
-line by line, but only by function for those that are random and run for seconds. A mutant is shown
-first the test that told it apart the last time, then those that run the changed lines, the
-quickest first, then all others that enter the function.
+A plugin of pytest. The tests run once on the original, and what each of them enters is noted: of
+the tables, which nearly every test enters, line by line. A mutant is shown first the test that
+told it apart the last time, then those that run the changed lines, the quickest first, then all
+others that enter the function.
 """
 
 import gc
@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import _lru_cache_wrapper
 from itertools import groupby
 from pathlib import Path
-from types import CodeType, FrameType
+from types import FrameType
 from typing import Final, TypeAlias
 
 import pytest
@@ -32,6 +32,9 @@ SECONDS_MIN: Final = 2.0
 """How long a test may compute on a mutant, and ten times what it takes on the original."""
 
 BYTES_MAX: Final = 4 * 1024**3
+
+LINES_MIN: Final = 40
+"""Functions that are shorter are noted as a whole: it takes longer to note each line of them."""
 
 GROUP_MAX: Final = 25
 """How many mutants a child judges: what it says of them fits into a pipe."""
@@ -62,20 +65,26 @@ class Reach:
 Tracer = Callable[[FrameType, str, object], object]
 
 
-def tracer(modules: Mapping[str, str], reach: Reach, *, by_line: bool) -> Tracer:
+def tracer(modules: Mapping[str, str], reach: Reach, *, lines_min: int) -> Tracer:
     """Note what is run of the modules, which are given by the names of their files."""
 
     def inside(frame: FrameType, _: str, __: object) -> object:
         reach.lines.add((modules[frame.f_code.co_filename], frame.f_lineno))
         return inside
 
+    long: dict[tuple[str, int], bool] = {}
+
     def enter(frame: FrameType, _: str, __: object) -> object:
-        code: CodeType = frame.f_code
+        code = frame.f_code
         module = modules.get(code.co_filename)
         if module is None:
             return None
         reach.functions.add((module, code.co_qualname.partition(".<locals>")[0]))
-        return inside if by_line else None
+        place = (module, code.co_firstlineno)
+        if place not in long:
+            last = max(line or 0 for _, _, line in code.co_lines())
+            long[place] = last - code.co_firstlineno >= lines_min
+        return inside if long[place] else None
 
     return enter
 
@@ -143,7 +152,8 @@ class Judge:
         """Run a test on the original, watched."""
         reach = self.reaches[item.nodeid] = Reach()
         started = time.process_time()
-        sys.settrace(tracer(self.modules, reach, by_line=not self.is_random(item)))  # type: ignore[arg-type]
+        lines_min = sys.maxsize if self.is_random(item) else LINES_MIN
+        sys.settrace(tracer(self.modules, reach, lines_min=lines_min))  # type: ignore[arg-type]
         try:
             _run(item)
         finally:
