@@ -232,6 +232,18 @@ def test_what_finishes_after_a_prune_is_remembered() -> None:
     decision.nothing_happened()
 
 
+def test_what_was_pruned_is_not_pruned_again() -> None:
+    finished = (*LEASED, queued(B1, 1), WorkCancelled(at_ms=45, batch_id=B1))
+    prune = PruneFinishedWork(now_ms=60)
+    again = WorkCancelled(at_ms=70, batch_id=B2)
+
+    decision = given(*finished).when(prune)
+
+    decision.when(prune).nothing_happened()
+    later = given(*finished, *decision.events, attrs.evolve(queued(B2, 2), at_ms=65), again)
+    later.when(attrs.evolve(prune, now_ms=80)).then(FinishedWorkPruned(at_ms=80, batches_count=1))
+
+
 def test_nothing_is_pruned_where_nothing_has_finished() -> None:
     given(*WORK_HELD).when(PruneFinishedWork(now_ms=60)).nothing_happened()
 
