@@ -12,8 +12,9 @@ from typing import TypeAlias
 from attrs import frozen
 
 from lash_es.core.bodies import BodyRef, Commitment
+from lash_es.core.descriptions import SessionDescribed
 from lash_es.core.effects import EffectRequest
-from lash_es.core.graph_events import LeafMoved, SessionBegunAnew
+from lash_es.core.graph_events import FrameOpened, GraphEvent, LeafMoved, NodesAppended
 from lash_es.core.ids import (
     ClaimId,
     EffectId,
@@ -337,9 +338,9 @@ OpenEvent: TypeAlias = (
     | TurnInputsCancelled
     | TurnInputTombstonesPruned
     | SessionConfigured
+    | SessionDescribed
     | SessionParked
-    | LeafMoved
-    | SessionBegunAnew
+    | GraphEvent
     | SessionTombstoned
     | HistoryTrimmed
     | WorkEnqueued
@@ -370,17 +371,21 @@ OwnerEvent: TypeAlias = (
     | WorkClaimed
     | WorkCompleted
     | LeafMoved
+    | FrameOpened
+    | NodesAppended
 )
 """What only the holder of the lease writes."""
 
 
 def commitments(event: Event) -> tuple[Commitment, ...]:
     """Return what the event says of its bodies, in order."""
-    if isinstance(
-        event, TurnInputEnqueued | TurnStarted | EffectSettled | HistoryTrimmed | WorkEnqueued
-    ):
-        return event.bodies
-    return ()
+    match event:
+        case TurnInputEnqueued() | TurnStarted() | EffectSettled():
+            return event.bodies
+        case HistoryTrimmed() | WorkEnqueued() | FrameOpened() | NodesAppended():
+            return event.bodies
+        case _:
+            return ()
 
 
 _body_ref = maker(BodyRef)

@@ -14,8 +14,19 @@ many.
 from collections.abc import Iterable
 from typing import assert_never
 
-from lash_es.core import heads, inputs, leases, retention, steering, turns, work
+from lash_es.core import (
+    descriptions,
+    frames,
+    heads,
+    inputs,
+    leases,
+    retention,
+    steering,
+    turns,
+    work,
+)
 from lash_es.core.bodies import RecordedBody
+from lash_es.core.descriptions import Birth, SessionDescribed
 from lash_es.core.errors import impossible
 from lash_es.core.events import (
     DrainedInputs,
@@ -44,7 +55,15 @@ from lash_es.core.events import (
     TurnInputTombstonesPruned,
     TurnStarted,
 )
-from lash_es.core.graph_events import LeafMoved, SessionBegunAnew
+from lash_es.core.frames import Graph
+from lash_es.core.graph_events import (
+    FrameOpened,
+    LeafMoved,
+    NodesAppended,
+    NodesForgotten,
+    NodesTombstoned,
+    SessionBegunAnew,
+)
 from lash_es.core.heads import Head, Ledger
 from lash_es.core.ids import Position, Version
 from lash_es.core.inputs import Inputs
@@ -137,7 +156,11 @@ def _evolve_open(session: Open, event: OpenEvent) -> State:
         case TurnInputTombstonesPruned():
             return _next(session, event.at_ms, inputs=inputs.pruned(session.inputs, event, here))
         case SessionConfigured():
-            return _next(session, event.at_ms, policy=event.policy)
+            birth = _birth_before(session, event)
+            return _next(session, event.at_ms, policy=event.policy, birth=birth)
+        case SessionDescribed():
+            birth = descriptions.described(session.birth, event)
+            return _next(session, event.at_ms, birth=birth)
         case SessionParked():
             return _next(session, event.at_ms, is_parked=True)
         case LeafMoved():
@@ -146,8 +169,22 @@ def _evolve_open(session: Open, event: OpenEvent) -> State:
             return _owned(session, event, head=head)
         case SessionBegunAnew():
             _require_no_turn(session, event)
-            head = heads.begun_anew(session.head)
-            return _next(session, event.at_ms, policy=event.policy, head=head)
+            head, graph = heads.begun_anew(session.head), frames.begun_anew(session.graph)
+            birth = _birth_before(session, event)
+            return _next(
+                session, event.at_ms, policy=event.policy, head=head, graph=graph, birth=birth
+            )
+        case FrameOpened():
+            _require_no_turn(session, event)
+            head = heads.appended(session.head, event, here)
+            graph = frames.opened(session.graph, event, here)
+            return _owned(session, event, head=head, graph=graph)
+        case NodesAppended():
+            return _owned(session, event, head=heads.appended(session.head, event, here))
+        case NodesTombstoned():
+            return _next(session, event.at_ms, graph=frames.tombstoned(session.graph, event))
+        case NodesForgotten():
+            return _next(session, event.at_ms, graph=frames.forgotten(session.graph, event))
         case SessionTombstoned():
             return _deleted(session, event)
         case HistoryTrimmed():
@@ -183,6 +220,12 @@ def _opened(event: SessionOpened) -> Open:
         head=heads.NO_HISTORY,
         ledger=heads.NO_USAGE,
     )
+
+
+def _birth_before(session: Open, event: SessionConfigured | SessionBegunAnew) -> Birth:
+    """Remember the model that the session was created with."""
+    before, after = session.policy.model, event.policy.model
+    return descriptions.configured(session.birth, before, after)
 
 
 def _deleted(session: Open, event: SessionTombstoned) -> Deleted:
@@ -253,7 +296,9 @@ def _bodies_of(session: Open, event: TurnStarted) -> tuple[RecordedBody, ...]:
     return tuple(pending[input_id].content for input_id in event.origin.input_ids)
 
 
-def _require_no_turn(session: Open, event: TurnStarted | LeafMoved | SessionBegunAnew) -> None:
+def _require_no_turn(
+    session: Open, event: TurnStarted | LeafMoved | SessionBegunAnew | FrameOpened
+) -> None:
     if isinstance(session.turn, OpenTurn):
         raise impossible(event, found=session.turn.turn_id, expected="no open turn")
 
@@ -268,6 +313,8 @@ def _owned(
     | TurnEnded
     | TurnInputsAccepted
     | LeafMoved
+    | FrameOpened
+    | NodesAppended
     | TurnInputsClaimed
     | WorkClaimed
     | WorkCompleted,
@@ -277,6 +324,7 @@ def _owned(
     head: Head | None = None,
     ledger: Ledger | None = None,
     work: Work | None = None,
+    graph: Graph | None = None,
 ) -> Open:
     """Apply what the owner wrote: the fence is checked again, and its lease runs from here."""
     if session.lease.holder is None or event.generation != session.lease.generation:
@@ -291,6 +339,7 @@ def _owned(
         head=head,
         ledger=ledger,
         work=work,
+        graph=graph,
     )
 
 
@@ -307,6 +356,8 @@ def _next(
     ledger: Ledger | None = None,
     trim: Trim | None = None,
     work: Work | None = None,
+    graph: Graph | None = None,
+    birth: Birth | None = None,
 ) -> Open:
     return _open(
         version=Version(session.version + 1),
@@ -322,4 +373,6 @@ def _next(
         ledger=session.ledger if ledger is None else ledger,
         trim=session.trim if trim is None else trim,
         work=session.work if work is None else work,
+        graph=session.graph if graph is None else graph,
+        birth=session.birth if birth is None else birth,
     )

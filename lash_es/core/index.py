@@ -15,6 +15,8 @@ from lash_es.core.events import (
     TurnStarted,
     body_ref,
 )
+from lash_es.core.graph_events import FrameOpened, NodesAppended, NodesTombstoned
+from lash_es.core.graph_index import graph_rows
 from lash_es.core.ids import InputId, Position
 from lash_es.core.inputs import PendingInput
 from lash_es.core.known import (
@@ -45,7 +47,9 @@ def index_rows(before: State, event: Event) -> tuple[IndexRow, ...]:
     return _rows(before, event, Position(before.version)) if isinstance(before, Open) else ()
 
 
-def _rows(before: Open, event: Event, here: Position) -> tuple[IndexRow, ...]:
+def _rows(  # noqa: PLR0911 - a table
+    before: Open, event: Event, here: Position
+) -> tuple[IndexRow, ...]:
     match event:
         case TurnInputEnqueued():
             return _enqueued(event, here)
@@ -57,6 +61,8 @@ def _rows(before: Open, event: Event, here: Position) -> tuple[IndexRow, ...]:
             return _over(before, event, here)
         case WorkEnqueued() | WorkCompleted() | WorkCancelled():
             return work_rows(before, event, here)
+        case FrameOpened() | NodesAppended() | NodesTombstoned():
+            return graph_rows(event, here)
         case _:
             return ()
 

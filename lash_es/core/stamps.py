@@ -14,7 +14,7 @@ from typing import assert_never
 from lash_es.core.events import TurnCommitted
 from lash_es.core.known import CommitStamp
 from lash_es.core.messages import TokenUsage
-from lash_es.core.outcomes import Finished, Stopped, TurnOutcome
+from lash_es.core.outcomes import Finished, FrameSwitched, Stopped, TurnOutcome
 from lash_es.core.state import Open
 from lash_es.core.steering import all_told
 from lash_es.core.transcripts import (
@@ -59,6 +59,8 @@ def _outcome(outcome: TurnOutcome) -> list[str | None]:
     match outcome:
         case Finished():
             return ["finished"]
+        case FrameSwitched():
+            return ["frame", outcome.frame_id]
         case Stopped():
             return ["stopped", outcome.reason.value, outcome.code]
         case _:

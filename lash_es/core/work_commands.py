@@ -95,14 +95,5 @@ class CompleteWork:
     completions: tuple[WorkCompletion, ...]
 
 
-@frozen(kw_only=True)
-class PruneFinishedWork:
-    """Forget the batches that have finished: maintenance, whenever a host wants it."""
-
-    now_ms: int
-
-
 OwnerWorkCommand: TypeAlias = ClaimWork | CompleteWork
-WorkCommand: TypeAlias = (
-    EnqueueWork | AbandonWorkClaim | CancelWork | PruneFinishedWork | OwnerWorkCommand
-)
+WorkCommand: TypeAlias = EnqueueWork | AbandonWorkClaim | CancelWork | OwnerWorkCommand

@@ -17,6 +17,7 @@ from lash_es.codec.contents import encode_content
 from lash_es.core.commands import ClaimTurnInputs, ContinueTurn, StartTurn, WithClaim, WithInput
 from lash_es.core.errors import LashError
 from lash_es.core.events import TurnInputsClaimed
+from lash_es.core.frames import PLAIN_GRAPH
 from lash_es.core.ids import TurnId
 from lash_es.core.known import IndexKey, IndexKind
 from lash_es.core.leases import Holder
@@ -288,11 +289,17 @@ class TurnRunner:
 
     def _performer(self, pump: ActivityPump) -> Performer:
         state = self._lane.state
-        leaf = state.head.leaf if isinstance(state, Open) else None
+        leaf, graph = None, PLAIN_GRAPH
+        if isinstance(state, Open):
+            leaf, graph = state.head.leaf, state.graph
         return Performer(
             lane=self._lane,
             transcript=Transcript(
-                self._lane.log, self._lane.stream, leaf, self._equipment.transcripts
+                self._lane.log,
+                self._lane.stream,
+                leaf,
+                self._equipment.transcripts,
+                graph,
             ),
             provider=self._preflight(),
             tools=self._equipment.tools,

@@ -2,6 +2,7 @@
 
 from lash_es.core.errors import StoreSessionMismatch
 from lash_es.core.ids import SessionId
+from lash_es.log.placing import DurabilityTier, tier_of
 from lash_es.log.port import Store
 
 
@@ -24,6 +25,11 @@ class SessionStore:
     def session_id(self) -> str | None:
         """Whose it is; none before it was used."""
         return self._session_id
+
+    @property
+    def durability_tier(self) -> DurabilityTier:
+        """What it keeps when the process ends."""
+        return tier_of(self.store.waits_for)
 
     def bind(self, session_id: SessionId) -> None:
         """

@@ -30,6 +30,7 @@ from lash_es.core.batches import (
 )
 from lash_es.core.bodies import NewBody
 from lash_es.core.commands import AcquireLease, Command, OpenSession
+from lash_es.core.graph_commands import MaintainSession
 from lash_es.core.ids import BatchId, ClaimId, SessionId
 from lash_es.core.work_commands import (
     AbandonWorkClaim,
@@ -39,7 +40,6 @@ from lash_es.core.work_commands import (
     EnqueueWork,
     LeadingCommand,
     LeadingTurnWork,
-    PruneFinishedWork,
 )
 from lash_es.log.port import Store
 from lash_es.log.stores.memory import MemoryStore
@@ -108,7 +108,7 @@ def commands() -> Iterator[Command]:
     done = WorkCompletion(claim_id=ClaimId("qwc:1:2"), token="work", batch_ids=(B1,))
     yield CompleteWork(now_ms=25, fence=ALICES, completions=(done,))
     yield ClaimWork(now_ms=26, fence=ALICES, token="work", selection=LeadingCommand())
-    yield PruneFinishedWork(now_ms=27)
+    yield MaintainSession(now_ms=27)
 
 
 def life(store: Store | None = None) -> Player:

@@ -43,7 +43,6 @@ from lash_es.core.commands import (
     EnqueueTurnInput,
     OpenSession,
     ParkSession,
-    PruneTurnInputs,
     ReclaimLease,
     ReleaseLease,
     RenewLease,
@@ -54,30 +53,42 @@ from lash_es.core.commands import (
     WithClaim,
     WithInput,
 )
+from lash_es.core.descriptions import UNDESCRIBED, DescribeSession, Description
 from lash_es.core.effects import ModelCall, ToolCall
+from lash_es.core.graph_commands import (
+    AppendNodes,
+    MaintainSession,
+    NewNode,
+    OpenFrame,
+    TombstoneNodes,
+)
 from lash_es.core.ids import (
     BatchId,
     CallId,
     ClaimId,
     EffectId,
+    FrameId,
     Generation,
     InputId,
+    NodeId,
     SessionId,
     TurnId,
     Version,
 )
 from lash_es.core.ingress import ActiveTurn, Boundary, NextTurn
-from lash_es.core.messages import FinishReason, TokenUsage
+from lash_es.core.messages import FinishReason, Role, TokenUsage
 from lash_es.core.outcomes import (
     EffectCancelled,
     EffectFailed,
     EffectOutcome,
     Finished,
+    FrameSwitched,
     ModelReplied,
     Stopped,
     StopReason,
     ToolCallRef,
     ToolReturned,
+    TurnOutcome,
 )
 from lash_es.core.owners import (
     Fence,
@@ -98,7 +109,6 @@ from lash_es.core.work_commands import (
     EnqueueWork,
     LeadingCommand,
     LeadingTurnWork,
-    PruneFinishedWork,
     TheseBatches,
     WorkSelection,
 )
@@ -123,6 +133,8 @@ POLICIES = tuple(
     SessionPolicy(provider_id="offline", model=ModelSpec(model_id=name), max_turns=most)
     for name, most in (("m1", None), ("m2", 3))
 )
+NAMED = Description(name="a name", cwd="/somewhere", parent_session_id=SessionId("p1"))
+A_NODE = (NewNode(role=Role.USER, body=BODIES[0]),)
 NO_CLAIM = ClaimId("tic:0:0")
 TTL_MS = 1_000
 JUMPS_MS = (0, 1, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 400, -9, TTL_MS)
@@ -174,11 +186,16 @@ def moment(draw: st.DrawFn, state: Open, step: int) -> Moment:
 def next_command(m: Moment) -> Command:
     """Choose what to ask: what leads somewhere more often than what does not."""
     holder = m.state.lease.holder
+    if m.state.version == 1 and m.one_of(True, False):
+        return describe(m)
+    graph = m.state.graph
+    if m.state.head.leaf is not None and graph.forgotten_count == 0 and m.one_of(True, False):
+        return maintain(m) if graph.hidden_count else m.one_of(hide, hide, new_root)(m)
     kinds = (acquire, *FOR_ANYONE, *FOR_THE_QUEUE, *FOR_THE_OWNER * 2)
     if holder is None or holder.expires_at_ms <= m.now_ms:
         kinds = (acquire,) * 9 + FOR_ANYONE + FOR_THE_QUEUE
     elif isinstance(m.state.turn, OpenTurn):
-        kinds = (proceed,) * 40 + (accept,) * 4 + kinds
+        kinds = (proceed,) * 40 + (accept,) * 6 + kinds
     return m.one_of(*kinds)(m)
 
 
@@ -211,6 +228,10 @@ def reopen(m: Moment) -> Command:
     return OpenSession(now_ms=m.now_ms, session_id=SESSION, policy=m.one_of(*POLICIES))
 
 
+def describe(m: Moment) -> Command:
+    return DescribeSession(now_ms=m.now_ms, description=m.one_of(UNDESCRIBED, NAMED))
+
+
 def configure(m: Moment) -> Command:
     return ConfigureSession(now_ms=m.now_ms, policy=m.one_of(*POLICIES))
 
@@ -222,6 +243,26 @@ def begin_anew(m: Moment) -> Command:
 def new_root(m: Moment) -> Command:
     """Leave the path: in most lives there is one to leave."""
     return BranchToNode(now_ms=m.now_ms, fence=m.fence, parent=None, nodes=())
+
+
+def open_frame(m: Moment) -> Command:
+    return OpenFrame(
+        now_ms=m.now_ms,
+        fence=m.fence,
+        frame_id=FrameId(m.one_of(f"f{m.step}", f"f{m.step}", "f3", "")),
+        reason="compaction",
+        nodes=m.one_of((), A_NODE),
+    )
+
+
+def append(m: Moment) -> Command:
+    return AppendNodes(now_ms=m.now_ms, fence=m.fence, name=f"an{m.step}", nodes=A_NODE)
+
+
+def hide(m: Moment) -> Command:
+    leaf = m.state.head.leaf
+    node_id = NodeId("nobody") if leaf is None else leaf.node_id
+    return TombstoneNodes(now_ms=m.now_ms, node_ids=(node_id, NodeId("nobody")))
 
 
 def park(m: Moment) -> Command:
@@ -286,8 +327,8 @@ def cancel_more(m: Moment) -> Command:
     return CancelTurnInputs(now_ms=m.now_ms, targets=(target, targets.SourceKey("k1")))
 
 
-def prune(m: Moment) -> Command:
-    return PruneTurnInputs(now_ms=m.now_ms)
+def maintain(m: Moment) -> Command:
+    return MaintainSession(now_ms=m.now_ms)
 
 
 def a_claim(m: Moment) -> tuple[ClaimId, str]:
@@ -357,13 +398,9 @@ def cancel_work(m: Moment) -> Command:
     return CancelWork(now_ms=m.now_ms, batch_id=batch_id)
 
 
-def prune_work(m: Moment) -> Command:
-    return PruneFinishedWork(now_ms=m.now_ms)
-
-
 def for_work(m: Moment) -> Command:
     if m.state.work.finished_count and m.one_of(True, False):
-        return prune_work(m)
+        return maintain(m)
     return m.one_of(queue_work, queue_work, queue_work, cancel_work)(m)
 
 
@@ -385,6 +422,8 @@ def claim(m: Moment) -> Command:
 def renew(m: Moment) -> Command:
     if m.step % 3 == 0:
         return new_root(m)
+    if m.step % 3 == 1:
+        return m.one_of(open_frame, append)(m)
     return RenewLease(now_ms=m.now_ms, fence=m.fence, ttl_ms=TTL_MS)
 
 
@@ -464,11 +503,13 @@ def next_request(turn: OpenTurn) -> ModelCall | ToolCall:
 
 
 def commit(m: Moment) -> Command:
+    switched = FrameSwitched(frame_id=FrameId(f"f{m.step}"))
+    outcomes: tuple[TurnOutcome, ...] = (Finished(), Finished(), switched)
     return CommitTurn(
         now_ms=m.now_ms,
         fence=m.fence,
         turn_id=m.turn.turn_id,
-        outcome=Finished(),
+        outcome=m.one_of(*outcomes),
         completions=m.one_of((), (), (), (a_work_claim(m),)),
     )
 
@@ -481,7 +522,7 @@ def end(m: Moment) -> Command:
 
 Kind: TypeAlias = Callable[[Moment], Command]
 FOR_ANYONE: tuple[Kind, ...] = (release, reclaim, reopen, configure, park)
-RARELY: tuple[Kind, ...] = (cancel_more, prune)
+RARELY: tuple[Kind, ...] = (cancel_more, maintain)
 FOR_THE_QUEUE: tuple[Kind, ...] = (
     *(enqueue, enqueue, enqueue, cancel, abandon, for_work, for_work) * 2,
     *RARELY,

@@ -120,6 +120,13 @@ class NaiveSession:
         self.last_tokens = 0
         self.oldest = 0
         self.lease_at = 0
+        self.frame = ""
+        self.called: str | None = None
+        self.born_with: object = None
+        self.frames: list[str] = []
+        self.others: dict[str, int] = {}
+        self.hidden: list[str] = []
+        self.hidden_for_good = 0
 
     # The session itself
 
@@ -129,6 +136,9 @@ class NaiveSession:
         if self.phase == "absent":
             self.phase = "open"
             self.name = name
+            self.frame = f"{name}:frame:initial"
+            self.frames = [self.frame]
+            self.born_with = policy["model"]
             self.policy = dict(policy)
             self.last_ms = now
             return self._recorded("SessionOpened", now)
@@ -145,6 +155,7 @@ class NaiveSession:
             return "!BusyWithTurn"
         self.policy = dict(policy)
         self.leaf, self.index, self.last_tokens = "", 0, 0
+        self.frame = self.frames[0]
         return self._recorded("SessionBegunAnew", now)
 
     def branched(self, now: int, fence: Fence, name: str, place: int) -> str:
@@ -161,6 +172,53 @@ class NaiveSession:
             return "!NodeNotFound"
         self.leaf = wanted
         return self._owned("LeafMoved", now)
+
+    def framed(self, now: int, fence: Fence, name: str, count: int) -> str:
+        problem = self._closed() or self._fenced_off(now, fence)
+        if problem or not name.strip() or name == self.frame:
+            return problem or NOTHING
+        if self.open_turn():
+            return "!BusyWithTurn"
+        return self._in_frame(now, name, count)
+
+    def _in_frame(self, now: int, name: str, count: int) -> str:
+        if name in self.frames:
+            return "!FrameIdConflict"
+        self.frame = name
+        self.frames.append(name)
+        self._put(f"{name}:f", count)
+        return self._owned("FrameOpened", now)
+
+    def appended(self, now: int, fence: Fence, name: str, count: int, is_there: bool) -> str:
+        problem = self._closed() or self._fenced_off(now, fence)
+        if problem or not count or not is_there or f"{name}:a" in self.others:
+            return problem or NOTHING
+        self._put(f"{name}:a", count)
+        return self._owned("NodesAppended", now)
+
+    def _put(self, prefix: str, count: int) -> None:
+        self.others[prefix] = count
+        if count:
+            self.leaf = f"{prefix}{count}"
+
+    def nodes(self) -> list[str]:
+        """Name every message that there ever was."""
+        turns = {f"{name}:m": len(self.turns[name].messages) for name in self.committed}
+        groups = (turns | self.others).items()
+        return [f"{prefix}{n + 1}" for prefix, count in groups for n in range(count)]
+
+    def tombstoned(self, now: int, names: list[str]) -> str:
+        if self._closed():
+            return self._closed()
+        there = [each for each in self.nodes() if each in names and each not in self.hidden]
+        self.hidden += there
+        return self._recorded("NodesTombstoned", now) if there else NOTHING
+
+    def described(self, now: int, name: str | None) -> str:
+        if self._closed() or self.facts != 1 or name is None:
+            return self._closed() or NOTHING
+        self.called = name
+        return self._recorded("SessionDescribed", now)
 
     def configured(self, now: int, policy: dict[str, object]) -> str:
         return self._closed() or self._configured(now, policy)
@@ -387,13 +445,24 @@ class NaiveSession:
     def _may_go(self, now: int, name: str) -> bool:
         return name in self.waiting() and not self._is_held(self._not_before(now), name)
 
-    def pruned(self, now: int) -> str:
+    def maintained(self, now: int) -> str:
         if self._closed():
             return self._closed()
+        facts: list[str] = []
         settled = [e for e in self.inputs.values() if e.status != "waiting" and not e.forgotten]
         for entry in settled:
             entry.forgotten = True
-        return self._recorded("TurnInputTombstonesPruned", now) if settled else NOTHING
+        if settled:
+            facts.append(self._recorded("TurnInputTombstonesPruned", now))
+        over = [b for b in self.batches.values() if b.status != "open" and not b.forgotten]
+        for batch in over:
+            batch.forgotten = True
+        if over:
+            facts.append(self._recorded("FinishedWorkPruned", now))
+        if self.hidden_for_good < len(self.hidden):
+            self.hidden_for_good = len(self.hidden)
+            facts.append(self._recorded("NodesForgotten", now))
+        return ", ".join(facts) or NOTHING
 
     def named_by(self, key: str) -> str:
         """Name the input that was sent under a key; ``nobody`` if there is none."""
@@ -513,12 +582,22 @@ class NaiveSession:
             turn.batches += 1
 
     def commit(
-        self, now: int, fence: Fence, name: str, *, ran_into_limit: bool, done: list[Done]
+        self,
+        now: int,
+        fence: Fence,
+        name: str,
+        *,
+        ran_into_limit: bool,
+        done: list[Done],
+        frame: str | None = None,
     ) -> str:
         problem = self._closed() or self._fenced_off(now, fence) or self._unfinished(name)
         problem = problem or self._not_done(done)
         if problem:
             return problem
+        opens = (frame or "").strip() if frame != self.frame else ""
+        if opens in self.frames:
+            return "!FrameIdConflict"
         facts = [self._finish(now, each) for each in done]
         turn = self.turns[name]
         self._tell(name)
@@ -530,7 +609,10 @@ class NaiveSession:
         self.leaf = f"{name}:m{len(turn.messages)}"
         self.index += 1
         self.last_tokens = turn.tokens or self.last_tokens
-        return ", ".join([*facts, self._over(now, name, "committed")])
+        facts.append(self._over(now, name, "committed"))
+        if opens:
+            facts.append(self._in_frame(now, opens, 0))
+        return ", ".join(facts)
 
     def end(self, now: int, fence: Fence, name: str) -> str:
         problem = self._closed() or self._fenced_off(now, fence) or self._unfinished(name)
@@ -658,14 +740,6 @@ class NaiveSession:
         for name in done[2]:
             self.batches[name].status = "completed"
         return self._owned("WorkCompleted", now)
-
-    def work_pruned(self, now: int) -> str:
-        if self._closed():
-            return self._closed()
-        over = [b for b in self.batches.values() if b.status != "open" and not b.forgotten]
-        for batch in over:
-            batch.forgotten = True
-        return self._recorded("FinishedWorkPruned", now) if over else NOTHING
 
     def working(self) -> dict[str, NaiveBatch]:
         return {name: each for name, each in self.batches.items() if each.status == "open"}

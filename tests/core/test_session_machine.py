@@ -53,7 +53,6 @@ from lash_es.core.commands import (
     EnqueueTurnInput,
     OpenSession,
     ParkSession,
-    PruneTurnInputs,
     ReclaimLease,
     ReleaseLease,
     RenewLease,
@@ -64,18 +63,30 @@ from lash_es.core.commands import (
     WithClaim,
     WithInput,
 )
+from lash_es.core.descriptions import DescribeSession, Description
 from lash_es.core.effects import EffectRequest, ModelCall, ToolCall
 from lash_es.core.errors import CommandRejected
 from lash_es.core.events import (
     TurnCommitted,
+)
+from lash_es.core.frames import current_frame_id
+from lash_es.core.graph_commands import (
+    Ancestor,
+    AppendNodes,
+    MaintainSession,
+    NewNode,
+    OpenFrame,
+    TombstoneNodes,
 )
 from lash_es.core.ids import (
     BatchId,
     CallId,
     ClaimId,
     EffectId,
+    FrameId,
     Generation,
     InputId,
+    NodeId,
     Position,
     SessionId,
     TurnId,
@@ -84,17 +95,19 @@ from lash_es.core.ids import (
 from lash_es.core.ingress import ActiveTurn, Boundary, NextTurn
 from lash_es.core.known import BatchEntry, InputEntry, TurnEntry
 from lash_es.core.limits import Limits
-from lash_es.core.messages import FinishReason, TokenUsage
+from lash_es.core.messages import FinishReason, Role, TokenUsage
 from lash_es.core.outcomes import (
     EffectCancelled,
     EffectFailed,
     EffectOutcome,
     Finished,
+    FrameSwitched,
     ModelReplied,
     Stopped,
     StopReason,
     ToolCallRef,
     ToolReturned,
+    TurnOutcome,
 )
 from lash_es.core.owners import (
     Fence,
@@ -132,7 +145,6 @@ from lash_es.core.work_commands import (
     EnqueueWork,
     LeadingCommand,
     LeadingTurnWork,
-    PruneFinishedWork,
     TheseBatches,
 )
 from lash_es.verify.spec import Decision, given
@@ -172,6 +184,7 @@ PROCESSES: Final = {"alice": ("near", 1), "bob": ("near", 2), "carol": ("far", 3
 """On which host each owner runs, and since when."""
 SIGHTS: Final = ("gone", "another", "alive", "unseen")
 MODELS: Final = ("m1", "m2")
+FRAMES: Final = ("f1", "f2", "f3", " ", "s1:frame:initial")
 TEXTS: Final = ("hello", "goodbye")
 OUTCOMES: Final = ("replied", "silent", "returned", "failed", "cancelled")
 STEPS: Final[dict[type[Step], str]] = {
@@ -272,6 +285,20 @@ class SessionMachine(RuleBasedStateMachine):
         expected = self.naive.configured(self.now_ms, naive_policy(provider, model, None))
         self.ask(ConfigureSession(now_ms=self.now_ms, policy=policy), expected)
 
+    @rule(name=st.sampled_from(["a name", None]))
+    def describe(self, name: str | None) -> None:
+        command = DescribeSession(now_ms=self.now_ms, description=Description(name=name))
+        self.ask(command, self.naive.described(self.now_ms, name))
+
+    @invariant()
+    def both_remember_the_same_birth(self) -> None:
+        state = self.before.state
+        if not isinstance(state, Open):
+            return
+        birth, model = state.birth, state.birth.model or state.policy.model
+        found = (birth.description.name, model.model_id)
+        assert found == (self.naive.called, self.naive.born_with)
+
     @rule(provider=st.sampled_from(["p1", "p2"]), really=mostly)
     def begin_anew(self, provider: str, really: bool) -> None:
         name = "s1" if really or self.naive.facts == 0 else "s2"
@@ -295,6 +322,56 @@ class SessionMachine(RuleBasedStateMachine):
         name = "" if fact is None else fact.turn_id
         fence = self.naive_fence(owner)
         self.ask(command, self.naive.branched(self.now_ms, fence, name, len(nodes)))
+
+    @rule(owner=whose, name=st.sampled_from(FRAMES), count=st.integers(0, 2))
+    def open_frame(self, owner: str, name: str, count: int) -> None:
+        nodes = tuple(self.node("begin") for _ in range(count))
+        command = OpenFrame(
+            now_ms=self.now_ms,
+            fence=self.fence(owner),
+            frame_id=FrameId(name),
+            reason="compaction",
+            nodes=nodes,
+        )
+        fence = self.naive_fence(owner)
+        self.ask(command, self.naive.framed(self.now_ms, fence, name, count))
+
+    @rule(owner=whose, count=st.integers(0, 2), fresh=mostly, required=st.booleans())
+    def append(self, owner: str, count: int, fresh: bool, required: bool) -> None:
+        name = self.mint("an") if fresh else "an0"
+        leaf = self.naive.leaf
+        ancestor = Ancestor(
+            node_id=NodeId(leaf), path_to=NodeId(leaf) if leaf else None, is_on_path=bool(leaf)
+        )
+        command = AppendNodes(
+            now_ms=self.now_ms,
+            fence=self.fence(owner),
+            name=name,
+            nodes=tuple(self.node("more") for _ in range(count)),
+            ancestor=ancestor if required else None,
+        )
+        fence, is_there = self.naive_fence(owner), bool(leaf) or not required
+        self.ask(command, self.naive.appended(self.now_ms, fence, name, count, is_there))
+
+    def node(self, text: str) -> NewNode:
+        return NewNode(role=Role.USER, body=self.body(text))
+
+    @rule(data=st.data())
+    def hide(self, data: st.DataObject) -> None:
+        names = ["nobody", *self.naive.nodes()[-4:], *self.naive.hidden[-2:]]
+        chosen = data.draw(st.lists(st.sampled_from(names), max_size=3))
+        command = TombstoneNodes(now_ms=self.now_ms, node_ids=tuple(map(NodeId, chosen)))
+        self.ask(command, self.naive.tombstoned(self.now_ms, chosen))
+
+    @invariant()
+    def both_are_in_the_same_frame(self) -> None:
+        state = self.before.state
+        if not isinstance(state, Open):
+            return
+        model = self.naive
+        assert current_frame_id(state.graph, state.session_id) == model.frame
+        assert state.graph.hidden_count == len(model.hidden)
+        assert state.graph.forgotten_count == model.hidden_for_good
 
     @rule()
     def park(self) -> None:
@@ -483,9 +560,9 @@ class SessionMachine(RuleBasedStateMachine):
         return targets.InputId(name), name
 
     @rule()
-    def prune(self) -> None:
-        command = PruneTurnInputs(now_ms=self.now_ms)
-        self.ask(command, self.naive.pruned(self.now_ms))
+    def maintain(self) -> None:
+        command = MaintainSession(now_ms=self.now_ms)
+        self.ask(command, self.naive.maintained(self.now_ms))
 
     # What may happen: queued work
 
@@ -579,10 +656,6 @@ class SessionMachine(RuleBasedStateMachine):
         name = data.draw(st.sampled_from(["nobody", *self.naive.batches][-2:] + working * 2))
         command = CancelWork(now_ms=self.now_ms, batch_id=BatchId(name))
         self.ask(command, self.naive.work_cancelled(self.now_ms, name))
-
-    @rule()
-    def prune_work(self) -> None:
-        self.ask(PruneFinishedWork(now_ms=self.now_ms), self.naive.work_pruned(self.now_ms))
 
     @rule(owner=whose, data=st.data(), whole=mostly)
     def complete_work(self, owner: str, data: st.DataObject, whole: bool) -> None:
@@ -736,7 +809,12 @@ class SessionMachine(RuleBasedStateMachine):
     def commit(self, owner: str, ran_into_limit: bool, data: st.DataObject) -> None:
         name = self.open_turn()
         done = self.done(data, whole=True) if data.draw(mostly) else []
-        outcome = Stopped(reason=StopReason.MAX_TURNS) if ran_into_limit else Finished()
+        outcome: TurnOutcome = Finished()
+        frame = data.draw(st.sampled_from([None, None, None, *FRAMES]))
+        if ran_into_limit:
+            outcome = Stopped(reason=StopReason.MAX_TURNS)
+        elif frame is not None:
+            outcome = FrameSwitched(frame_id=FrameId(frame))
         command = CommitTurn(
             now_ms=self.now_ms,
             fence=self.fence(owner),
@@ -746,10 +824,15 @@ class SessionMachine(RuleBasedStateMachine):
         )
         fence = self.naive_fence(owner)
         expected = self.naive.commit(
-            self.now_ms, fence, name, ran_into_limit=ran_into_limit, done=done
+            self.now_ms,
+            fence,
+            name,
+            ran_into_limit=ran_into_limit,
+            done=done,
+            frame=None if ran_into_limit else frame,
         )
-        for event in self.ask(command, expected).events[-1:]:
-            assert isinstance(event, TurnCommitted)
+        facts = self.ask(command, expected).events
+        for event in (each for each in facts if isinstance(each, TurnCommitted)):
             assert [seen(node) for node in event.nodes] == self.naive.turns[name].messages
             if data.draw(st.integers(0, 3)) == 0:
                 self.branch(owner, back=0, place=data.draw(st.integers(0, 1)))

@@ -17,8 +17,10 @@ from lash_es.core import (
     activity,
     batches,
     commands,
+    descriptions,
     effects,
     events,
+    graph_commands,
     graph_events,
     ingress,
     known,
@@ -63,13 +65,16 @@ def classes_of(module: ModuleType) -> set[type]:
 
 def test_the_union_of_facts_names_every_fact() -> None:
     defined = classes_of(events) | classes_of(graph_events) | classes_of(work_events)
+    defined |= {descriptions.SessionDescribed}
     assert defined == set(get_args(Event)) | {DirectInput, DrainedInputs}
     assert set(get_args(Event)) == {SessionOpened, *get_args(OpenEvent)}
 
 
 def test_the_union_of_commands_names_every_command() -> None:
-    defined = classes_of(commands) | classes_of(work_commands)
+    defined = classes_of(commands) | classes_of(work_commands) | classes_of(graph_commands)
     parts = {WithInput, WithClaim, commands.InputCompletion, *get_args(WorkSelection)}
+    parts |= {graph_commands.NewNode, graph_commands.Ancestor}
+    defined |= {descriptions.DescribeSession}
     assert defined == set(get_args(Command)) | parts
 
 
@@ -133,6 +138,8 @@ def test_activity_is_no_fact() -> None:
         commands,
         effects,
         events,
+        graph_commands,
+        graph_events,
         ingress,
         known,
         messages,

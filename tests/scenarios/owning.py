@@ -5,9 +5,12 @@ from contextlib import asynccontextmanager
 
 from lash_es import Limits, ModelReply, ProsePart, World
 from lash_es.codec.contents import encode_content
+from lash_es.core.batches import WorkBoundary, WorkCompletion
+from lash_es.core.bodies import NewBody
 from lash_es.core.commands import (
     AcquireLease,
     ClaimTurnInputs,
+    Command,
     CommitTurn,
     InputCompletion,
     OpenSession,
@@ -18,7 +21,7 @@ from lash_es.core.commands import (
     WithInput,
 )
 from lash_es.core.effects import ModelCall
-from lash_es.core.events import TurnInputsClaimed
+from lash_es.core.events import Event, TurnInputsClaimed
 from lash_es.core.ids import EffectId, Generation, Revision, SessionId, TurnId
 from lash_es.core.known import names as keys_of
 from lash_es.core.messages import FinishReason, TokenUsage, TurnInput
@@ -29,6 +32,8 @@ from lash_es.core.receipts import Acquired, CommitReceipt, committed, leased
 from lash_es.core.stamps import commit_hash
 from lash_es.core.state import Open
 from lash_es.core.turns import OpenTurn
+from lash_es.core.work_commands import ClaimWork, LeadingTurnWork
+from lash_es.core.work_events import WorkClaimed
 from lash_es.log.log import StoreLog
 from lash_es.runtime.committing import Draft, Lane
 from lash_es.runtime.opening import require_open
@@ -72,6 +77,14 @@ class Owner:
 
         self.fence = await self.lane.transact(step)
 
+    def body(self, text: str) -> NewBody:
+        """Say something, under the salt of this file."""
+        return encode_content(TurnInput.of_text(text), SALT)
+
+    async def execute(self, command: Command) -> tuple[Event, ...]:
+        """Decide a command and record what it makes happen."""
+        return await self.lane.execute(command)
+
     async def release(self) -> None:
         await self.lane.execute(ReleaseLease(now_ms=self.now_ms, fence=self.fence))
 
@@ -86,6 +99,22 @@ class Owner:
         assert isinstance(event, TurnInputsClaimed)
         return InputCompletion(
             claim_id=event.claim_id, token=event.token, input_ids=event.input_ids
+        )
+
+    async def claim_work(self) -> WorkCompletion:
+        """Claim the work that leads, and say how its completion would be written."""
+        leading = LeadingTurnWork(boundary=WorkBoundary.IDLE, batches_max=1)
+        (event,) = await self.lane.execute(
+            ClaimWork(
+                now_ms=self.now_ms,
+                fence=self.fence,
+                token=self.lane.world.token(),
+                selection=leading,
+            )
+        )
+        assert isinstance(event, WorkClaimed)
+        return WorkCompletion(
+            claim_id=event.claim_id, token=event.token, batch_ids=event.batch_ids
         )
 
     async def answered(
@@ -131,6 +160,7 @@ class Owner:
         inputs_done: tuple[InputCompletion, ...] = (),
         releases_lease: bool = False,
         session_id: str | None = None,
+        completions: tuple[WorkCompletion, ...] = (),
     ) -> CommitReceipt:
         expected = None if expected_revision is None else Revision(expected_revision)
         command = CommitTurn(
@@ -143,6 +173,7 @@ class Owner:
             commit_hash=commit_hash,
             inputs_done=inputs_done,
             releases_lease=releases_lease,
+            completions=completions,
         )
 
         def step(draft: Draft) -> CommitReceipt:

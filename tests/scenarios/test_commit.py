@@ -24,6 +24,7 @@ from lash_es import (
 from lash_es.core.errors import TurnInputClaimSuperseded
 from lash_es.core.ids import Generation, Revision
 from lash_es.core.messages import TokenUsage
+from lash_es.core.work_errors import QueuedWorkClaimSuperseded
 from tests.scenarios.owning import ALICE, USAGE, owner
 from tests.session.host import host, run, texts
 from tests.session.scripted import says, speaking
@@ -148,6 +149,39 @@ def test_commit_12_a_rejected_claim_has_not_consumed_the_other(
             await alice.commit("t1", inputs_done=(valid, other))
             after = await alice.state()
             assert (dict(after.inputs.pending), after.head.revision) == ({}, 1)
+
+    run(scene())
+
+
+@pytest.mark.parametrize("is_work_stale", [True, False])
+def test_commit_12_a_rejected_lane_has_not_consumed_the_other(
+    place: Place, is_work_stale: bool
+) -> None:
+    async def scene() -> None:
+        async with host(place.store()) as core, core.session("s").open() as session:
+            await session.enqueue("one")
+            await session.enqueue_wake("done", process_id="p", sequence=1, event_type="exit")
+        async with owner(place) as alice:
+            await alice.acquire()
+            inputs, work = await alice.claim(), await alice.claim_work()
+            await alice.answered("t1")
+            before, written = await alice.state(), version(place.store())
+            inputs_token, work_token = (
+                (inputs.token, "another") if is_work_stale else ("another", work.token)
+            )
+            refused = QueuedWorkClaimSuperseded if is_work_stale else TurnInputClaimSuperseded
+            with pytest.raises(refused):
+                await alice.commit(
+                    "t1",
+                    inputs_done=(evolve(inputs, token=inputs_token),),
+                    completions=(evolve(work, token=work_token),),
+                )
+            assert version(place.store()) == written
+            assert await alice.state() == before
+            await alice.commit("t1", inputs_done=(inputs,), completions=(work,))
+            after = await alice.state()
+            assert (dict(after.inputs.pending), dict(after.work.batches)) == ({}, {})
+            assert (after.head.revision, before.head.revision) == (1, 0)
 
     run(scene())
 

@@ -8,7 +8,8 @@ The checks come in this order, and the first that fails is what the caller hears
 3. the fence;
 4. the revision that is expected;
 5. the turn: it is the open one, nothing of it is in flight, it holds what the commit says;
-6. what is to be completed: the exact set of each claim, of inputs and then of queued work.
+6. what is to be completed: the exact set of each claim, of inputs and then of queued work;
+7. the frame that it opens: no session is in one twice.
 """
 
 from lash_es.core import inputs, steering
@@ -22,9 +23,9 @@ from lash_es.core.errors import (
     TurnInputClaimSuperseded,
 )
 from lash_es.core.events import Event, LeaseReleased, TurnCommitted
-from lash_es.core.ids import InputId, Revision
+from lash_es.core.ids import InputId, Position, Revision
 from lash_es.core.known import Known
-from lash_es.core.rules import leases, work
+from lash_es.core.rules import frames, leases, work
 from lash_es.core.rules.inputs import claimed_by
 from lash_es.core.rules.open_turns import require_turn
 from lash_es.core.rules.turns import notices, require_settled
@@ -42,7 +43,10 @@ def commit(session: Open, command: CommitTurn, now_ms: int, known: Known) -> tup
     leases.fenced(session, command, now_ms)
     _require_revision(session, command)
     committed = _committed(session, command, now_ms)
-    facts = (*work.complete(session, command.completions, now_ms), committed)
+    done = work.complete(session, command.completions, now_ms)
+    here = Position(session.version + len(done))
+    switched = frames.switched(session, command, known, now_ms, here)
+    facts = (*done, committed, *switched)
     if not command.releases_lease:
         return facts
     return (*facts, LeaseReleased(at_ms=now_ms, generation=session.lease.generation))

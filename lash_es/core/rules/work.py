@@ -1,4 +1,4 @@
-"""Rules of queued work: taking, claiming, giving back, withdrawing, completing, forgetting."""
+"""Rules of queued work: taking, claiming, giving back, withdrawing, completing."""
 
 from collections.abc import Iterator
 
@@ -38,7 +38,6 @@ from lash_es.core.work_errors import (
     QueuedWorkClaimSuperseded,
 )
 from lash_es.core.work_events import (
-    FinishedWorkPruned,
     WorkCancelled,
     WorkClaimAbandoned,
     WorkClaimed,
@@ -255,11 +254,3 @@ def _completed(session: Open, completion: WorkCompletion, now_ms: int) -> WorkCo
         claim_id=completion.claim_id,
         batch_ids=held,
     )
-
-
-def prune(session: Open, now_ms: int) -> tuple[Event, ...]:
-    """Forget what has finished, if anything has."""
-    finished_count = session.work.finished_count
-    if not finished_count:
-        return ()
-    return (FinishedWorkPruned(at_ms=now_ms, batches_count=finished_count),)
