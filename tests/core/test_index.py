@@ -22,7 +22,7 @@ from lash_es.core.events import (
     TurnInputCancelled,
 )
 from lash_es.core.evolve import fold
-from lash_es.core.ids import Generation, Position, Revision
+from lash_es.core.ids import BatchId, Generation, Position, Revision
 from lash_es.core.index import index_rows
 from lash_es.core.ingress import ActiveTurn, NextTurn
 from lash_es.core.known import (
@@ -239,6 +239,10 @@ def test_the_body_to_compare_is_the_one_that_the_entry_committed_to() -> None:
 # What is known
 
 
+def test_a_sequence_has_a_key_of_its_own_kind() -> None:
+    assert sequence_key(7) == IndexKey(IndexKind.SEQUENCE, "7")
+
+
 def test_nothing_is_known_unless_it_was_looked_up() -> None:
     assert NOTHING_KNOWN.source_key(KEY) is None
     assert NOTHING_KNOWN.settled_input(I1) is None
@@ -261,12 +265,22 @@ def test_each_kind_of_entry_is_found_under_its_own_kind_of_key() -> None:
 
 def test_an_entry_of_another_kind_is_not_taken_for_an_answer() -> None:
     known = Known(
-        entries={SOURCE_KEY: turn_entry(), INPUT_KEY: SOURCE_ENTRY, TURN_KEY: SOURCE_ENTRY}
+        entries={
+            SOURCE_KEY: turn_entry(),
+            INPUT_KEY: SOURCE_ENTRY,
+            TURN_KEY: SOURCE_ENTRY,
+            IndexKey(IndexKind.WORK_KEY, KEY): turn_entry(),
+            IndexKey(IndexKind.BATCH, "b1"): turn_entry(),
+            sequence_key(1): turn_entry(),
+        }
     )
 
     assert known.source_key(KEY) is None
     assert known.settled_input(I1) is None
     assert known.turn(TURN) is None
+    assert known.work_key(KEY) is None
+    assert known.finished_batch(BatchId("b1")) is None
+    assert known.input_at(1) is None
 
 
 def test_a_specification_knows_what_its_facts_wrote() -> None:

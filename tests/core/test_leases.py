@@ -284,10 +284,13 @@ def test_the_holder_renews() -> None:
 def test_a_renewal_never_shortens_a_lease() -> None:
     shorter = LeaseRenewed(at_ms=100, generation=Generation(1), ttl_ms=1)
 
-    holder = lease_of(given(*LEASED, shorter).state).holder
-
-    assert holder is not None
-    assert (holder.ttl_ms, holder.expires_at_ms) == (1, EXPIRES_AT_MS)
+    assert lease_of(given(*LEASED, shorter).state).holder == Holder(
+        owner=ALICE,
+        token="alice-token",
+        ttl_ms=1,
+        claimed_at_ms=30,
+        expires_at_ms=EXPIRES_AT_MS,
+    )
 
 
 def test_an_expired_holder_does_not_renew() -> None:
