@@ -279,6 +279,8 @@ def test_the_holder_renews() -> None:
     decision = given(*LEASED).when(renew(FENCE)).then(RENEWED)
 
     assert lease_of(decision.state).position == 2
+    assert isinstance(decision.state, Open)
+    assert decision.state.at_ms == 100
 
 
 def test_a_renewal_never_shortens_a_lease() -> None:
