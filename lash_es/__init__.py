@@ -23,6 +23,7 @@ from lash_es.core.batches import (
     RefreshToolCatalog,
     ResetSession,
     SlotPolicy,
+    WorkBoundary,
     WorkClass,
 )
 from lash_es.core.cancel_receipts import (
@@ -116,15 +117,19 @@ from lash_es.log.trimming import Trimmed
 from lash_es.projections.pending import PendingQueues
 from lash_es.projections.usage import SessionUsageReport
 from lash_es.runtime.activities import (
+    AcceptedInput,
     ActivitySink,
     AssistantProseDelta,
     ErrorReported,
     ModelRequestStarted,
+    QueuedInputAccepted,
+    QueuedWorkStarted,
     ReasoningTextDelta,
     ToolCallCompleted,
     ToolCallStarted,
     TurnActivity,
     UsageReported,
+    WorkCause,
 )
 from lash_es.runtime.cancelling import CancelToken
 from lash_es.runtime.faults import (
@@ -181,6 +186,7 @@ from lash_es.session.work import (
 __version__ = "0.1.0.dev0"
 
 __all__ = [
+    "AcceptedInput",
     "ActiveTurn",
     "ActivitySink",
     "AgentFrame",
@@ -274,10 +280,12 @@ __all__ = [
     "Provider",
     "PydanticProvider",
     "QueueFull",
+    "QueuedInputAccepted",
     "QueuedTurnBuilder",
     "QueuedWorkBatch",
     "QueuedWorkClaimSuperseded",
     "QueuedWorkItem",
+    "QueuedWorkStarted",
     "ReasoningPart",
     "ReasoningTextDelta",
     "RefreshToolCatalog",
@@ -358,6 +366,8 @@ __all__ = [
     "UnencodableValue",
     "UnknownModel",
     "UsageReported",
+    "WorkBoundary",
+    "WorkCause",
     "WorkClaimReceipt",
     "WorkClass",
     "World",

@@ -62,6 +62,7 @@ EVENT_NAMES: Final[Mapping[type[events.Event], tuple[str, int]]] = {
     work_events.WorkClaimAbandoned: ("work.claim_abandoned", 1),
     work_events.WorkCancelled: ("work.cancelled", 1),
     work_events.WorkCompleted: ("work.completed", 1),
+    work_events.WorkFailed: ("work.failed", 1),
     work_events.FinishedWorkPruned: ("work.pruned", 1),
 }
 
@@ -91,9 +92,11 @@ UNION_TAGS: Final[Mapping[type[object], str]] = {
     transcripts.FromInputs: "inputs",
     transcripts.FromReply: "reply",
     transcripts.FromResults: "results",
+    transcripts.FromWork: "work",
     transcripts.TurnLimitNotice: "turn_limit",
     events.DirectInput: "direct",
     events.DrainedInputs: "drained",
+    work_events.DrainedWork: "drained_work",
     effects.ModelCall: "model_call",
     effects.ToolCall: "tool_call",
     outcomes.ModelReplied: "model_replied",

@@ -37,7 +37,7 @@ from lash_es.core.policy import SessionPolicy
 from lash_es.core.retention import Pin
 from lash_es.core.targets import CancelTarget
 from lash_es.core.transcripts import Node
-from lash_es.core.work_commands import EnqueueWork, OwnerWorkCommand, WorkCommand
+from lash_es.core.work_commands import EnqueueWork, OwnerWorkCommand, WithWork, WorkCommand
 
 
 @frozen(kw_only=True)
@@ -228,6 +228,9 @@ class WithClaim:
     token: str
 
 
+TurnSource: TypeAlias = WithInput | WithClaim | WithWork
+
+
 @frozen(kw_only=True)
 class StartTurn:
     """Accept a turn, durably, before anything of it runs."""
@@ -235,7 +238,7 @@ class StartTurn:
     now_ms: int
     fence: Fence
     turn_id: TurnId
-    source: WithInput | WithClaim
+    source: TurnSource
 
 
 @frozen(kw_only=True)
@@ -286,9 +289,10 @@ class CommitTurn:
 
     ``session_id`` is that of the session that is meant, and ``expected_revision`` the number of
     commits before this one; none is not compared. ``commit_hash`` says what is meant to be
-    committed (``stamps.commit_hash``): only with it a retry is recognised. ``inputs_done`` are
-    settled, ``completions`` of queued work finished, and the lease let go, with the commit or not
-    at all. With ``FrameSwitched`` it opens that frame, which begins with ``frame_nodes``.
+    committed (``stamps.commit_hash``): only with it a retry is recognised. Besides what the turn
+    took, ``input_completions`` are settled, ``work_completions`` finished, and the lease let go,
+    with the commit or not at all. With ``FrameSwitched`` it opens that frame, which begins with
+    ``frame_nodes``.
     """
 
     now_ms: int
@@ -298,9 +302,9 @@ class CommitTurn:
     session_id: SessionId | None = None
     expected_revision: Revision | None = None
     commit_hash: str | None = None
-    inputs_done: tuple[InputCompletion, ...] = ()
+    input_completions: tuple[InputCompletion, ...] = ()
+    work_completions: tuple[WorkCompletion, ...] = ()
     releases_lease: bool = False
-    completions: tuple[WorkCompletion, ...] = ()
     frame_nodes: tuple[NewNode, ...] = ()
 
 

@@ -34,12 +34,14 @@ from lash_es.core.owners import LeaseOwner
 from lash_es.core.policy import SessionPolicy
 from lash_es.core.transcripts import Node
 from lash_es.core.work_events import (
+    DrainedWork,
     FinishedWorkPruned,
     WorkCancelled,
     WorkClaimAbandoned,
     WorkClaimed,
     WorkCompleted,
     WorkEnqueued,
+    WorkFailed,
 )
 
 # The session itself
@@ -225,7 +227,7 @@ class DrainedInputs:
     input_ids: tuple[InputId, ...]
 
 
-TurnOrigin: TypeAlias = DirectInput | DrainedInputs
+TurnOrigin: TypeAlias = DirectInput | DrainedInputs | DrainedWork
 
 
 @frozen(kw_only=True)
@@ -346,6 +348,7 @@ OpenEvent: TypeAlias = (
     | WorkEnqueued
     | WorkClaimed
     | WorkCompleted
+    | WorkFailed
     | WorkClaimAbandoned
     | WorkCancelled
     | FinishedWorkPruned
@@ -370,6 +373,7 @@ OwnerEvent: TypeAlias = (
     | TurnEnded
     | WorkClaimed
     | WorkCompleted
+    | WorkFailed
     | LeafMoved
     | FrameOpened
     | NodesAppended

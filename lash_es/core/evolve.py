@@ -21,6 +21,7 @@ from lash_es.core import (
     inputs,
     leases,
     retention,
+    settling,
     steering,
     turns,
     work,
@@ -75,12 +76,14 @@ from lash_es.core.state import NOT_OPENED, Deleted, NotOpened, Open, State
 from lash_es.core.turns import NO_TURN, OpenTurn, Turn
 from lash_es.core.work import Work
 from lash_es.core.work_events import (
+    DrainedWork,
     FinishedWorkPruned,
     WorkCancelled,
     WorkClaimAbandoned,
     WorkClaimed,
     WorkCompleted,
     WorkEnqueued,
+    WorkFailed,
 )
 
 _open = maker(Open)
@@ -119,7 +122,8 @@ def _evolve_open(session: Open, event: OpenEvent) -> State:
             turn = steering.delivered(session, event, _turn(session, event))
             return _owned(session, event, turn=turns.requested(turn, event, here))
         case EffectSettled():
-            return _owned(session, event, turn=turns.settled(_turn(session, event), event, here))
+            turn = settling.settled(_turn(session, event), event, here)
+            return _owned(session, event, turn=turn)
         case TurnInputEnqueued():
             return _next(session, event.at_ms, inputs=inputs.enqueued(session.inputs, event, here))
         case LeaseAcquired():
@@ -196,6 +200,8 @@ def _evolve_open(session: Open, event: OpenEvent) -> State:
             return _owned(session, event, work=work.claimed(session.work, event))
         case WorkCompleted():
             return _owned(session, event, work=work.completed(session.work, event))
+        case WorkFailed():
+            return _owned(session, event, work=work.failed(session.work, event))
         case WorkClaimAbandoned():
             return _next(session, event.at_ms, work=work.abandoned(session.work, event))
         case WorkCancelled():
@@ -265,6 +271,7 @@ def _ended(session: Open, event: TurnEnded, turn: OpenTurn) -> Open:
         event,
         turn=NO_TURN,
         inputs=inputs.returned_by_end(session.inputs, event),
+        work=work.returned(session.work, turn.batch_ids),
         ledger=heads.used(session.ledger, event, turn.policy.model.model_id),
     )
 
@@ -285,8 +292,10 @@ def _turn(
 
 
 def _bodies_of(session: Open, event: TurnStarted) -> tuple[RecordedBody, ...]:
-    """Find the inputs that the turn takes."""
+    """Find the inputs, or the batches, that the turn takes."""
     _require_no_turn(session, event)
+    if isinstance(event.origin, DrainedWork):
+        return work.bodies_of(session.work, event.origin)
     if not isinstance(event.origin, DrainedInputs):
         return ()
     pending = session.inputs.pending
@@ -317,7 +326,8 @@ def _owned(
     | NodesAppended
     | TurnInputsClaimed
     | WorkClaimed
-    | WorkCompleted,
+    | WorkCompleted
+    | WorkFailed,
     *,
     inputs: Inputs | None = None,
     turn: Turn | None = None,

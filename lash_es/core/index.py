@@ -33,7 +33,7 @@ from lash_es.core.outcomes import InputStatus
 from lash_es.core.stamps import stamped
 from lash_es.core.state import Open, State
 from lash_es.core.turns import OpenTurn
-from lash_es.core.work_events import WorkCancelled, WorkCompleted, WorkEnqueued
+from lash_es.core.work_events import WorkCancelled, WorkCompleted, WorkEnqueued, WorkFailed
 from lash_es.core.work_index import work_rows
 
 IndexRow = tuple[IndexKey, IndexEntry]
@@ -59,7 +59,7 @@ def _rows(  # noqa: PLR0911 - a table
             return (_started(event, here),)
         case TurnCommitted() | TurnEnded():
             return _over(before, event, here)
-        case WorkEnqueued() | WorkCompleted() | WorkCancelled():
+        case WorkEnqueued() | WorkCompleted() | WorkFailed() | WorkCancelled():
             return work_rows(before, event, here)
         case FrameOpened() | NodesAppended() | NodesTombstoned():
             return graph_rows(event, here)

@@ -21,11 +21,12 @@ from lash_es.core.transcripts import (
     FromInputs,
     FromReply,
     FromResults,
+    FromWork,
     Node,
     NodeSource,
     TurnLimitNotice,
 )
-from lash_es.core.turns import OpenTurn
+from lash_es.core.turns import OpenTurn, notices
 
 
 def commit_hash(
@@ -45,6 +46,12 @@ def commit_hash(
     ]
     text = json.dumps(meaning, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def meant(session: Open, turn: OpenTurn, outcome: TurnOutcome) -> str:
+    """Hash what a commit of the open turn with this outcome would mean, its notices included."""
+    told = all_told(session, turn)
+    return commit_hash(told, outcome, (*told.nodes, *notices(told, outcome)))
 
 
 def stamped(before: Open, turn: OpenTurn, event: TurnCommitted) -> CommitStamp:
@@ -86,6 +93,8 @@ def _said(source: NodeSource) -> list[str | int]:
         case FromResults():
             calls = [(result.tool, result.status.value) for result in source.results]
             return ["results", *[word for call in calls for word in call]]
+        case FromWork():
+            return ["work", len(source.bodies)]
         case TurnLimitNotice():
             return ["notice", source.model_calls_max]
         case _:

@@ -80,13 +80,20 @@ class FromResults:
 
 
 @frozen(kw_only=True)
+class FromWork:
+    """What happened elsewhere, told to the session: items of turn work, in order."""
+
+    bodies: tuple[BodyRef, ...]
+
+
+@frozen(kw_only=True)
 class TurnLimitNotice:
     """The runtime's remark that a turn ran into its limit of model calls."""
 
     model_calls_max: int
 
 
-NodeSource: TypeAlias = FromInputs | FromReply | FromResults | TurnLimitNotice
+NodeSource: TypeAlias = FromInputs | FromReply | FromResults | FromWork | TurnLimitNotice
 
 
 @frozen(kw_only=True)

@@ -298,7 +298,10 @@ class LashCore:
     def _lane(self, session_id: SessionId, store: SessionStore | None = None) -> Lane:
         stream = self._stream(session_id)
         log = self._log if store is None else self._own_log(store, session_id)
-        return Lane(log, stream, self._world, self._limits)
+        lane = Lane(log, stream, self._world, self._limits)
+        if store is not None:
+            store.attach(lane)
+        return lane
 
     def _own_log(self, store: SessionStore, session_id: SessionId) -> Log:
         """Return the log on a session's own store, made when it is first used."""

@@ -146,10 +146,14 @@ class LashSession(GraphHandle):
         return builder if cancel is None else builder.cancel(cancel)
 
     def queued_turn(
-        self, *, drain_id: str | None = None, cancel: CancelToken | None = None
+        self,
+        *,
+        drain_id: str | None = None,
+        batch_ids: Iterable[str] = (),
+        cancel: CancelToken | None = None,
     ) -> QueuedTurnBuilder:
         """Build a drain, one turn on what waits; keywords are the builder's setters."""
-        builder = QueuedTurnBuilder(shared=self._usable("queued_turn"))
+        builder = QueuedTurnBuilder(shared=self._usable("queued_turn")).batch_ids(batch_ids)
         if drain_id is not None:
             builder = builder.drain_id(drain_id)
         return builder if cancel is None else builder.cancel(cancel)

@@ -65,6 +65,7 @@ from lash_es.core.outcomes import (
     ToolReturned,
     TurnOutcome,
 )
+from lash_es.core.work_events import DrainedWork
 from lash_es.log.contents import read_content
 from lash_es.log.port import Store
 from lash_es.log.sealing_errors import BodySealed
@@ -209,6 +210,9 @@ class Narrator:
     def _origin(self, position: Position, origin: TurnOrigin) -> str:
         if isinstance(origin, DirectInput):
             return f": {self.input_at(position)}"
+        if isinstance(origin, DrainedWork):
+            count = len(origin.batch_ids)
+            return " on 1 batch of work" if count == 1 else f" on {count} batches of work"
         return f" on {_count(len(origin.input_ids), 'pending input')}"
 
     def _request(self, request: EffectRequest) -> str:

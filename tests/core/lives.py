@@ -5,9 +5,10 @@ Unlike the machine's, these commands are chosen by looking at the core's own sta
 make sense, so that a life gets somewhere. What is right is said by the laws and not by this file.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeAlias, TypeVar
 
+import attrs
 from attrs import frozen
 from hypothesis import strategies as st
 
@@ -20,6 +21,7 @@ from lash_es.core.batches import (
     NeverMerge,
     SlotPolicy,
     WorkBoundary,
+    WorkClass,
     WorkCompletion,
     WorkKind,
 )
@@ -76,6 +78,8 @@ from lash_es.core.ids import (
     Version,
 )
 from lash_es.core.ingress import ActiveTurn, Boundary, NextTurn
+from lash_es.core.inputs import wanting_into
+from lash_es.core.limits import Limits
 from lash_es.core.messages import FinishReason, Role, TokenUsage
 from lash_es.core.outcomes import (
     EffectCancelled,
@@ -100,7 +104,7 @@ from lash_es.core.owners import (
 )
 from lash_es.core.policy import ModelSpec, SessionPolicy
 from lash_es.core.state import Open
-from lash_es.core.turns import OpenTurn, Replied
+from lash_es.core.turns import NoTurn, OpenTurn, Replied
 from lash_es.core.work_commands import (
     AbandonWorkClaim,
     CancelWork,
@@ -110,6 +114,7 @@ from lash_es.core.work_commands import (
     LeadingCommand,
     LeadingTurnWork,
     TheseBatches,
+    WithWork,
     WorkSelection,
 )
 from lash_es.verify.spec import Decision, given
@@ -163,7 +168,8 @@ class Moment:
 def lives(draw: st.DrawFn, steps_max: int = 50) -> Life:
     """Draw a life of some steps, refusals included."""
     birth = OpenSession(now_ms=1_000, session_id=SESSION, policy=POLICIES[0])
-    life = [given().when(ParkSession(now_ms=1)), given().when(birth)]
+    nothing = given(limits=Limits(drain_attempts_max=draw(st.sampled_from([0, 3]))))
+    life = [nothing.when(ParkSession(now_ms=1)), nothing.when(birth)]
     for step in range(draw(st.integers(1, steps_max))):
         command: Command = birth
         if isinstance(life[-1].state, Open):
@@ -193,9 +199,11 @@ def next_command(m: Moment) -> Command:
         return maintain(m) if graph.hidden_count else m.one_of(hide, hide, new_root)(m)
     kinds = (acquire, *FOR_ANYONE, *FOR_THE_QUEUE, *FOR_THE_OWNER * 2)
     if holder is None or holder.expires_at_ms <= m.now_ms:
-        kinds = (acquire,) * 9 + FOR_ANYONE + FOR_THE_QUEUE
+        # What is open holds a trim back.
+        is_at_rest = not m.state.inputs.pending and not m.state.work.batches
+        kinds = (acquire,) * 9 + FOR_ANYONE + FOR_THE_QUEUE + (trim,) * (4 * is_at_rest)
     elif isinstance(m.state.turn, OpenTurn):
-        kinds = (proceed,) * 40 + (accept,) * 6 + kinds
+        kinds = (proceed,) * 40 + (accept,) * 8 + kinds
     return m.one_of(*kinds)(m)
 
 
@@ -293,6 +301,8 @@ def into_a_turn(m: Moment) -> ActiveTurn | NextTurn:
 
 def accept(m: Moment) -> Command:
     turn = m.state.turn
+    if isinstance(turn, OpenTurn) and not wanting_into(m.state.inputs, turn.turn_id):
+        return attrs.evolve(enqueue(m), ingress=ActiveTurn(turn.turn_id))
     return ClaimActiveTurnInputs(
         now_ms=m.now_ms,
         fence=m.fence,
@@ -303,7 +313,7 @@ def accept(m: Moment) -> Command:
     )
 
 
-def enqueue(m: Moment) -> Command:
+def enqueue(m: Moment) -> EnqueueTurnInput:
     return EnqueueTurnInput(
         now_ms=m.now_ms,
         input_id=InputId(f"i{m.step}"),
@@ -377,7 +387,9 @@ def a_work_claim(m: Moment) -> WorkCompletion:
 def claim_work(m: Moment) -> Command:
     boundary = m.one_of(*WorkBoundary)
     these = TheseBatches(boundary=boundary, batch_ids=tuple(m.state.work.batches)[:1])
-    leading = LeadingTurnWork(boundary=boundary, batches_max=m.one_of(0, 1, 9))
+    turn = m.state.turn
+    into = m.one_of(None, turn.turn_id) if isinstance(turn, OpenTurn) else None
+    leading = LeadingTurnWork(boundary=boundary, batches_max=m.one_of(0, 1, 9), turn_id=into)
     selections: tuple[WorkSelection, ...] = (LeadingCommand(), leading, leading, these)
     selection = m.one_of(*selections)
     return ClaimWork(now_ms=m.now_ms, fence=m.fence, token=f"w{m.step}", selection=selection)
@@ -404,11 +416,19 @@ def for_work(m: Moment) -> Command:
     return m.one_of(queue_work, queue_work, queue_work, cancel_work)(m)
 
 
+def is_a_claimed_wake(m: Moment) -> Iterator[bool]:
+    for batch in m.state.work.batches.values():
+        is_ours = batch.claim is not None and batch.claim.generation == m.fence.generation
+        yield is_ours and batch.work_class is WorkClass.TURN_WORK
+
+
 def for_the_worker(m: Moment) -> Command:
     if not m.state.work.batches:
         return queue_work(m)
+    if isinstance(m.state.turn, NoTurn) and any(is_a_claimed_wake(m)):
+        return drain_work(m)
     if any(batch.claim for batch in m.state.work.batches.values()):
-        return m.one_of(complete_work, complete_work, abandon_work, claim_work)(m)
+        return m.one_of(complete_work, complete_work, drain_work, abandon_work, claim_work)(m)
     return claim_work(m)
 
 
@@ -442,6 +462,13 @@ def drain(m: Moment) -> Command:
     return StartTurn(now_ms=m.now_ms, fence=m.fence, turn_id=turn_id, source=source)
 
 
+def drain_work(m: Moment) -> Command:
+    done = a_work_claim(m)
+    source = WithWork(claim_id=done.claim_id, token=done.token)
+    turn_id = TurnId(f"t{m.step}")
+    return StartTurn(now_ms=m.now_ms, fence=m.fence, turn_id=turn_id, source=source)
+
+
 # For the turn
 
 
@@ -449,11 +476,13 @@ def proceed(m: Moment) -> Command:
     """Ask what the turn's protocol would ask next, or end it early."""
     open_effects = agenda(m.state)
     turn_id = m.turn.turn_id
+    if m.turn.batch_ids and not open_effects and m.one_of(True, False):
+        return end(m)
     if m.turn.generation != m.state.lease.generation:
         return ContinueTurn(now_ms=m.now_ms, fence=m.fence, turn_id=turn_id)
     if open_effects:
         return settle(m)
-    return m.one_of(request, request, request, commit, end)(m)
+    return m.one_of(request, request, request, commit, commit, end)(m)
 
 
 def settle(m: Moment) -> Command:
@@ -510,7 +539,7 @@ def commit(m: Moment) -> Command:
         fence=m.fence,
         turn_id=m.turn.turn_id,
         outcome=m.one_of(*outcomes),
-        completions=m.one_of((), (), (), (a_work_claim(m),)),
+        work_completions=m.one_of((), (), (), (a_work_claim(m),)),
     )
 
 
@@ -536,6 +565,7 @@ FOR_THE_OWNER: tuple[Kind, ...] = (
     drain,
     start,
     renew,
+    for_the_worker,
     for_the_worker,
     for_the_worker,
 )

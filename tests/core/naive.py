@@ -83,6 +83,7 @@ class NaiveTurn:
         self.at = -1
         self.tokens = 0
         self.told: list[str] = []
+        self.work: list[str] = []
 
 
 class NaiveBatch:
@@ -93,7 +94,9 @@ class NaiveBatch:
         self.at = at
         self.status = "open"
         self.claim: Claim | None = None
+        self.into: str | None = None
         self.claims = 0
+        self.attempts = 0
         self.forgotten = False
 
 
@@ -399,6 +402,16 @@ class NaiveSession:
             self.turns[turn].messages.append(("user", *positions))
             self.turns[turn].told += names
 
+    def _tell_of_work(self, turn: NaiveTurn, name: str) -> None:
+        news = [
+            n
+            for n, b in self.working().items()
+            if b.claim and b.claim[2] == self.generation and b.into == name and n not in turn.work
+        ]
+        if news:
+            turn.messages.append(("event", *(self.batches[n].at for n in news)))
+            turn.work += news
+
     def abandoned(self, now: int, claim: str, token: str) -> str:
         if self._closed():
             return self._closed()
@@ -472,9 +485,16 @@ class NaiveSession:
     # The turn
 
     def started(
-        self, now: int, fence: Fence, name: str, text: str | None, claim: tuple[str, str]
+        self,
+        now: int,
+        fence: Fence,
+        name: str,
+        text: str | None,
+        claim: tuple[str, str],
+        *,
+        on_work: bool = False,
     ) -> str:
-        """Begin with a text, or with what a claim holds if there is none."""
+        """Begin with a text, or with what a claim holds if there is none, inputs or work."""
         problem = self._closed() or self._fenced_off(now, fence)
         if problem:
             return problem
@@ -482,6 +502,8 @@ class NaiveSession:
             return NOTHING if self.turns[name].text == text else "!TurnIdConflict"
         if self.open_turn():
             return "!TurnInProgress"
+        if on_work:
+            return self._started_on_work(now, name, claim)
         took: list[str] = []
         if text is None:
             held = {n: e for n, e in self.waiting().items() if e.claim and e.claim[:2] == claim}
@@ -493,6 +515,19 @@ class NaiveSession:
         turn.at = self.facts
         positions = [self.inputs[n].at for n in took] or [self.facts]
         turn.messages.append(("user", *positions))
+        self.turns[name] = turn
+        return self._owned("TurnStarted", now)
+
+    def _started_on_work(self, now: int, name: str, claim: tuple[str, str]) -> str:
+        whole = (*claim, self.generation)
+        work = [n for n, b in self.working().items() if b.claim == whole and b.kind == "wake"]
+        if not work:
+            return "!QueuedWorkClaimSuperseded"
+        turn = NaiveTurn(None, [], self.generation, self._turn_limit())
+        turn.model = str(self.policy["model"])
+        turn.at = self.facts
+        turn.messages.append(("event", *(self.batches[n].at for n in work)))
+        turn.work = work
         self.turns[name] = turn
         return self._owned("TurnStarted", now)
 
@@ -534,6 +569,11 @@ class NaiveSession:
         turn.requests += 1
         if kind == "model":
             self._tell(name)
+            self._tell_of_work(turn, name)
+            if reply_at > turn.batches:
+                turn.batches = reply_at
+                if reply_at >= turn.limit:
+                    turn.messages.append(("notice", turn.limit))
         turn.open[effect] = NaiveEffect(asked)
         if kind == "tool":
             turn.asked.add(ordinal)
@@ -600,8 +640,12 @@ class NaiveSession:
             return "!FrameIdConflict"
         facts = [self._finish(now, each) for each in done]
         turn = self.turns[name]
+        claims = [self.batches[n].claim for n in turn.work if n in self.working()]
+        for claim in dict.fromkeys(claims):
+            mine = [n for n in turn.work if n in self.working() and self.batches[n].claim == claim]
+            facts.append(self._finish(now, ("", "", tuple(mine))))
         self._tell(name)
-        if ran_into_limit:
+        if ran_into_limit and ("notice", turn.limit) not in turn.messages:
             turn.messages.append(("notice", turn.limit))
         for taken in turn.took + turn.told:
             self.inputs[taken].status = "completed"
@@ -624,7 +668,18 @@ class NaiveSession:
             entry.claim = None
             if entry.attempts > self.limits["returns"]:
                 entry.status = "failed"
-        return self._over(now, name, "ended")
+        facts: list[str] = []
+        for taken in self.turns[name].work:
+            batch = self.batches[taken]
+            if batch.status == "open":
+                batch.attempts += 1
+                batch.claim = None
+                if batch.attempts > self.limits["returns"]:
+                    batch.status = "failed"
+                    facts = ["WorkFailed"]
+        for fact in facts:
+            self._owned(fact, now)
+        return ", ".join([*facts, self._over(now, name, "ended")])
 
     def _unfinished(self, name: str) -> str:
         found = self.open_turn()
@@ -659,7 +714,14 @@ class NaiveSession:
         return self._recorded("WorkEnqueued", now)
 
     def work_claimed(
-        self, now: int, fence: Fence, token: str, where: str, wanted: int | list[str]
+        self,
+        now: int,
+        fence: Fence,
+        token: str,
+        where: str,
+        wanted: int | list[str],
+        *,
+        into: str | None = None,
     ) -> str:
         """Claim a ``command``, or turn work at ``idle`` or at a ``checkpoint``."""
         if self._closed():
@@ -669,6 +731,9 @@ class NaiveSession:
             return NOTHING
         if self._fenced_off(now, fence):
             return self._fenced_off(now, fence)
+        found = self.open_turn()
+        if into is not None and (found is None or found[0] != into):
+            return "!TurnNotOpen"
         then = self._not_before(now)
         names = [n for n, b in self.working().items() if b.ready_ms <= then]
         names = [n for n in names if not self._is_worked_on(then, n)]
@@ -679,6 +744,7 @@ class NaiveSession:
         claim = f"qwc:{head.number}:{head.claims + 1}"
         for name in chosen:
             self.batches[name].claim = (claim, token, self.generation)
+            self.batches[name].into = into
             self.batches[name].claims += 1
         return self._owned("WorkClaimed", now)
 
@@ -707,7 +773,13 @@ class NaiveSession:
     def work_abandoned(self, now: int, claim: str, token: str) -> str:
         if self._closed():
             return self._closed()
-        held = [b for b in self.working().values() if b.claim and b.claim[:2] == (claim, token)]
+        turn = self.open_turn()
+        taken = turn[1].work if turn else []
+        held = [
+            b
+            for n, b in self.working().items()
+            if b.claim and b.claim[:2] == (claim, token) and n not in taken
+        ]
         for batch in held:
             batch.claim = None
         return self._recorded("WorkClaimAbandoned", now) if held else NOTHING
@@ -745,6 +817,9 @@ class NaiveSession:
         return {name: each for name, each in self.batches.items() if each.status == "open"}
 
     def _is_worked_on(self, now: int, name: str) -> bool:
+        turn = self.open_turn()
+        if turn and name in turn[1].work:
+            return True
         claim = self.batches[name].claim
         return claim is not None and claim[2] == self.generation and self._is_live(now)
 

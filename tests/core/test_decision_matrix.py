@@ -14,6 +14,7 @@ lease ran out, it is later.
 from collections.abc import Callable, Sequence
 from typing import get_args
 
+import attrs
 from attrs import frozen
 
 from lash_es.core import targets
@@ -88,6 +89,7 @@ from lash_es.core.work_commands import (
     LeadingCommand,
     LeadingTurnWork,
     TheseBatches,
+    WithWork,
     WorkSelection,
 )
 from lash_es.core.work_events import WorkCancelled
@@ -138,6 +140,7 @@ from tests.core.examples import (
     queued,
     requested,
     started,
+    started_on_work,
     work_held,
 )
 from tests.core.test_turns import turn_of
@@ -190,6 +193,8 @@ SCENES = {
     "work waits": Scene(WORK),
     "work claimed": Scene(WORK_HELD),
     "turn has work": Scene((*WORK_HELD, started())),
+    "work taken in": Scene((*BEGUN, queued(B1, 1), work_held(B1, turn_id=TURN))),
+    "turn on work": Scene((*WORK_HELD, started_on_work(B1))),
     "work finished": Scene((*WORK, WorkCancelled(at_ms=90, batch_id=B1))),
     "message hidden": Scene(
         (*COMMITTED, NodesTombstoned(at_ms=90, node_ids=(ASKED_NODE.node_id,)))
@@ -210,6 +215,7 @@ TABLES = (
     ("tools asked", "tools answered"),
     ("work waits", "work claimed"),
     ("turn has work", "work finished"),
+    ("work taken in", "turn on work"),
     ("steer waits", "steer accepted"),
     ("steer delivered", "input in a turn"),
     ("lease ran out", "another's lease"),
@@ -293,6 +299,12 @@ ROWS: dict[str, Callable[[Scene], Command]] = {
         turn_id=T2,
         source=WithClaim(claim_id=CLAIM, token="claim-token"),
     ),
+    "StartTurn, t2, work": lambda s: StartTurn(
+        now_ms=s.now_ms,
+        fence=FENCE,
+        turn_id=T2,
+        source=WithWork(claim_id=WORK_CLAIM, token="work-token"),
+    ),
     "ContinueTurn": lambda s: ContinueTurn(now_ms=s.now_ms, fence=FENCE, turn_id=TURN),
     "RequestEffect, model": lambda s: RequestEffect(
         now_ms=s.now_ms, fence=FENCE, turn_id=TURN, effect_id=s.next_effect, request=ASK
@@ -323,7 +335,7 @@ ROWS: dict[str, Callable[[Scene], Command]] = {
         commit_hash=HASH,
     ),
     "CommitTurn, work": lambda s: CommitTurn(
-        now_ms=s.now_ms, fence=FENCE, turn_id=TURN, outcome=Finished(), completions=DONE
+        now_ms=s.now_ms, fence=FENCE, turn_id=TURN, outcome=Finished(), work_completions=DONE
     ),
     "CommitTurn, frame": lambda s: CommitTurn(
         now_ms=s.now_ms, fence=FENCE, turn_id=TURN, outcome=FrameSwitched(frame_id=FrameId("f1"))
@@ -348,6 +360,7 @@ ROWS: dict[str, Callable[[Scene], Command]] = {
     ),
     "ClaimWork, command": lambda s: claiming(s, LeadingCommand()),
     "ClaimWork, turn work": lambda s: claiming(s, IDLY),
+    "ClaimWork, into turn": lambda s: claiming(s, attrs.evolve(IDLY, turn_id=TURN)),
     "ClaimWork, these": lambda s: claiming(s, THESE),
     "CompleteWork": lambda s: CompleteWork(now_ms=s.now_ms, fence=FENCE, completions=DONE),
     "AbandonWorkClaim": lambda s: AbandonWorkClaim(
@@ -388,6 +401,7 @@ CancelTurnInputSuffix  | !SessionNotOpen | -                 | -                
 StartTurn              | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
 StartTurn, t2          | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
 StartTurn, t2, claim   | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
+StartTurn, t2, work    | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
 ContinueTurn           | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
 RequestEffect, model   | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
 RequestEffect, tool    | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
@@ -402,6 +416,7 @@ EndTurn                | !SessionNotOpen | !fence: free      | !fence: free     
 EnqueueWork            | !SessionNotOpen | WorkEnqueued      | WorkEnqueued      | !SessionDeleted
 ClaimWork, command     | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
 ClaimWork, turn work   | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
+ClaimWork, into turn   | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
 ClaimWork, these       | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
 CompleteWork           | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
 AbandonWorkClaim       | !SessionNotOpen | -                 | -                 | !SessionDeleted
@@ -434,6 +449,7 @@ CancelTurnInputSuffix  | -                         | TurnInputsCancelled
 StartTurn              | TurnStarted               | TurnStarted
 StartTurn, t2          | TurnStarted               | TurnStarted
 StartTurn, t2, claim   | !TurnInputClaimSuperseded | !TurnInputClaimSuperseded
+StartTurn, t2, work    | !WorkClaimSuperseded      | !WorkClaimSuperseded
 ContinueTurn           | !TurnNotOpen              | !TurnNotOpen
 RequestEffect, model   | !TurnNotOpen              | !TurnNotOpen
 RequestEffect, tool    | !TurnNotOpen              | !TurnNotOpen
@@ -448,6 +464,7 @@ EndTurn                | !TurnNotOpen              | !TurnNotOpen
 EnqueueWork            | WorkEnqueued              | WorkEnqueued
 ClaimWork, command     | -                         | -
 ClaimWork, turn work   | -                         | -
+ClaimWork, into turn   | !TurnNotOpen              | !TurnNotOpen
 ClaimWork, these       | -                         | -
 CompleteWork           | !WorkClaimSuperseded      | !WorkClaimSuperseded
 AbandonWorkClaim       | -                         | -
@@ -480,6 +497,7 @@ CancelTurnInputSuffix  | TurnInputsCancelled       | -
 StartTurn              | TurnStarted               | -
 StartTurn, t2          | TurnStarted               | TurnStarted
 StartTurn, t2, claim   | !TurnInputClaimSuperseded | !TurnInputClaimSuperseded
+StartTurn, t2, work    | !WorkClaimSuperseded      | !WorkClaimSuperseded
 ContinueTurn           | !TurnNotOpen              | !TurnNotOpen
 RequestEffect, model   | !TurnNotOpen              | !TurnNotOpen
 RequestEffect, tool    | !TurnNotOpen              | !TurnNotOpen
@@ -494,6 +512,7 @@ EndTurn                | !TurnNotOpen              | !TurnNotOpen
 EnqueueWork            | WorkEnqueued              | WorkEnqueued
 ClaimWork, command     | -                         | -
 ClaimWork, turn work   | -                         | -
+ClaimWork, into turn   | !TurnNotOpen              | !TurnNotOpen
 ClaimWork, these       | -                         | -
 CompleteWork           | !WorkClaimSuperseded      | !WorkClaimSuperseded
 AbandonWorkClaim       | -                         | -
@@ -526,6 +545,7 @@ CancelTurnInputSuffix  | -                       | -
 StartTurn              | TurnStarted             | -
 StartTurn, t2          | TurnStarted             | TurnStarted
 StartTurn, t2, claim   | TurnStarted             | !TurnInputClaimSuperseded
+StartTurn, t2, work    | !WorkClaimSuperseded    | !WorkClaimSuperseded
 ContinueTurn           | !TurnNotOpen            | !TurnNotOpen
 RequestEffect, model   | !TurnNotOpen            | !TurnNotOpen
 RequestEffect, tool    | !TurnNotOpen            | !TurnNotOpen
@@ -540,6 +560,7 @@ EndTurn                | !TurnNotOpen            | !TurnNotOpen
 EnqueueWork            | WorkEnqueued            | WorkEnqueued
 ClaimWork, command     | -                       | -
 ClaimWork, turn work   | -                       | -
+ClaimWork, into turn   | !TurnNotOpen            | !TurnNotOpen
 ClaimWork, these       | -                       | -
 CompleteWork           | !WorkClaimSuperseded    | !WorkClaimSuperseded
 AbandonWorkClaim       | -                       | -
@@ -572,6 +593,7 @@ CancelTurnInputSuffix  | -                          | -
 StartTurn              | -                          | -
 StartTurn, t2          | !TurnInProgress            | !TurnInProgress
 StartTurn, t2, claim   | !TurnInProgress            | !TurnInProgress
+StartTurn, t2, work    | !TurnInProgress            | !TurnInProgress
 ContinueTurn           | -                          | TurnContinued
 RequestEffect, model   | EffectRequested            | !EffectRequestRefused
 RequestEffect, tool    | !EffectRequestRefused      | !EffectRequestRefused
@@ -586,6 +608,7 @@ EndTurn                | TurnEnded                  | !EffectsUnsettled
 EnqueueWork            | WorkEnqueued               | WorkEnqueued
 ClaimWork, command     | -                          | -
 ClaimWork, turn work   | -                          | -
+ClaimWork, into turn   | -                          | -
 ClaimWork, these       | -                          | -
 CompleteWork           | !WorkClaimSuperseded       | !WorkClaimSuperseded
 AbandonWorkClaim       | -                          | -
@@ -618,6 +641,7 @@ CancelTurnInputSuffix  | -                          | -
 StartTurn              | -                          | -
 StartTurn, t2          | !TurnInProgress            | !TurnInProgress
 StartTurn, t2, claim   | !TurnInProgress            | !TurnInProgress
+StartTurn, t2, work    | !TurnInProgress            | !TurnInProgress
 ContinueTurn           | -                          | -
 RequestEffect, model   | EffectRequested            | !EffectRequestRefused
 RequestEffect, tool    | !EffectRequestRefused      | EffectRequested
@@ -632,6 +656,7 @@ EndTurn                | TurnEnded                  | TurnEnded
 EnqueueWork            | WorkEnqueued               | WorkEnqueued
 ClaimWork, command     | -                          | -
 ClaimWork, turn work   | -                          | -
+ClaimWork, into turn   | -                          | -
 ClaimWork, these       | -                          | -
 CompleteWork           | !WorkClaimSuperseded       | !WorkClaimSuperseded
 AbandonWorkClaim       | -                          | -
@@ -664,6 +689,7 @@ CancelTurnInputSuffix  | -                     | -
 StartTurn              | -                     | -
 StartTurn, t2          | !TurnInProgress       | !TurnInProgress
 StartTurn, t2, claim   | !TurnInProgress       | !TurnInProgress
+StartTurn, t2, work    | !TurnInProgress       | !TurnInProgress
 ContinueTurn           | TurnContinued         | -
 RequestEffect, model   | !EffectRequestRefused | EffectRequested
 RequestEffect, tool    | !EffectRequestRefused | !EffectRequestRefused
@@ -678,6 +704,7 @@ EndTurn                | !EffectsUnsettled     | TurnEnded
 EnqueueWork            | WorkEnqueued          | WorkEnqueued
 ClaimWork, command     | -                     | -
 ClaimWork, turn work   | -                     | -
+ClaimWork, into turn   | -                     | -
 ClaimWork, these       | -                     | -
 CompleteWork           | !WorkClaimSuperseded  | !WorkClaimSuperseded
 AbandonWorkClaim       | -                     | -
@@ -710,6 +737,7 @@ CancelTurnInputSuffix  | -                         | -
 StartTurn              | TurnStarted               | TurnStarted
 StartTurn, t2          | TurnStarted               | TurnStarted
 StartTurn, t2, claim   | !TurnInputClaimSuperseded | !TurnInputClaimSuperseded
+StartTurn, t2, work    | !WorkClaimSuperseded      | TurnStarted
 ContinueTurn           | !TurnNotOpen              | !TurnNotOpen
 RequestEffect, model   | !TurnNotOpen              | !TurnNotOpen
 RequestEffect, tool    | !TurnNotOpen              | !TurnNotOpen
@@ -724,6 +752,7 @@ EndTurn                | !TurnNotOpen              | !TurnNotOpen
 EnqueueWork            | WorkEnqueued              | WorkEnqueued
 ClaimWork, command     | -                         | WorkClaimed
 ClaimWork, turn work   | WorkClaimed               | -
+ClaimWork, into turn   | !TurnNotOpen              | !TurnNotOpen
 ClaimWork, these       | WorkClaimed               | -
 CompleteWork           | !WorkClaimSuperseded      | WorkCompleted
 AbandonWorkClaim       | -                         | WorkClaimAbandoned
@@ -756,6 +785,7 @@ CancelTurnInputSuffix  | -                            | -
 StartTurn              | -                            | TurnStarted
 StartTurn, t2          | !TurnInProgress              | TurnStarted
 StartTurn, t2, claim   | !TurnInProgress              | !TurnInputClaimSuperseded
+StartTurn, t2, work    | !TurnInProgress              | !WorkClaimSuperseded
 ContinueTurn           | -                            | !TurnNotOpen
 RequestEffect, model   | EffectRequested              | !TurnNotOpen
 RequestEffect, tool    | !EffectRequestRefused        | !TurnNotOpen
@@ -770,6 +800,7 @@ EndTurn                | TurnEnded                    | !TurnNotOpen
 EnqueueWork            | WorkEnqueued                 | WorkEnqueued
 ClaimWork, command     | WorkClaimed                  | WorkClaimed
 ClaimWork, turn work   | -                            | -
+ClaimWork, into turn   | -                            | !TurnNotOpen
 ClaimWork, these       | -                            | -
 CompleteWork           | WorkCompleted                | !WorkClaimSuperseded
 AbandonWorkClaim       | WorkClaimAbandoned           | -
@@ -778,6 +809,54 @@ OpenFrame              | !BusyWithTurn                | FrameOpened
 AppendNodes            | NodesAppended                | NodesAppended
 TombstoneNodes         | -                            | -
 MaintainSession        | -                            | FinishedWorkPruned
+
+                       | work taken in                | turn on work
+OpenSession            | -                            | -
+OpenSession, new model | SessionConfigured            | SessionConfigured
+BeginAnew              | !BusyWithTurn                | !BusyWithTurn
+ConfigureSession       | SessionConfigured            | SessionConfigured
+DescribeSession        | -                            | -
+ParkSession            | SessionParked                | SessionParked
+DeleteSession          | SessionTombstoned            | SessionTombstoned
+TrimHistory            | !TrimHeldBack                | !TrimHeldBack
+AcquireLease           | LeaseRenewed                 | LeaseRenewed
+ReclaimLease           | -                            | -
+RenewLease             | LeaseRenewed                 | LeaseRenewed
+ReleaseLease           | LeaseReleased                | LeaseReleased
+EnqueueTurnInput       | TurnInputEnqueued            | TurnInputEnqueued
+ClaimTurnInputs        | -                            | -
+ClaimActiveTurnInputs  | -                            | -
+AbandonTurnInputClaim  | -                            | -
+CancelTurnInput        | -                            | -
+CancelTurnInputs       | -                            | -
+CancelTurnInputSuffix  | -                            | -
+StartTurn              | -                            | !TurnIdConflict
+StartTurn, t2          | !TurnInProgress              | !TurnInProgress
+StartTurn, t2, claim   | !TurnInProgress              | !TurnInProgress
+StartTurn, t2, work    | !TurnInProgress              | !TurnInProgress
+ContinueTurn           | -                            | -
+RequestEffect, model   | EffectRequested              | EffectRequested
+RequestEffect, tool    | !EffectRequestRefused        | !EffectRequestRefused
+SettleEffect           | !EffectNotOpen               | !EffectNotOpen
+CommitTurn             | TurnCommitted                | WorkCompleted, TurnCommitted
+CommitTurn, hash       | !CommitConflict              | !CommitConflict
+CommitTurn, work       | WorkCompleted, TurnCommitted | WorkCompleted, TurnCommitted
+CommitTurn, frame      | TurnCommitted, FrameOpened   | WorkCompleted, TurnCommitted, FrameOpened
+BranchToNode           | !BusyWithTurn                | !BusyWithTurn
+BranchToNode, root     | !BusyWithTurn                | !BusyWithTurn
+EndTurn                | TurnEnded                    | TurnEnded
+EnqueueWork            | WorkEnqueued                 | WorkEnqueued
+ClaimWork, command     | -                            | WorkClaimed
+ClaimWork, turn work   | -                            | -
+ClaimWork, into turn   | -                            | -
+ClaimWork, these       | -                            | -
+CompleteWork           | WorkCompleted                | WorkCompleted
+AbandonWorkClaim       | WorkClaimAbandoned           | -
+CancelWork             | -                            | -
+OpenFrame              | !BusyWithTurn                | !BusyWithTurn
+AppendNodes            | NodesAppended                | NodesAppended
+TombstoneNodes         | -                            | -
+MaintainSession        | -                            | -
 
                        | steer waits                | steer accepted
 OpenSession            | -                          | -
@@ -802,6 +881,7 @@ CancelTurnInputSuffix  | TurnInputsCancelled        | -
 StartTurn              | -                          | -
 StartTurn, t2          | !TurnInProgress            | !TurnInProgress
 StartTurn, t2, claim   | !TurnInProgress            | !TurnInProgress
+StartTurn, t2, work    | !TurnInProgress            | !TurnInProgress
 ContinueTurn           | -                          | -
 RequestEffect, model   | EffectRequested            | EffectRequested
 RequestEffect, tool    | !EffectRequestRefused      | !EffectRequestRefused
@@ -816,6 +896,7 @@ EndTurn                | TurnEnded                  | TurnEnded
 EnqueueWork            | WorkEnqueued               | WorkEnqueued
 ClaimWork, command     | -                          | -
 ClaimWork, turn work   | -                          | -
+ClaimWork, into turn   | -                          | -
 ClaimWork, these       | -                          | -
 CompleteWork           | !WorkClaimSuperseded       | !WorkClaimSuperseded
 AbandonWorkClaim       | -                          | -
@@ -848,6 +929,7 @@ CancelTurnInputSuffix  | -                     | -
 StartTurn              | -                     | !TurnIdConflict
 StartTurn, t2          | !TurnInProgress       | !TurnInProgress
 StartTurn, t2, claim   | !TurnInProgress       | !TurnInProgress
+StartTurn, t2, work    | !TurnInProgress       | !TurnInProgress
 ContinueTurn           | TurnContinued         | -
 RequestEffect, model   | !EffectRequestRefused | EffectRequested
 RequestEffect, tool    | !EffectRequestRefused | !EffectRequestRefused
@@ -862,6 +944,7 @@ EndTurn                | !EffectsUnsettled     | TurnEnded
 EnqueueWork            | WorkEnqueued          | WorkEnqueued
 ClaimWork, command     | -                     | -
 ClaimWork, turn work   | -                     | -
+ClaimWork, into turn   | -                     | -
 ClaimWork, these       | -                     | -
 CompleteWork           | !WorkClaimSuperseded  | !WorkClaimSuperseded
 AbandonWorkClaim       | -                     | -
@@ -894,6 +977,7 @@ CancelTurnInputSuffix  | TurnInputsCancelled     | TurnInputsCancelled
 StartTurn              | !fence: expired         | !fence: superseded
 StartTurn, t2          | !fence: expired         | !fence: superseded
 StartTurn, t2, claim   | !fence: expired         | !fence: superseded
+StartTurn, t2, work    | !fence: expired         | !fence: superseded
 ContinueTurn           | !fence: expired         | !fence: superseded
 RequestEffect, model   | !fence: expired         | !fence: superseded
 RequestEffect, tool    | !fence: expired         | !fence: superseded
@@ -908,6 +992,7 @@ EndTurn                | !fence: expired         | !fence: superseded
 EnqueueWork            | WorkEnqueued            | WorkEnqueued
 ClaimWork, command     | !fence: expired         | !fence: superseded
 ClaimWork, turn work   | !fence: expired         | !fence: superseded
+ClaimWork, into turn   | !fence: expired         | !fence: superseded
 ClaimWork, these       | !fence: expired         | !fence: superseded
 CompleteWork           | !fence: expired         | !fence: superseded
 AbandonWorkClaim       | WorkClaimAbandoned      | WorkClaimAbandoned

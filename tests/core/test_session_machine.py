@@ -125,6 +125,7 @@ from lash_es.core.transcripts import (
     FromInputs,
     FromReply,
     FromResults,
+    FromWork,
     Node,
     TurnLimitNotice,
 )
@@ -146,6 +147,7 @@ from lash_es.core.work_commands import (
     LeadingCommand,
     LeadingTurnWork,
     TheseBatches,
+    WithWork,
 )
 from lash_es.verify.spec import Decision, given
 from tests.core import naive
@@ -615,6 +617,14 @@ class SessionMachine(RuleBasedStateMachine):
             owner, where, most, LeadingCommand() if where == "command" else leading
         )
 
+    @rule(owner=whose, most=st.integers(0, 3), this_turn=mostly)
+    def take_work_in(self, owner: str, most: int, this_turn: bool) -> None:
+        turn = self.open_turn() if this_turn else "turn to come"
+        leading = LeadingTurnWork(
+            boundary=BOUNDARIES["checkpoint"], batches_max=most, turn_id=TurnId(turn)
+        )
+        self.claim_selected(owner, "checkpoint", most, leading, into=turn)
+
     @rule(owner=whose, at_idle=mostly, data=st.data())
     def claim_these(self, owner: str, at_idle: bool, data: st.DataObject) -> None:
         working = list(self.naive.working())
@@ -632,13 +642,14 @@ class SessionMachine(RuleBasedStateMachine):
         where: str,
         wanted: int | list[str],
         selection: LeadingCommand | LeadingTurnWork | TheseBatches,
+        into: str | None = None,
     ) -> None:
         token = self.mint("work")
         fence = self.naive_fence(owner)
         command = ClaimWork(
             now_ms=self.now_ms, fence=self.fence(owner), token=token, selection=selection
         )
-        expected = self.naive.work_claimed(self.now_ms, fence, token, where, wanted)
+        expected = self.naive.work_claimed(self.now_ms, fence, token, where, wanted, into=into)
         self.ask(command, expected)
         if expected == "WorkClaimed":
             held = [each.claim for each in self.naive.working().values() if each.claim]
@@ -694,6 +705,8 @@ class SessionMachine(RuleBasedStateMachine):
             if found is not None and data.draw(mostly):
                 self.take_a_step_of_the_turn(data, found[1])
             elif found is None and data.draw(st.booleans()):
+                self.drain_work(me, fresh=True, last=data.draw(mostly))
+            elif found is None and data.draw(st.booleans()):
                 self.start(me, TEXTS[0], fresh=True)
             elif data.draw(st.booleans()):
                 self.complete_work(me, data, whole=True)
@@ -703,15 +716,18 @@ class SessionMachine(RuleBasedStateMachine):
         elif len(claims) > 1:
             self.claim_work(me, data.draw(st.sampled_from(["idle", "checkpoint", "command"])), 3)
         else:
-            self.queue_work(
-                key=data.draw(st.sampled_from([None, "w1"])),
-                kind="wake",
-                slot="join",
-                delivery=data.draw(st.sampled_from(["early", "early", "late"])),
-                merge="a",
-                wait_ms=0,
-                fresh=True,
-            )
+            self.queue_a_wake(data)
+
+    def queue_a_wake(self, data: st.DataObject) -> None:
+        self.queue_work(
+            key=data.draw(st.sampled_from([None, "w1"])),
+            kind="wake",
+            slot="join",
+            delivery=data.draw(st.sampled_from(["early", "early", "late"])),
+            merge="a",
+            wait_ms=0,
+            fresh=True,
+        )
 
     # What may happen: turns
 
@@ -740,15 +756,31 @@ class SessionMachine(RuleBasedStateMachine):
         fence = self.naive_fence(owner)
         self.ask(command, self.naive.started(self.now_ms, fence, name, None, claim))
 
+    @rule(owner=whose, fresh=mostly, last=mostly)
+    def drain_work(self, owner: str, fresh: bool, last: bool) -> None:
+        name = self.mint("t") if fresh or not self.naive.turns else list(self.naive.turns)[-1]
+        claim = self.work_claims[-1 if last else 0]
+        command = StartTurn(
+            now_ms=self.now_ms,
+            fence=self.fence(owner),
+            turn_id=TurnId(name),
+            source=WithWork(claim_id=ClaimId(claim[0]), token=claim[1]),
+        )
+        fence = self.naive_fence(owner)
+        expected = self.naive.started(self.now_ms, fence, name, None, claim, on_work=True)
+        self.ask(command, expected)
+
     @rule(owner=whose)
     def go_on(self, owner: str) -> None:
         turn = self.open_turn()
         command = ContinueTurn(now_ms=self.now_ms, fence=self.fence(owner), turn_id=TurnId(turn))
         self.ask(command, self.naive.continued(self.now_ms, self.naive_fence(owner), turn))
 
-    @rule(owner=whose, next_one=mostly)
-    def ask_the_model(self, owner: str, next_one: bool) -> None:
-        self.request(owner, ("model", "", 0, 0), next_one=next_one)
+    @rule(owner=whose, next_one=mostly, is_for_news=st.sampled_from([False, False, True]))
+    def ask_the_model(self, owner: str, next_one: bool, is_for_news: bool = False) -> None:
+        found = self.naive.open_turn()
+        iteration = found[1].batches + 1 if found and is_for_news else 0
+        self.request(owner, ("model", "", iteration, 0), next_one=next_one)
 
     @precondition(lambda self: self.naive.open_turn() is not None)
     @rule(owner=whose, next_one=mostly, ordinal=st.integers(0, 2), this_reply=mostly)
@@ -820,7 +852,7 @@ class SessionMachine(RuleBasedStateMachine):
             fence=self.fence(owner),
             turn_id=TurnId(name),
             outcome=outcome,
-            completions=tuple(map(done_of, done)),
+            work_completions=tuple(map(done_of, done)),
         )
         fence = self.naive_fence(owner)
         expected = self.naive.commit(
@@ -889,6 +921,9 @@ class SessionMachine(RuleBasedStateMachine):
     def tell_the_turn_something(self, data: st.DataObject) -> None:
         self.enqueue(None, "into the turn", into=True, fresh=True)
         self.accept("the holder", data.draw(st.integers(1, 2)), data.draw(boundaries))
+        if data.draw(st.booleans()):
+            self.queue_a_wake(data)
+        self.take_work_in("the holder", 2, this_turn=True)
         if not data.draw(mostly):
             self.abandon(data)
 
@@ -975,12 +1010,15 @@ class SessionMachine(RuleBasedStateMachine):
                 batch.source_key,
                 batch.position,
                 batch.claim and (batch.claim.claim_id, batch.claim.token, batch.claim.generation),
+                batch.claim and batch.claim.turn_id,
                 batch.claims_count,
+                batch.attempts,
             )
             for batch in state.work.batches.values()
         ]
         assert found == [
-            (n, b.number, b.key, b.at, b.claim, b.claims) for n, b in self.naive.working().items()
+            (n, b.number, b.key, b.at, b.claim, b.claim and b.into, b.claims, b.attempts)
+            for n, b in self.naive.working().items()
         ]
 
     @invariant()
@@ -1015,6 +1053,7 @@ class SessionMachine(RuleBasedStateMachine):
             turn.generation,
             turn.took + turn.told,
         )
+        assert list(found.batch_ids) == turn.work
         assert (STEPS[type(found.step)], found.iteration) == (turn.step, turn.batches)
         assert found.model_calls_max == turn.limit
         assert list(found.results) == list(turn.answers)
@@ -1110,7 +1149,7 @@ def ingress_of(into: naive.Going) -> ActiveTurn | NextTurn:
 def request_of(asked: naive.Asked) -> EffectRequest:
     kind, call, reply_at, ordinal = asked
     if kind == "model":
-        return ModelCall(iteration=0)
+        return ModelCall(iteration=reply_at)
     reply = BodyRef(position=Position(reply_at), ordinal=0)
     return ToolCall(call_id=CallId(call), tool="tool", reply=reply, ordinal=ordinal)
 
@@ -1144,6 +1183,8 @@ def seen(node: Node) -> naive.Message:
     match node.source:
         case FromInputs(bodies=bodies):
             return ("user", *(body.position for body in bodies))
+        case FromWork(bodies=bodies):
+            return ("event", *(body.position for body in bodies))
         case FromReply(body=body):
             return ("assistant", body.position)
         case TurnLimitNotice(model_calls_max=most):

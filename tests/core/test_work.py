@@ -495,7 +495,7 @@ def test_a_commit_finishes_the_work_that_its_turn_has_done() -> None:
         for event in story
     )
     commit = CommitTurn(
-        now_ms=80, fence=FENCE, turn_id=TURN, outcome=Finished(), completions=(done(B1),)
+        now_ms=80, fence=FENCE, turn_id=TURN, outcome=Finished(), work_completions=(done(B1),)
     )
 
     found = given(*story).when(commit).events
@@ -506,7 +506,7 @@ def test_a_commit_finishes_the_work_that_its_turn_has_done() -> None:
 
 def test_one_stale_completion_refuses_the_whole_commit() -> None:
     commit = CommitTurn(
-        now_ms=80, fence=FENCE, turn_id=TURN, outcome=Finished(), completions=(done(B1),)
+        now_ms=80, fence=FENCE, turn_id=TURN, outcome=Finished(), work_completions=(done(B1),)
     )
 
     given(*ANSWER).when(commit).refused(superseded())

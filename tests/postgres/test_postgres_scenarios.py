@@ -13,6 +13,7 @@ from lash_es.log.port import Store
 from tests.postgres.postgres_server import Database, new_database, server_url
 from tests.scenarios import (
     test_commit,
+    test_drain,
     test_edges,
     test_fault,
     test_graph,
@@ -26,6 +27,7 @@ from tests.scenarios.hands import Site
 
 MODULES: Final = (
     test_commit,
+    test_drain,
     test_edges,
     test_fault,
     test_graph,

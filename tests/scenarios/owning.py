@@ -11,7 +11,6 @@ from lash_es.core.commands import (
     AcquireLease,
     ClaimTurnInputs,
     Command,
-    CommitTurn,
     InputCompletion,
     OpenSession,
     ReleaseLease,
@@ -22,13 +21,12 @@ from lash_es.core.commands import (
 )
 from lash_es.core.effects import ModelCall
 from lash_es.core.events import Event, TurnInputsClaimed
-from lash_es.core.ids import EffectId, Generation, Revision, SessionId, TurnId
-from lash_es.core.known import names as keys_of
+from lash_es.core.ids import EffectId, Generation, SessionId, TurnId
 from lash_es.core.messages import FinishReason, TokenUsage, TurnInput
 from lash_es.core.outcomes import Finished, ModelReplied
 from lash_es.core.owners import Fence, LeaseOwner
 from lash_es.core.policy import ModelSpec, SessionPolicy
-from lash_es.core.receipts import Acquired, CommitReceipt, committed, leased
+from lash_es.core.receipts import Acquired, CommitReceipt, leased
 from lash_es.core.stamps import commit_hash
 from lash_es.core.state import Open
 from lash_es.core.turns import OpenTurn
@@ -38,6 +36,7 @@ from lash_es.log.log import StoreLog
 from lash_es.runtime.committing import Draft, Lane
 from lash_es.runtime.opening import require_open
 from lash_es.runtime.world import system_now_ms
+from lash_es.session.session_commits import SessionCommits
 from tests.session.stores import Place, stream
 
 POLICY = SessionPolicy(provider_id="scripted", model=ModelSpec(model_id="m"))
@@ -157,30 +156,22 @@ class Owner:
         *,
         commit_hash: str | None = None,
         expected_revision: int | None = None,
-        inputs_done: tuple[InputCompletion, ...] = (),
+        input_completions: tuple[InputCompletion, ...] = (),
         releases_lease: bool = False,
         session_id: str | None = None,
-        completions: tuple[WorkCompletion, ...] = (),
+        work_completions: tuple[WorkCompletion, ...] = (),
     ) -> CommitReceipt:
-        expected = None if expected_revision is None else Revision(expected_revision)
-        command = CommitTurn(
-            now_ms=self.now_ms,
-            fence=self.fence,
-            turn_id=TurnId(turn_id),
-            outcome=Finished(),
-            session_id=None if session_id is None else SessionId(session_id),
-            expected_revision=expected,
+        return await SessionCommits(self.lane).commit(
+            self.fence,
+            turn_id,
+            Finished(),
+            session_id=session_id,
+            expected_revision=expected_revision,
             commit_hash=commit_hash,
-            inputs_done=inputs_done,
+            input_completions=input_completions,
             releases_lease=releases_lease,
-            completions=completions,
+            work_completions=work_completions,
         )
-
-        def step(draft: Draft) -> CommitReceipt:
-            before = draft.session
-            return committed(before, command, draft.known, draft.do(command))
-
-        return await self.lane.transact(step, *keys_of(command))
 
 
 @asynccontextmanager

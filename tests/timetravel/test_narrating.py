@@ -191,9 +191,29 @@ WORDLESS: list[tuple[events.Event, str]] = [
     ),
     (
         work_events.WorkClaimed(
-            **AT, generation=GENERATION, claim_id=ClaimId("c"), token="x", batch_ids=BATCHES
+            **AT,
+            generation=GENERATION,
+            claim_id=ClaimId("c"),
+            token="x",
+            turn_id=None,
+            batch_ids=BATCHES,
         ),
         "2 batches claimed as c",
+    ),
+    (
+        work_events.WorkClaimed(
+            **AT,
+            generation=GENERATION,
+            claim_id=ClaimId("c"),
+            token="x",
+            turn_id=TurnId("t"),
+            batch_ids=BATCHES[:1],
+        ),
+        "1 batch claimed as c for the open turn",
+    ),
+    (
+        work_events.WorkFailed(**AT, generation=GENERATION, batch_ids=BATCHES),
+        "2 batches tried too often",
     ),
     (
         work_events.WorkClaimAbandoned(**AT, claim_id=ClaimId("c"), batch_ids=BATCHES[:1]),

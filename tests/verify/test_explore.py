@@ -93,6 +93,7 @@ WITHOUT_A_LETTER = (
     "WorkClaimed",
     "WorkCompleted",
     "WorkEnqueued",
+    "WorkFailed",
 )
 """What no letter leads to yet; whoever writes one takes its arms out of here."""
 
