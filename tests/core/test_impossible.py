@@ -21,11 +21,25 @@ from lash_es.core.events import (
     TurnInputTombstonesPruned,
 )
 from lash_es.core.evolve import evolve, fold
-from lash_es.core.graph_events import LeafMoved, SessionBegunAnew
-from lash_es.core.ids import Generation, Revision, TurnId, Version
+from lash_es.core.frames import initial_frame_id
+from lash_es.core.graph_events import (
+    FrameOpened,
+    LeafMoved,
+    NodesAppended,
+    NodesForgotten,
+    SessionBegunAnew,
+)
+from lash_es.core.ids import FrameId, Generation, Position, Revision, TurnId, Version
 from lash_es.core.ingress import Boundary
 from lash_es.core.outcomes import Stopped, StopReason
-from lash_es.core.work_events import FinishedWorkPruned, WorkCancelled, WorkClaimAbandoned
+from lash_es.core.work_events import (
+    DrainedWork,
+    FinishedWorkPruned,
+    WorkCancelled,
+    WorkClaimAbandoned,
+    WorkCompleted,
+    WorkFailed,
+)
 from tests.core.examples import (
     ANSWER,
     ANSWERED,
@@ -54,6 +68,7 @@ from tests.core.examples import (
     REFRESH,
     REPLIED,
     RETURNED,
+    SESSION,
     TURN,
     USAGE,
     WAKE,
@@ -98,6 +113,7 @@ TOMBSTONED = SessionTombstoned(at_ms=60)
 TRIMMED = HistoryTrimmed(at_ms=60, below=Version(3), digest="", bodies=())
 COMPLETED = COMMITTED_FACT
 GIVEN_BACK = WorkClaimAbandoned(at_ms=50, claim_id=WORK_CLAIM, batch_ids=(B3,))
+DONE = WorkCompleted(at_ms=50, generation=G1, claim_id=WORK_CLAIM, batch_ids=(B3,))
 GONE = "no such pending input"
 NO_BATCH = "no such open batch"
 MIXED = attrs.evolve(queued(B3, 3, WAKE, REFRESH))
@@ -105,7 +121,7 @@ KINDS = str((WAKE, REFRESH))
 
 Case = tuple[tuple[Event, ...], Event, str, str]
 
-SESSION: list[Case] = [
+SESSION_FACTS: list[Case] = [
     (IDLE, OPENED, "Open", "NotOpened"),
     ((), SessionParked(at_ms=1), "NotOpened", "SessionOpened"),
     ((*IDLE, TOMBSTONED), SessionParked(at_ms=70), "Deleted", "nothing more"),
@@ -144,6 +160,26 @@ WORKS: list[Case] = [
     (WORK, attrs.evolve(GIVEN_BACK), NO_BATCH, "('b3',)"),
     (WORK, WorkCancelled(at_ms=50, batch_id=B3), NO_BATCH, "('b3',)"),
     (WORK, FinishedWorkPruned(at_ms=50, batches_count=1), "0", "1"),
+    (WORK, DONE, NO_BATCH, "('b3',)"),
+    (WORK, WorkFailed(at_ms=50, generation=G1, batch_ids=(B3,)), NO_BATCH, "('b3',)"),
+]
+MAIN = initial_frame_id(SESSION)
+FRAME = FrameOpened(
+    at_ms=60,
+    generation=G1,
+    frame_id=FrameId("f1"),
+    previous_frame_id=MAIN,
+    reason="a task",
+    parent=None,
+    nodes=(),
+    bodies=(),
+)
+ADDED = NodesAppended(at_ms=60, generation=G1, name="n", parent=None, nodes=(), bodies=())
+GRAPH: list[Case] = [
+    ((*LEASED, FRAME), attrs.evolve(FRAME, frame_id=FrameId("f2")), "f1", MAIN),
+    (LEASED, NodesForgotten(at_ms=60, nodes_count=1), "0", "1"),
+    (LEASED, attrs.evolve(ADDED, parent=Position(1)), "None", "1"),
+    (LEASED, attrs.evolve(FRAME, parent=Position(1)), "None", "1"),
 ]
 NO_BODY = "a body if, and only if, direct"
 NOT_OF_REPLY = attrs.evolve(call(0, CALLS_AT), ordinal=2)
@@ -185,7 +221,7 @@ TURNS: list[Case] = [
 ]
 
 
-ALL = [*SESSION, *LEASES, *INPUTS, *WORKS, *TURNS]
+ALL = [*SESSION_FACTS, *LEASES, *INPUTS, *WORKS, *GRAPH, *TURNS]
 NAMES = [f"{place}-{type(case[1]).__name__}" for place, case in enumerate(ALL)]
 
 
@@ -203,3 +239,13 @@ def test_an_impossible_fact_is_told_with_what_was_found_and_expected(
     assert told.expected == expected or (
         expected.endswith("(") and told.expected.startswith(expected)
     )
+
+
+def test_a_turn_takes_no_work_that_is_not_there() -> None:
+    taking = attrs.evolve(started(), origin=DrainedWork(batch_ids=(B1, B3)), bodies=())
+
+    with pytest.raises(ImpossibleEvent) as caught:
+        evolve(fold(WORK), taking)
+
+    expected = {"event": "DrainedWork", "found": NO_BATCH, "expected": "('b1', 'b3')"}
+    assert caught.value.fields == expected
