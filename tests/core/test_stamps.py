@@ -12,7 +12,8 @@ from lash_es.core.index import index_rows
 from lash_es.core.known import CommitStamp, TurnEntry
 from lash_es.core.messages import TokenUsage
 from lash_es.core.outcomes import Finished, Stopped, StopReason, TurnOutcome
-from lash_es.core.stamps import commit_hash
+from lash_es.core.stamps import commit_hash, meant
+from lash_es.core.state import Open
 from lash_es.verify.spec import given
 from tests.core.examples import ANSWER, BATCH_DONE, FENCE, HELLO, REPLY, RESULT, TURN
 from tests.core.test_turns import turn_of
@@ -66,5 +67,8 @@ def test_the_stamp_of_a_commit_is_of_all_that_it_committed() -> None:
 
     messages = '[["user","inputs",1],["assistant","reply"],["system","notice",100]]'
     expected = f'[["stopped","max_turns","enough"],[10,3,0,0,1],{messages},[{ASKED},{ANSWERED}]]'
+    before = fold(ANSWER)
+    assert isinstance(before, Open)
+    assert meant(before, turn_of(before), LIMIT) == hashed(expected)
     assert isinstance(entry, TurnEntry)
     assert entry.stamp == CommitStamp(commit_hash=hashed(expected), revision=committed.revision)

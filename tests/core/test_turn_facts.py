@@ -1,15 +1,17 @@
 """Slice: the open turn. What each of its facts leaves behind, to the last field."""
 
 import attrs
+import pytest
 
+from lash_es.core import turns
 from lash_es.core.bodies import RecordedBody
-from lash_es.core.effects import Effect
+from lash_es.core.effects import Effect, ModelCall
 from lash_es.core.events import EffectSettled, Event, TurnContinued
 from lash_es.core.evolve import fold
 from lash_es.core.ids import EffectId, Generation, NodeId, Position
 from lash_es.core.messages import Role
 from lash_es.core.outcomes import EffectCancelled, EffectFailed
-from lash_es.core.transcripts import FromInputs, Node
+from lash_es.core.transcripts import FromInputs, FromWork, Node, TurnLimitNotice
 from lash_es.core.turns import (
     Interrupted,
     ModelCallFailed,
@@ -18,12 +20,15 @@ from lash_es.core.turns import (
     Step,
     effect_name,
     told,
+    told_work,
 )
 from tests.core.examples import (
     ANSWER,
     ANSWERED,
     ASK,
     ASKING,
+    B1,
+    B2,
     BATCH_DONE,
     BEGUN,
     CALLED,
@@ -44,6 +49,7 @@ from tests.core.examples import (
     USAGE,
     at,
     call,
+    requested,
     settled,
     started,
 )
@@ -161,6 +167,57 @@ def test_what_was_said_meanwhile_is_the_next_message_with_its_contents_noted() -
     )
     assert told(after, [(I1, first)]).delivered_ids == (I1, I2, I1)
     assert told(before, []) is before
+
+
+def test_what_happened_elsewhere_is_the_next_message_with_its_contents_noted() -> None:
+    before = turn(*ANSWER)
+    first = RecordedBody(ref=at(7), commitment=GOODBYE.commitment)
+    second = RecordedBody(ref=at(9), commitment=HELLO.commitment)
+
+    after = told_work(before, [(B1, [first, second]), (B2, [])])
+
+    happened = FromWork(bodies=(at(7), at(9)))
+    assert after == attrs.evolve(
+        before,
+        nodes=(*before.nodes, Node(node_id=NodeId("t1:m3"), role=Role.EVENT, source=happened)),
+        batch_ids=(B1, B2),
+        digests=(
+            *before.digests,
+            f"3.0:{GOODBYE.commitment.digest}",
+            f"3.1:{HELLO.commitment.digest}",
+        ),
+    )
+    assert told_work(after, [(B1, [first])]).batch_ids == (B1, B2, B1)
+    assert told_work(before, []) is before
+
+
+def test_a_call_after_an_answer_is_the_next_iteration() -> None:
+    again = requested(E2, ModelCall(iteration=1))
+
+    assert turn(*ANSWER, again) == attrs.evolve(
+        turn(*ANSWER),
+        last=Position(5),
+        effects_count=2,
+        effects={E2: Effect(effect_id=E2, request=again.request, position=Position(5), attempt=1)},
+        iteration=1,
+    )
+
+
+@pytest.mark.parametrize(("iteration", "is_told"), [(0, False), (1, True)])
+def test_the_remark_on_the_limit_comes_with_the_iteration_that_is_past_it(
+    iteration: int, is_told: bool
+) -> None:
+    # Whoever asks again within the iteration has been told already.
+    before = attrs.evolve(turn(*ANSWER), iteration=0, model_calls_max=iteration)
+
+    after = turns.requested(before, requested(E2, ModelCall(iteration=iteration)), Position(5))
+
+    notice = Node(
+        node_id=NodeId("t1:m3"),
+        role=Role.SYSTEM,
+        source=TurnLimitNotice(model_calls_max=iteration),
+    )
+    assert after.nodes == ((*before.nodes, notice) if is_told else before.nodes)
 
 
 def test_only_the_first_body_of_a_start_is_the_input() -> None:
