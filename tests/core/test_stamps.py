@@ -5,17 +5,31 @@ import hashlib
 import attrs
 import pytest
 
+from lash_es.core.bodies import RecordedBody
 from lash_es.core.commands import CommitTurn
 from lash_es.core.events import TurnCommitted
 from lash_es.core.evolve import fold
+from lash_es.core.ids import FrameId
 from lash_es.core.index import index_rows
 from lash_es.core.known import CommitStamp, TurnEntry
 from lash_es.core.messages import TokenUsage
-from lash_es.core.outcomes import Finished, Stopped, StopReason, TurnOutcome
+from lash_es.core.outcomes import Finished, FrameSwitched, Stopped, StopReason, TurnOutcome
 from lash_es.core.stamps import commit_hash, meant
 from lash_es.core.state import Open
+from lash_es.core.turns import told_work
 from lash_es.verify.spec import given
-from tests.core.examples import ANSWER, BATCH_DONE, FENCE, HELLO, REPLY, RESULT, TURN
+from tests.core.examples import (
+    ANSWER,
+    B1,
+    BATCH_DONE,
+    FENCE,
+    GOODBYE,
+    HELLO,
+    REPLY,
+    RESULT,
+    TURN,
+    at,
+)
 from tests.core.test_turns import turn_of
 
 ASKED = f'"1.0:{HELLO.commitment.digest}"'
@@ -41,8 +55,9 @@ def hashed(text: str) -> str:
         (Finished(), '["finished"]'),
         (Stopped(reason=StopReason.CANCELLED), '["stopped","cancelled",null]'),
         (LIMIT, '["stopped","max_turns","enough"]'),
+        (FrameSwitched(frame_id=FrameId("f1")), '["frame","f1"]'),
     ],
-    ids=["finished", "stopped", "stopped with a code"],
+    ids=["finished", "stopped", "stopped with a code", "in another frame"],
 )
 def test_the_hash_is_of_outcome_usage_messages_and_contents(
     outcome: TurnOutcome, said: str
@@ -55,6 +70,16 @@ def test_the_hash_is_of_outcome_usage_messages_and_contents(
     )
     expected = f"[{said},[1,2,3,4,5],{messages},[{ASKED},{ANSWERED},{RESULTS}]]"
     assert commit_hash(turn, outcome) == hashed(expected)
+
+
+def test_work_from_elsewhere_is_hashed_as_such() -> None:
+    body = RecordedBody(ref=at(9), commitment=GOODBYE.commitment)
+    turn = told_work(turn_of(fold(ANSWER)), [(B1, [body])])
+
+    messages = '[["user","inputs",1],["assistant","reply"],["event","work",1]]'
+    contents = f'[{ASKED},{ANSWERED},"3.0:{GOODBYE.commitment.digest}"]'
+    expected = f'[["finished"],[10,3,0,0,1],{messages},{contents}]'
+    assert commit_hash(turn, Finished()) == hashed(expected)
 
 
 def test_the_stamp_of_a_commit_is_of_all_that_it_committed() -> None:
