@@ -24,7 +24,7 @@ from lash_es.core.events import (
     TurnInputCancelled,
 )
 from lash_es.core.evolve import fold
-from lash_es.core.ids import BatchId, Generation, NodeId, Position, Revision
+from lash_es.core.ids import BatchId, FrameId, Generation, NodeId, Position, Revision
 from lash_es.core.index import index_rows
 from lash_es.core.ingress import ActiveTurn, NextTurn
 from lash_es.core.known import (
@@ -300,6 +300,8 @@ def test_an_entry_of_another_kind_is_not_taken_for_an_answer() -> None:
             TURN_KEY: SOURCE_ENTRY,
             IndexKey(IndexKind.WORK_KEY, KEY): turn_entry(),
             IndexKey(IndexKind.BATCH, "b1"): turn_entry(),
+            IndexKey(IndexKind.FRAME, "f1"): turn_entry(),
+            IndexKey(IndexKind.APPEND, "n1"): turn_entry(),
             sequence_key(1): turn_entry(),
         }
     )
@@ -309,6 +311,8 @@ def test_an_entry_of_another_kind_is_not_taken_for_an_answer() -> None:
     assert known.turn(TURN) is None
     assert known.work_key(KEY) is None
     assert known.finished_batch(BatchId("b1")) is None
+    assert known.frame(FrameId("f1")) is None
+    assert known.append("n1") is None
     assert known.input_at(1) is None
 
 
