@@ -127,12 +127,15 @@ def judged(asked: argparse.Namespace) -> Judged:
     )
 
 
-def kept(found: Judged, wrong: Sequence[str], listed: Mapping[str, str]) -> dict[str, object]:
+def kept(
+    found: Judged, wrong: Sequence[str], listed: Mapping[str, str], sample: int
+) -> dict[str, object]:
     """Say what is committed of a run."""
     return {
         "date": datetime.now(UTC).date().isoformat(),
         "machine": f"{os.cpu_count()} cores of {platform.machine()}, shared with other work",
         "versions": f"Python {platform.python_version()}",
+        "at random, one of": sample,
         **figures(found),
         "survivors with a reason": len(listed),
         "random survivors": sorted(survivors(found.meant(found.by_random))),
@@ -154,12 +157,13 @@ def main(arguments: Sequence[str]) -> int:
     asked = parser.parse_args(arguments)
     found = judged(asked)
     listed = read_listed(LISTED.read_text("utf-8"))
-    if asked.only:
-        listed = {name: why for name, why in listed.items() if name in found.modules}
+    if asked.only or asked.by == "random":
+        listed = {name: why for name, why in listed.items() if name in found.by_examples}
     wrong = problems(found, listed)
-    result = kept(found, wrong, listed)
+    result = kept(found, wrong, listed, asked.sample)
     asked.to.mkdir(exist_ok=True)
-    written = asked.to / f"mutation-{result['date']}.json"
+    kind = "mutation" if asked.by == "both" else f"mutation-by-{asked.by}"
+    written = asked.to / f"{kind}-{result['date']}.json"
     written.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
     sys.stdout.write("\n".join([str(written), *wrong, ""]))
     return 1 if wrong else 0
