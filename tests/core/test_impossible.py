@@ -194,6 +194,7 @@ TURNS: list[Case] = [
     (BEGUN, started(turn_id=T2), "t1", "no open turn"),
     (BEGUN, MOVED, "t1", "no open turn"),
     (BEGUN, BEGUN_ANEW, "t1", "no open turn"),
+    (BEGUN, FRAME, "t1", "no open turn"),
     (LEASED, attrs.evolve(started(), bodies=()), "()", NO_BODY),
     (CLAIMED, attrs.evolve(drained(I1), bodies=(HELLO.commitment,)), "(Commitment(", NO_BODY),
     (BEGUN, requested(E2, ASK), "t1/2", "t1/1"),

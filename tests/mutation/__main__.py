@@ -138,6 +138,7 @@ def kept(
         "at random, one of": sample,
         **figures(found),
         "survivors with a reason": len(listed),
+        "survivors": sorted(survivors(found.meant(found.by_examples))),
         "random survivors": sorted(survivors(found.meant(found.by_random))),
         "wrong": list(wrong),
     }
