@@ -20,9 +20,11 @@ from tests.scenarios import (
     test_graph,
     test_input,
     test_lease,
+    test_obs,
     test_open,
     test_park,
     test_queue,
+    test_remote,
 )
 from tests.scenarios.hands import Site
 
@@ -35,9 +37,11 @@ MODULES: Final = (
     test_graph,
     test_input,
     test_lease,
+    test_obs,
     test_open,
     test_park,
     test_queue,
+    test_remote,
 )
 
 
