@@ -12,7 +12,7 @@ from lash_es.core.retention import Pin
 from lash_es.log.appends import Unknown
 from lash_es.log.errors import StoreFailed
 from lash_es.log.port import Store
-from lash_es.log.retaining import Beginning, RecordFormats, Removal, Return
+from lash_es.log.retaining import Beginning, RecordFormats, Removal, Return, SnapshotsForgotten
 from lash_es.log.sealed import SealedStore
 from lash_es.log.sealing import AtRest
 from lash_es.log.stores.memory import MemoryStore
@@ -76,6 +76,14 @@ class KeepsSnapshots(MemoryStore):
         before = self._streams[removal.stream.key].snapshots
         super().remove_facts(removal)
         self._streams[removal.stream.key].snapshots = before
+
+
+class ForgetsAllSnapshots(MemoryStore):
+    def forget_snapshots(self, stream: StreamId) -> SnapshotsForgotten:
+        kept = self._streams.get(stream.key)
+        if kept is not None:
+            kept.snapshots = kept.snapshots[-1:]
+        return super().forget_snapshots(stream)
 
 
 class LeavesHoles(MemoryStore):
@@ -144,6 +152,7 @@ CAUGHT: tuple[tuple[type[MemoryStore], Clause], ...] = (
     (MovesBack, suite.the_oldest_never_moves_back_by_a_removal),
     (BeginsAnew, suite.a_stream_goes_on_behind_its_removals),
     (KeepsSnapshots, suite.snapshots_in_front_of_what_is_kept_go),
+    (ForgetsAllSnapshots, suite.superseded_snapshots_go_and_what_was_asked_for_stays),
     (LeavesHoles, suite.facts_come_back_in_front_of_the_oldest_only),
     (ReplacesBodies, suite.bodies_come_back_without_facts_and_replace_none),
     (BeginsTwice, suite.a_stream_may_begin_where_it_was_trimmed),
