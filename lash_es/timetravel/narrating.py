@@ -6,7 +6,7 @@ are what people and models wrote: whoever prints a line makes it safe first.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, TypeAlias, TypeVar, assert_never, cast
 
 import orjson
@@ -127,6 +127,10 @@ class Narrator:
             what=self._told(header.position, event),
             cause=header.cause,
         )
+
+    def expect(self, requests: Mapping[EffectId, EffectRequest]) -> None:
+        """Take note of what facts have asked for that are not told themselves."""
+        self._requests.update(requests)
 
     def call(self, call: ToolCall) -> str:
         """Write a tool call as a call, with the arguments as the model wrote them."""
