@@ -308,6 +308,32 @@ def write_testcase(
         print_case(opening, namespace, moment, when, to, as_json=as_json)
 
 
+def fork(
+    moment: Moment,
+    db: LogDb = None,
+    namespace: Namespace = "default",
+    *,
+    child: Annotated[
+        str, typer.Option("--as", metavar="SESSION", help="The new session's id, never used.")
+    ],
+    schema: Schema = "public",
+    key_env: KeyEnv = None,
+    blobs: BlobFolder = None,
+    as_json: AsJson = False,
+) -> None:
+    """
+    Begin a new session where another one stood, between two turns.
+
+    It has the transcript and the policy; not the lease, the queues, the claims and the usage.
+    """
+    from lash_es.cli.addressing import Opening
+    from lash_es.cli.fork_verb import print_forked
+
+    opening = Opening(db=db, schema=schema, key_variable=key_env, blobs=blobs)
+    with refusals():
+        print_forked(opening, namespace, moment, child, as_json=as_json)
+
+
 VERBS: Final[Mapping[str, Callable[..., None]]] = {
     "log": log,
     "show": show,
@@ -316,6 +342,7 @@ VERBS: Final[Mapping[str, Callable[..., None]]] = {
     "watch": watch,
     "bisect": bisect,
     "whatif": whatif,
+    "fork": fork,
     "lint": lint,
     "compare": compare,
     "refold": refold,

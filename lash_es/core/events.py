@@ -13,6 +13,7 @@ from attrs import frozen
 
 from lash_es.core.bodies import BodyRef, Commitment
 from lash_es.core.effects import EffectRequest
+from lash_es.core.fork_events import SessionForked
 from lash_es.core.graph_events import LeafMoved, SessionBegunAnew
 from lash_es.core.ids import (
     ClaimId,
@@ -342,6 +343,7 @@ OpenEvent: TypeAlias = (
     | SessionBegunAnew
     | SessionTombstoned
     | HistoryTrimmed
+    | SessionForked
     | WorkEnqueued
     | WorkClaimed
     | WorkCompleted
@@ -377,7 +379,13 @@ OwnerEvent: TypeAlias = (
 def commitments(event: Event) -> tuple[Commitment, ...]:
     """Return what the event says of its bodies, in order."""
     if isinstance(
-        event, TurnInputEnqueued | TurnStarted | EffectSettled | HistoryTrimmed | WorkEnqueued
+        event,
+        TurnInputEnqueued
+        | TurnStarted
+        | EffectSettled
+        | HistoryTrimmed
+        | WorkEnqueued
+        | SessionForked,
     ):
         return event.bodies
     return ()

@@ -14,7 +14,7 @@ many.
 from collections.abc import Iterable
 from typing import assert_never
 
-from lash_es.core import heads, inputs, leases, retention, steering, turns, work
+from lash_es.core import forks, heads, inputs, leases, retention, steering, turns, work
 from lash_es.core.bodies import RecordedBody
 from lash_es.core.errors import impossible
 from lash_es.core.events import (
@@ -44,6 +44,7 @@ from lash_es.core.events import (
     TurnInputTombstonesPruned,
     TurnStarted,
 )
+from lash_es.core.fork_events import SessionForked
 from lash_es.core.graph_events import LeafMoved, SessionBegunAnew
 from lash_es.core.heads import Head, Ledger
 from lash_es.core.ids import Position, Version
@@ -153,6 +154,8 @@ def _evolve_open(session: Open, event: OpenEvent) -> State:
         case HistoryTrimmed():
             trim = retention.trimmed(session.trim, event, here)
             return _next(session, event.at_ms, is_parked=session.is_parked, trim=trim)
+        case SessionForked():
+            return forks.forked(session, event, here)
         case WorkEnqueued():
             return _next(session, event.at_ms, work=work.enqueued(session.work, event, here))
         case WorkClaimed():

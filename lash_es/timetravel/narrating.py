@@ -44,6 +44,7 @@ from lash_es.core.events import (
     TurnStarted,
     body_ref,
 )
+from lash_es.core.fork_events import SessionForked
 from lash_es.core.graph_events import LeafMoved, SessionBegunAnew
 from lash_es.core.ids import EffectId, Generation, InputId, Position
 from lash_es.core.ingress import NextTurn
@@ -171,6 +172,7 @@ class Narrator:
                 | LeafMoved()
                 | SessionTombstoned()
                 | HistoryTrimmed()
+                | SessionForked()
             ):
                 return _session(event)
             case _:
@@ -360,7 +362,8 @@ def _session(
     | SessionBegunAnew
     | LeafMoved
     | SessionTombstoned
-    | HistoryTrimmed,
+    | HistoryTrimmed
+    | SessionForked,
 ) -> str:
     match event:
         case SessionOpened():
@@ -373,6 +376,8 @@ def _session(
             return "deleted for ever"
         case HistoryTrimmed():
             return f"facts in front of version {event.below} may go"
+        case SessionForked():
+            return f"forked from {_short(event.parent)} at version {event.below}"
 
 
 def _passage(event: SessionParked | LeafMoved | SessionBegunAnew) -> str:

@@ -29,7 +29,9 @@ from lash_es.timetravel.past import Past, Placed
 from lash_es.timetravel.supposing import at_version, stored_fields
 
 FACTS_MAX: Final = 20_000
-TRIES_MAX: Final = 5_000
+TRIES_MAX: Final = 10_000
+SHORT: Final = 8
+"""How many facts a turn without tools has, or a little more."""
 
 _T = TypeVar("_T")
 
@@ -121,7 +123,7 @@ class _Tries:
 def smallest(items: Sequence[_T], holds: Callable[[Sequence[_T]], bool]) -> Sequence[_T]:
     """
     Leave out stretches, shorter and shorter, as long as something holds of the rest; in the end no
-    single item can go.
+    single item can go. Short ones are tried from every place on: a turn goes as a whole.
     """
     size = max(1, len(items) // 2)
     while True:
@@ -131,9 +133,9 @@ def smallest(items: Sequence[_T], holds: Callable[[Sequence[_T]], bool]) -> Sequ
             if rest and holds(rest):
                 items = rest
             else:
-                start += size
+                start += 1 if size <= SHORT else size
         if size > 1:
-            size //= 2
+            size = size - 1 if size <= SHORT else max(SHORT, size // 2)
         elif len(items) == before:
             return items
 

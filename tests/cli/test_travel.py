@@ -4,6 +4,7 @@ The verbs that look at the past say what is so, in two forms, and refuse what th
 What they find is tried in ``tests/timetravel``; here it is how they are asked and how they say it.
 """
 
+import asyncio
 import json
 import re
 import subprocess
@@ -16,14 +17,14 @@ from typing import Any
 import pytest
 from typer.testing import Result
 
-from lash_es import ProsePart, SQLiteStore
+from lash_es import LashCore, ProsePart, SQLiteStore
 from lash_es.cli import log_verb
 from lash_es.cli.addressing import Opening
 from lash_es.cli.log_verb import Wanted, print_log
 from lash_es.core.commands import DeleteSession
 from lash_es.log.snapshotting import write_snapshot
 from tests.cli.running import invoke, run
-from tests.cli.sessions import call, edit, make_hostile_session, make_session, reply
+from tests.cli.sessions import Scripted, call, edit, make_hostile_session, make_session, reply
 from tests.log.tapes import STREAM, Player
 from tests.log.trims import lived, over, trimming
 
@@ -426,6 +427,56 @@ def test_a_test_is_written_that_fails_for_the_reason(made: Path, tmp_path: Path)
         check=False,
     )
     assert "AssertionError: head.revision == 1" in done.stderr
+
+
+# fork
+
+
+async def go_on(db: Path, session: str) -> None:
+    provider = Scripted([reply(ProsePart(text="And that is 6."))])
+    core = LashCore(model="m", provider=provider, store=db)
+    async with core, core.session(session).open() as opened:
+        output = await opened.turn("And 4?").turn_id("t2")
+    assert output.result.assistant_message == "And that is 6."
+
+
+def test_a_fork_goes_on_from_there_by_itself(tmp_path: Path) -> None:
+    db = make_session(tmp_path / "a.db")
+    said = invoke("fork", "s@t1", "--as", "s2", "--db", db)
+
+    assert said.stdout == "s2 begins where s@11 stood, with 5 contents of its transcript\n"
+    parent, child = (document("show", name, "--db", db) for name in ("s", "s2"))
+    assert child["transcript"] == parent["transcript"]
+    assert (child["pending"], child["usage"]["total_tokens"]) == ([], 0)
+    assert (child["version"], child["lease"]["generation"]) == (13, 0)
+    assert child["fact"]["what"] == "forked from s at version 12"
+    asyncio.run(go_on(db, "s2"))
+    went_on = document("show", "s2", "--db", db)
+    assert [each["role"] for each in went_on["transcript"]] == ["user", "assistant"] * 3
+    assert went_on["head"]["revision"] == 2
+    for name in ("s", "s2"):
+        assert document("verify", name, "--db", db)["is_sound"] is True
+        assert document("lint", name, "--db", db)["findings"] == []
+    asked = document("diff", "s@t1", "s2@12", "--db", db)["differences"]
+    assert {each["path"].partition(".")[0] for each in asked} == {
+        *("version", "at_ms", "opened_at_ms", "session_id", "lease", "ledger", "trim"),
+    }
+
+
+def test_a_fork_is_told_as_json_and_refused_in_a_line(tmp_path: Path) -> None:
+    db = make_session(tmp_path / "a.db")
+    found = document("fork", "s@13", "--as", "s3", "--db", db)
+    assert (found["parent"], found["position"]) == ("s@13", 14)
+    for words, reason in (
+        (("s@t1", "--as", "s"), "cannot fork to session 's': it exists already"),
+        (("s@5", "--as", "s4"), "cannot fork the session here: turn 't1' is open"),
+        (("s@99", "--as", "s4"), "has no position 99"),
+        (("nobody", "--as", "s4"), "no session 'nobody'"),
+        (("s", "--as", ""), "session_id"),
+    ):
+        said = invoke("fork", *words, "--db", db)
+        assert (said.exit_code, said.stdout) == (1, "")
+        assert reason in said.stderr
 
 
 # How they refuse, and how they say it

@@ -14,6 +14,7 @@ from lash_es.codec.records import Caused, Record, decode_event, decode_header, e
 from lash_es.codec.streams import StreamId
 from lash_es.codec.wire_names import BODY_TYPES, EVENT_CLASSES, EVENT_NAMES
 from lash_es.core.events import HistoryTrimmed
+from lash_es.core.fork_events import SessionForked
 from lash_es.core.graph_events import LeafMoved, SessionBegunAnew
 from lash_es.core.ids import Position, SessionId
 from lash_es.core.work_events import WorkEvent
@@ -82,7 +83,7 @@ def test_golden_bodies_decode_and_encode_to_the_same_bytes() -> None:
 
 def test_the_golden_file_holds_every_event_and_body() -> None:
     # The others have golden files of their own.
-    later = {HistoryTrimmed, LeafMoved, SessionBegunAnew, *get_args(WorkEvent)}
+    later = {HistoryTrimmed, LeafMoved, SessionBegunAnew, SessionForked, *get_args(WorkEvent)}
     events = {name for kind, (name, _) in EVENT_NAMES.items() if kind not in later}
     events -= golden_inputs.names()
     assert {record.name for _, record in _records()} == events

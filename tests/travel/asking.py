@@ -114,7 +114,7 @@ def points(asking: Asking) -> Iterator[Answer]:
     yield asking.ask("blame policy", lambda: _position(past, StatePath.parse("policy"), version))
     yield asking.ask("a time", lambda: version_at_ms(past, version // 12))
     yield asking.ask("a turn", lambda: versions_of_turn(past, "t7"))
-    yield asking.ask("whatif at 99.9 %", lambda: _supposed(past, version * 999 // 1_000))
+    yield asking.ask("whatif of the last ten", lambda: _supposed(past, version - 10))
 
 
 def _position(past: StoredHistory, path: StatePath, version: int) -> Position | None:

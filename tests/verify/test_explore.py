@@ -75,6 +75,7 @@ WITHOUT_A_LETTER = (
     "PruneTurnInputs",
     "ReclaimLease",
     "SessionBegunAnew",
+    "SessionForked",
     "TrimHistory",
     "TurnInputTombstonesPruned",
     "TurnInputsAccepted",
