@@ -23,6 +23,7 @@ from lash_es.core.batches import (
     RefreshToolCatalog,
     ResetSession,
     SlotPolicy,
+    WorkBoundary,
     WorkClass,
 )
 from lash_es.core.cancel_receipts import (
@@ -33,11 +34,13 @@ from lash_es.core.cancel_receipts import (
 )
 from lash_es.core.commit_errors import (
     BusyWithTurn,
+    FrameIdConflict,
     HeadRevisionConflict,
     NodeNotFound,
     RuntimeTurnCommitConflict,
     SessionBindingMismatch,
 )
+from lash_es.core.descriptions import Description
 from lash_es.core.errors import (
     BlankValue,
     CommandRejected,
@@ -53,6 +56,7 @@ from lash_es.core.errors import (
     TrimOutOfRange,
     TurnIdConflict,
 )
+from lash_es.core.graph_receipts import FrameReceipt, Maintained, NodesAdded, StaleBranch
 from lash_es.core.ingress import ActiveTurn, Boundary, NextTurn
 from lash_es.core.limits import Limits
 from lash_es.core.messages import (
@@ -73,7 +77,7 @@ from lash_es.core.messages import (
     ToolStatus,
     TurnInput,
 )
-from lash_es.core.outcomes import Finished, InputStatus, Stopped, StopReason
+from lash_es.core.outcomes import Finished, FrameSwitched, InputStatus, Stopped, StopReason
 from lash_es.core.owners import LeaseOwner, LocalProcess, Opaque
 from lash_es.core.policy import ModelSpec, SessionPolicy
 from lash_es.core.receipts import (
@@ -100,6 +104,8 @@ from lash_es.log.errors import (
     StoreUnavailable,
 )
 from lash_es.log.formats import FormatTooOld
+from lash_es.log.graphs import AgentFrame
+from lash_es.log.placing import DurabilityTier
 from lash_es.log.removing import Archive, NoArchive, Removed
 from lash_es.log.sealing import AtRest, KeyRing
 from lash_es.log.sealing_errors import BodySealed, KeyUnusable, SealBroken
@@ -111,15 +117,19 @@ from lash_es.log.trimming import Trimmed
 from lash_es.projections.pending import PendingQueues
 from lash_es.projections.usage import SessionUsageReport
 from lash_es.runtime.activities import (
+    AcceptedInput,
     ActivitySink,
     AssistantProseDelta,
     ErrorReported,
     ModelRequestStarted,
+    QueuedInputAccepted,
+    QueuedWorkStarted,
     ReasoningTextDelta,
     ToolCallCompleted,
     ToolCallStarted,
     TurnActivity,
     UsageReported,
+    WorkCause,
 )
 from lash_es.runtime.cancelling import CancelToken
 from lash_es.runtime.faults import (
@@ -152,6 +162,8 @@ from lash_es.runtime.world import World
 from lash_es.session.builder import Opening, SessionBuilder, SessionSpec
 from lash_es.session.core import LashCore
 from lash_es.session.exporting import RuntimeSessionState
+from lash_es.session.factories import SessionFactory, SessionMeta, SessionRequest, StoredSession
+from lash_es.session.graph_handle import NewMessage
 from lash_es.session.observing import ObservableSession, SessionObservation
 from lash_es.session.residency import Residency
 from lash_es.session.results import ToolCallRecord, TurnIssue, TurnOutput, TurnResult
@@ -174,8 +186,10 @@ from lash_es.session.work import (
 __version__ = "0.1.0.dev0"
 
 __all__ = [
+    "AcceptedInput",
     "ActiveTurn",
     "ActivitySink",
+    "AgentFrame",
     "AlreadyCancelled",
     "AlreadyClaimed",
     "AlreadyCompleted",
@@ -203,12 +217,17 @@ __all__ = [
     "CorruptBody",
     "CorruptHistory",
     "DeliveryPolicy",
+    "Description",
     "Durability",
+    "DurabilityTier",
     "EnqueueTurnBuilder",
     "ErrorReported",
     "Finished",
     "FolderArchive",
     "FormatTooOld",
+    "FrameIdConflict",
+    "FrameReceipt",
+    "FrameSwitched",
     "HandleConsumed",
     "HeadRevisionConflict",
     "ImageItem",
@@ -227,6 +246,7 @@ __all__ = [
     "LimitExceeded",
     "Limits",
     "LocalProcess",
+    "Maintained",
     "MalformedCursor",
     "MemoryStore",
     "MergeGroup",
@@ -240,9 +260,11 @@ __all__ = [
     "ModelSpec",
     "ModelsExtraMissing",
     "NeverMerge",
+    "NewMessage",
     "NextTurn",
     "NoArchive",
     "NodeNotFound",
+    "NodesAdded",
     "NotFound",
     "ObservableSession",
     "OnTakeover",
@@ -258,10 +280,12 @@ __all__ = [
     "Provider",
     "PydanticProvider",
     "QueueFull",
+    "QueuedInputAccepted",
     "QueuedTurnBuilder",
     "QueuedWorkBatch",
     "QueuedWorkClaimSuperseded",
     "QueuedWorkItem",
+    "QueuedWorkStarted",
     "ReasoningPart",
     "ReasoningTextDelta",
     "RefreshToolCatalog",
@@ -283,11 +307,14 @@ __all__ = [
     "SessionCursor",
     "SessionDeleted",
     "SessionExecutionLeaseExpired",
+    "SessionFactory",
     "SessionFault",
+    "SessionMeta",
     "SessionNotOpen",
     "SessionObservation",
     "SessionPolicy",
     "SessionReadView",
+    "SessionRequest",
     "SessionSpec",
     "SessionStillInUse",
     "SessionStore",
@@ -296,6 +323,7 @@ __all__ = [
     "SlotPolicy",
     "SourceKey",
     "SourceKeyConflict",
+    "StaleBranch",
     "StopReason",
     "Stopped",
     "StorageError",
@@ -307,6 +335,7 @@ __all__ = [
     "StoreSessionMismatch",
     "StoreUnavailable",
     "StoredDataError",
+    "StoredSession",
     "SuffixCancelOutcome",
     "TextItem",
     "TextPart",
@@ -337,6 +366,8 @@ __all__ = [
     "UnencodableValue",
     "UnknownModel",
     "UsageReported",
+    "WorkBoundary",
+    "WorkCause",
     "WorkClaimReceipt",
     "WorkClass",
     "World",

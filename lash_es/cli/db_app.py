@@ -237,6 +237,7 @@ def upgrade(
     Write the newest record format from now on, once no old process is left that writes here.
 
     It only goes forward. Sessions that hold a newer record can no longer be written by old code.
+    Old code left the index without what it knew nothing of: 'lash-es db reindex' completes it.
     """
     from lash_es.cli.addressing import Opening
     from lash_es.cli.db_info import print_upgraded

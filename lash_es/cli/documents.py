@@ -12,7 +12,7 @@ from lash_es.core.messages import (
     ToolCallPart,
     ToolResultPart,
 )
-from lash_es.core.outcomes import Finished, TurnOutcome
+from lash_es.core.outcomes import Finished, FrameSwitched, TurnOutcome
 from lash_es.core.state import NotOpened, Open, State
 from lash_es.core.turns import NoTurn, Turn
 from lash_es.log.encoding import status
@@ -161,6 +161,8 @@ def outcome_document(outcome: TurnOutcome) -> Document:
     """Describe how a turn ended."""
     if isinstance(outcome, Finished):
         return {"outcome": "finished"}
+    if isinstance(outcome, FrameSwitched):
+        return {"outcome": "frame_switched", "frame_id": outcome.frame_id}
     return {"outcome": "stopped", "reason": outcome.reason.value, "code": outcome.code}
 
 

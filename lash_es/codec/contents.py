@@ -11,11 +11,11 @@ from lash_es.codec.readers import content_reader
 from lash_es.codec.shapes import from_plain, to_plain
 from lash_es.codec.upcast import upcast
 from lash_es.codec.wire_names import BODY_TYPES
-from lash_es.core.batches import WorkItem
+from lash_es.core.batches import ProcessWake, WorkItem
 from lash_es.core.bodies import NewBody
 from lash_es.core.messages import EffectFailure, ModelReply, ToolOutput, TurnInput
 
-Content: TypeAlias = TurnInput | ModelReply | ToolOutput | EffectFailure
+Content: TypeAlias = TurnInput | ModelReply | ToolOutput | EffectFailure | ProcessWake
 StoredContent: TypeAlias = Content | WorkItem
 _C = TypeVar("_C", bound=StoredContent)
 

@@ -20,7 +20,7 @@ from attrs import frozen
 from lash_es.codec.canonical import canonical_bytes, plain_values
 from lash_es.codec.errors import CorruptHistory, UndecodableValue, WrittenByNewerVersion
 from lash_es.codec.mirrors import NOT_READ
-from lash_es.codec.readers import commitment, read_envelope, reader
+from lash_es.codec.readers import Envelope, commitment, read_envelope, reader
 from lash_es.codec.shapes import from_plain, to_plain
 from lash_es.codec.streams import StreamId
 from lash_es.codec.upcast import upcast
@@ -175,6 +175,17 @@ def decode_header(stream: StreamId, record: Record) -> Header:
     return _decode_header(stream, record) if header is None else header
 
 
+def decode_commitments(stream: StreamId, record: Record) -> tuple[Commitment, ...]:
+    """
+    Read what a fact commits to: the bodies of ``decode_header``, without looking at its payload.
+
+    Raises:
+        CorruptHistory: as ``decode_header``, of what is read.
+    """
+    stored = _read_envelope(stream, record)
+    return decode_header(stream, record).bodies if stored is None else _commitments(stored)
+
+
 def _decode_header(stream: StreamId, record: Record) -> Header:
     """Decode by cattrs, which says what is wrong."""
     what = f"header at position {record.position}"
@@ -199,15 +210,35 @@ def _decode_header(stream: StreamId, record: Record) -> Header:
     )
 
 
-def _read_header(stream: StreamId, record: Record) -> Header | None:
+def _read_envelope(stream: StreamId, record: Record) -> Envelope | None:
     """Read what is written today and lies where it belongs; the rest is left to cattrs."""
     try:
         stored = read_envelope(record.header)
-        data = plain_values(memoryview(stored.data), "data")
-    except (*NOT_READ, UndecodableValue):
+    except NOT_READ:
         return None
     found = (stored.ns, stored.session, stored.pos, stored.name)
-    if found != (stream.namespace, stream.session_id, record.position, record.name):
+    expected = (stream.namespace, stream.session_id, record.position, record.name)
+    return stored if found == expected else None
+
+
+def _commitments(stored: Envelope) -> tuple[Commitment, ...]:
+    return tuple(
+        [
+            commitment(
+                digest=each.digest, bytes_count=each.bytes_count, media_type=each.media_type
+            )
+            for each in stored.bodies
+        ]
+    )
+
+
+def _read_header(stream: StreamId, record: Record) -> Header | None:
+    stored = _read_envelope(stream, record)
+    if stored is None:
+        return None
+    try:
+        data = plain_values(memoryview(stored.data), "data")
+    except UndecodableValue:
         return None
     return _header(
         stream=stream,
@@ -218,14 +249,7 @@ def _read_header(stream: StreamId, record: Record) -> Header | None:
         append_id=AppendId(stored.append),
         cause=None if stored.cause is None else Position(stored.cause),
         generation=None if stored.gen is None else Generation(stored.gen),
-        bodies=tuple(
-            [
-                commitment(
-                    digest=each.digest, bytes_count=each.bytes_count, media_type=each.media_type
-                )
-                for each in stored.bodies
-            ]
-        ),
+        bodies=_commitments(stored),
         data=data,
     )
 

@@ -139,11 +139,17 @@ def _is_open(kind: object) -> bool:
 
 def _open_unstructure_hook(_: object, converter: BaseConverter) -> UnstructureHook:
     """
-    Leave out queued work where there never was any: states that trims have kept before there was
-    queued work have the bytes that they are committed to.
+    Leave out what there never was any of: states that trims have kept before there was queued work
+    or frames have the bytes that they are committed to.
     """
     unused_is_omitted = override(omit_if_default=True)
-    return make_dict_unstructure_fn(Open, converter, work=unused_is_omitted)
+    return make_dict_unstructure_fn(
+        Open,
+        converter,
+        work=unused_is_omitted,
+        graph=unused_is_omitted,
+        birth=unused_is_omitted,
+    )
 
 
 def _pairs_unstructure_hook(kind: object, converter: BaseConverter) -> UnstructureHook:

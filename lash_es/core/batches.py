@@ -56,6 +56,7 @@ class BatchStatus(Enum):
 
     OPEN = "open"
     COMPLETED = "completed"
+    FAILED = "failed"
     CANCELLED = "cancelled"
 
 

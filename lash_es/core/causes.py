@@ -18,7 +18,7 @@ from lash_es.core.events import (
 from lash_es.core.ids import Position
 from lash_es.core.state import Open, State
 from lash_es.core.turns import OpenTurn
-from lash_es.core.work_events import WorkCancelled, WorkClaimed, WorkCompleted
+from lash_es.core.work_events import WorkCancelled, WorkClaimed, WorkCompleted, WorkFailed
 
 
 def cause(before: State, event: Event) -> Position | None:
@@ -32,7 +32,7 @@ def cause(before: State, event: Event) -> Position | None:
             return before.turn.last if isinstance(before.turn, OpenTurn) else None
         case TurnStarted() | LeaseRenewed() | LeaseReleased() | WorkClaimed():
             return before.lease.position
-        case TurnInputCancelled() | WorkCancelled() | WorkCompleted():
+        case TurnInputCancelled() | WorkCancelled() | WorkCompleted() | WorkFailed():
             return _enqueueing_of(before, event)
         case _:
             return None
@@ -46,7 +46,7 @@ def _request_of(before: Open, event: EffectSettled) -> Position | None:
 
 
 def _enqueueing_of(
-    before: Open, event: TurnInputCancelled | WorkCancelled | WorkCompleted
+    before: Open, event: TurnInputCancelled | WorkCancelled | WorkCompleted | WorkFailed
 ) -> Position | None:
     """Point at what was enqueued; of several batches, at the last."""
     if isinstance(event, TurnInputCancelled):

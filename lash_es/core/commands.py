@@ -11,7 +11,15 @@ from attrs import frozen
 
 from lash_es.core.batches import WorkCompletion
 from lash_es.core.bodies import NewBody
+from lash_es.core.descriptions import DescribeSession
 from lash_es.core.effects import EffectRequest
+from lash_es.core.graph_commands import (
+    AppendNodes,
+    GraphCommand,
+    NewNode,
+    OpenFrame,
+    OwnerGraphCommand,
+)
 from lash_es.core.ids import (
     ClaimId,
     EffectId,
@@ -29,14 +37,7 @@ from lash_es.core.policy import SessionPolicy
 from lash_es.core.retention import Pin
 from lash_es.core.targets import CancelTarget
 from lash_es.core.transcripts import Node
-from lash_es.core.work_commands import (
-    AbandonWorkClaim,
-    CancelWork,
-    ClaimWork,
-    CompleteWork,
-    EnqueueWork,
-    PruneFinishedWork,
-)
+from lash_es.core.work_commands import EnqueueWork, OwnerWorkCommand, WithWork, WorkCommand
 
 
 @frozen(kw_only=True)
@@ -213,13 +214,6 @@ class CancelTurnInputSuffix:
 
 
 @frozen(kw_only=True)
-class PruneTurnInputs:
-    """Forget the inputs that are settled; their source keys are free again."""
-
-    now_ms: int
-
-
-@frozen(kw_only=True)
 class WithInput:
     """The turn brings its own input."""
 
@@ -234,6 +228,9 @@ class WithClaim:
     token: str
 
 
+TurnSource: TypeAlias = WithInput | WithClaim | WithWork
+
+
 @frozen(kw_only=True)
 class StartTurn:
     """Accept a turn, durably, before anything of it runs."""
@@ -241,7 +238,7 @@ class StartTurn:
     now_ms: int
     fence: Fence
     turn_id: TurnId
-    source: WithInput | WithClaim
+    source: TurnSource
 
 
 @frozen(kw_only=True)
@@ -292,9 +289,10 @@ class CommitTurn:
 
     ``session_id`` is that of the session that is meant, and ``expected_revision`` the number of
     commits before this one; none is not compared. ``commit_hash`` says what is meant to be
-    committed (``stamps.commit_hash``): only with it a retry is recognised. ``inputs_done`` are
-    settled, ``completions`` of queued work finished, and the lease let go, with the commit or not
-    at all.
+    committed (``stamps.commit_hash``): only with it a retry is recognised. Besides what the turn
+    took, ``input_completions`` are settled, ``work_completions`` finished, and the lease let go,
+    with the commit or not at all. With ``FrameSwitched`` it opens that frame, which begins with
+    ``frame_nodes``.
     """
 
     now_ms: int
@@ -304,9 +302,10 @@ class CommitTurn:
     session_id: SessionId | None = None
     expected_revision: Revision | None = None
     commit_hash: str | None = None
-    inputs_done: tuple[InputCompletion, ...] = ()
+    input_completions: tuple[InputCompletion, ...] = ()
+    work_completions: tuple[WorkCompletion, ...] = ()
     releases_lease: bool = False
-    completions: tuple[WorkCompletion, ...] = ()
+    frame_nodes: tuple[NewNode, ...] = ()
 
 
 @frozen(kw_only=True)
@@ -344,8 +343,8 @@ OwnerCommand: TypeAlias = (
     | EndTurn
     | BranchToNode
     | RenewLease
-    | ClaimWork
-    | CompleteWork
+    | OwnerWorkCommand
+    | OwnerGraphCommand
 )
 """
 What is refused without the live lease.
@@ -357,6 +356,7 @@ Command: TypeAlias = (
     OpenSession
     | BeginAnew
     | ConfigureSession
+    | DescribeSession
     | ParkSession
     | DeleteSession
     | TrimHistory
@@ -366,18 +366,17 @@ Command: TypeAlias = (
     | EnqueueTurnInput
     | AbandonTurnInputClaim
     | CancelTurnInput
-    | EnqueueWork
-    | AbandonWorkClaim
-    | CancelWork
-    | PruneFinishedWork
+    | WorkCommand
     | CancelTurnInputs
     | CancelTurnInputSuffix
-    | PruneTurnInputs
+    | GraphCommand
     | OwnerCommand
 )
 
 
-def new_bodies(command: Command) -> tuple[NewBody, ...]:
+def new_bodies(  # noqa: PLR0911 - a table
+    command: Command,
+) -> tuple[NewBody, ...]:
     """
     Return the content that the command brings, to be stored beside the facts that commit to it.
     """
@@ -390,5 +389,9 @@ def new_bodies(command: Command) -> tuple[NewBody, ...]:
             return () if command.body is None else (command.body,)
         case TrimHistory() | EnqueueWork():
             return command.bodies
+        case OpenFrame() | AppendNodes():
+            return tuple(node.body for node in command.nodes)
+        case CommitTurn():
+            return tuple(node.body for node in command.frame_nodes)
         case _:
             return ()

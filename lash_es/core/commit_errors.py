@@ -5,7 +5,7 @@ from typing import ClassVar
 from attrs import define
 
 from lash_es.core.errors import CommandRejected
-from lash_es.core.ids import NodeId, Revision, TurnId
+from lash_es.core.ids import FrameId, NodeId, Revision, TurnId
 
 
 @define(kw_only=True)
@@ -59,6 +59,17 @@ class NodeNotFound(CommandRejected):
 
     def _summary(self) -> str:
         return f"session {self.session_id!r} holds no message {self.node_id!r}"
+
+
+@define(kw_only=True)
+class FrameIdConflict(CommandRejected):
+    """The session was in a frame of this id before; none is opened twice."""
+
+    session_id: str
+    frame_id: FrameId
+
+    def _summary(self) -> str:
+        return f"session {self.session_id!r} had frame {self.frame_id!r} before, expected a new id"
 
 
 @define(kw_only=True)

@@ -30,7 +30,6 @@ from lash_es.core.commands import (
     EnqueueTurnInput,
     OpenSession,
     ParkSession,
-    PruneTurnInputs,
     ReclaimLease,
     ReleaseLease,
     RenewLease,
@@ -39,16 +38,20 @@ from lash_es.core.commands import (
     StartTurn,
     TrimHistory,
 )
+from lash_es.core.descriptions import DescribeSession
 from lash_es.core.errors import SessionDeleted, SessionNotOpen
 from lash_es.core.events import Event, SessionParked, SessionTombstoned
+from lash_es.core.graph_commands import AppendNodes, MaintainSession, OpenFrame, TombstoneNodes
 from lash_es.core.known import NOTHING_KNOWN, Known
 from lash_es.core.rules import (
     cancels,
     commits,
     effects,
+    frames,
     graph,
     inputs,
     leases,
+    maintenance,
     retention,
     sessions,
     turns,
@@ -61,7 +64,6 @@ from lash_es.core.work_commands import (
     ClaimWork,
     CompleteWork,
     EnqueueWork,
-    PruneFinishedWork,
 )
 
 
@@ -141,10 +143,10 @@ def _decide_open(session: Open, command: Command, known: Known) -> tuple[Event, 
             return cancels.many(session, command, now_ms, known)
         case CancelTurnInputSuffix():
             return cancels.suffix(session, command, now_ms, known)
-        case PruneTurnInputs():
-            return cancels.prune(session, now_ms)
         case ConfigureSession():
             return sessions.configure(session, command.policy, now_ms, known.limits)
+        case DescribeSession():
+            return sessions.describe(session, command, now_ms, known.limits)
         case ParkSession():
             return () if session.is_parked else (SessionParked(at_ms=now_ms),)
         case DeleteSession():
@@ -162,8 +164,16 @@ def _decide_open(session: Open, command: Command, known: Known) -> tuple[Event, 
             return work.abandon(session, command, now_ms)
         case CancelWork():
             return work.cancel(session, command, now_ms)
-        case PruneFinishedWork():
-            return work.prune(session, now_ms)
+        case OpenFrame():
+            at_ms = leases.fenced(session, command, now_ms)
+            return frames.open_frame(session, command, at_ms, known)
+        case AppendNodes():
+            at_ms = leases.fenced(session, command, now_ms)
+            return frames.append(session, command, at_ms, known)
+        case TombstoneNodes():
+            return frames.tombstone(command, now_ms, known)
+        case MaintainSession():
+            return maintenance.maintain(session, now_ms)
         case BranchToNode():
             return graph.branch(session, command, leases.fenced(session, command, now_ms), known)
         case BeginAnew():

@@ -23,6 +23,7 @@ What can go wrong, in one closed hierarchy.
     │   ├── RuntimeTurnCommitConflict   the turn was committed with another content
     │   ├── HeadRevisionConflict     another commit came first
     │   ├── NodeNotFound             no commit holds the message
+    │   ├── FrameIdConflict          the session was in this frame before
     │   ├── EffectNotOpen            the effect was never requested, or is settled
     │   ├── EffectRequestRefused     the effect does not follow from where the turn stands
     │   ├── EffectOutcomeMismatch    the outcome is of another kind than the effect

@@ -12,9 +12,10 @@ from typing import TypeAlias
 from attrs import frozen
 
 from lash_es.core.bodies import BodyRef, Commitment
+from lash_es.core.descriptions import SessionDescribed
 from lash_es.core.effects import EffectRequest
 from lash_es.core.fork_events import SessionForked
-from lash_es.core.graph_events import LeafMoved, SessionBegunAnew
+from lash_es.core.graph_events import FrameOpened, GraphEvent, LeafMoved, NodesAppended
 from lash_es.core.ids import (
     ClaimId,
     EffectId,
@@ -34,12 +35,14 @@ from lash_es.core.owners import LeaseOwner
 from lash_es.core.policy import SessionPolicy
 from lash_es.core.transcripts import Node
 from lash_es.core.work_events import (
+    DrainedWork,
     FinishedWorkPruned,
     WorkCancelled,
     WorkClaimAbandoned,
     WorkClaimed,
     WorkCompleted,
     WorkEnqueued,
+    WorkFailed,
 )
 
 # The session itself
@@ -225,7 +228,7 @@ class DrainedInputs:
     input_ids: tuple[InputId, ...]
 
 
-TurnOrigin: TypeAlias = DirectInput | DrainedInputs
+TurnOrigin: TypeAlias = DirectInput | DrainedInputs | DrainedWork
 
 
 @frozen(kw_only=True)
@@ -338,22 +341,21 @@ OpenEvent: TypeAlias = (
     | TurnInputsCancelled
     | TurnInputTombstonesPruned
     | SessionConfigured
+    | SessionDescribed
     | SessionParked
-    | LeafMoved
-    | SessionBegunAnew
+    | GraphEvent
     | SessionTombstoned
     | HistoryTrimmed
     | SessionForked
     | WorkEnqueued
     | WorkClaimed
     | WorkCompleted
+    | WorkFailed
     | WorkClaimAbandoned
     | WorkCancelled
     | FinishedWorkPruned
 )
-"""
-What can happen to an open session; the most frequent first, since a match tries them in turn.
-"""
+"""What can happen to an open session; the most frequent first: a match tries them in turn."""
 
 Event: TypeAlias = SessionOpened | OpenEvent
 
@@ -371,24 +373,23 @@ OwnerEvent: TypeAlias = (
     | TurnEnded
     | WorkClaimed
     | WorkCompleted
+    | WorkFailed
     | LeafMoved
+    | FrameOpened
+    | NodesAppended
 )
 """What only the holder of the lease writes."""
 
 
 def commitments(event: Event) -> tuple[Commitment, ...]:
     """Return what the event says of its bodies, in order."""
-    if isinstance(
-        event,
-        TurnInputEnqueued
-        | TurnStarted
-        | EffectSettled
-        | HistoryTrimmed
-        | WorkEnqueued
-        | SessionForked,
-    ):
-        return event.bodies
-    return ()
+    match event:
+        case TurnInputEnqueued() | TurnStarted() | EffectSettled() | SessionForked():
+            return event.bodies
+        case HistoryTrimmed() | WorkEnqueued() | FrameOpened() | NodesAppended():
+            return event.bodies
+        case _:
+            return ()
 
 
 _body_ref = maker(BodyRef)

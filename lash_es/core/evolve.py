@@ -14,8 +14,21 @@ many.
 from collections.abc import Iterable
 from typing import assert_never
 
-from lash_es.core import forks, heads, inputs, leases, retention, steering, turns, work
+from lash_es.core import (
+    descriptions,
+    forks,
+    frames,
+    heads,
+    inputs,
+    leases,
+    retention,
+    settling,
+    steering,
+    turns,
+    work,
+)
 from lash_es.core.bodies import RecordedBody
+from lash_es.core.descriptions import Birth, SessionDescribed
 from lash_es.core.errors import impossible
 from lash_es.core.events import (
     DrainedInputs,
@@ -45,7 +58,15 @@ from lash_es.core.events import (
     TurnStarted,
 )
 from lash_es.core.fork_events import SessionForked
-from lash_es.core.graph_events import LeafMoved, SessionBegunAnew
+from lash_es.core.frames import Graph
+from lash_es.core.graph_events import (
+    FrameOpened,
+    LeafMoved,
+    NodesAppended,
+    NodesForgotten,
+    NodesTombstoned,
+    SessionBegunAnew,
+)
 from lash_es.core.heads import Head, Ledger
 from lash_es.core.ids import Position, Version
 from lash_es.core.inputs import Inputs
@@ -57,12 +78,14 @@ from lash_es.core.state import NOT_OPENED, Deleted, NotOpened, Open, State
 from lash_es.core.turns import NO_TURN, OpenTurn, Turn
 from lash_es.core.work import Work
 from lash_es.core.work_events import (
+    DrainedWork,
     FinishedWorkPruned,
     WorkCancelled,
     WorkClaimAbandoned,
     WorkClaimed,
     WorkCompleted,
     WorkEnqueued,
+    WorkFailed,
 )
 
 _open = maker(Open)
@@ -101,7 +124,8 @@ def _evolve_open(session: Open, event: OpenEvent) -> State:
             turn = steering.delivered(session, event, _turn(session, event))
             return _owned(session, event, turn=turns.requested(turn, event, here))
         case EffectSettled():
-            return _owned(session, event, turn=turns.settled(_turn(session, event), event, here))
+            turn = settling.settled(_turn(session, event), event, here)
+            return _owned(session, event, turn=turn)
         case TurnInputEnqueued():
             return _next(session, event.at_ms, inputs=inputs.enqueued(session.inputs, event, here))
         case LeaseAcquired():
@@ -138,7 +162,11 @@ def _evolve_open(session: Open, event: OpenEvent) -> State:
         case TurnInputTombstonesPruned():
             return _next(session, event.at_ms, inputs=inputs.pruned(session.inputs, event, here))
         case SessionConfigured():
-            return _next(session, event.at_ms, policy=event.policy)
+            birth = _birth_before(session, event)
+            return _next(session, event.at_ms, policy=event.policy, birth=birth)
+        case SessionDescribed():
+            birth = descriptions.described(session.birth, event)
+            return _next(session, event.at_ms, birth=birth)
         case SessionParked():
             return _next(session, event.at_ms, is_parked=True)
         case LeafMoved():
@@ -147,8 +175,22 @@ def _evolve_open(session: Open, event: OpenEvent) -> State:
             return _owned(session, event, head=head)
         case SessionBegunAnew():
             _require_no_turn(session, event)
-            head = heads.begun_anew(session.head)
-            return _next(session, event.at_ms, policy=event.policy, head=head)
+            head, graph = heads.begun_anew(session.head), frames.begun_anew(session.graph)
+            birth = _birth_before(session, event)
+            return _next(
+                session, event.at_ms, policy=event.policy, head=head, graph=graph, birth=birth
+            )
+        case FrameOpened():
+            _require_no_turn(session, event)
+            head = heads.appended(session.head, event, here)
+            graph = frames.opened(session.graph, event, here)
+            return _owned(session, event, head=head, graph=graph)
+        case NodesAppended():
+            return _owned(session, event, head=heads.appended(session.head, event, here))
+        case NodesTombstoned():
+            return _next(session, event.at_ms, graph=frames.tombstoned(session.graph, event))
+        case NodesForgotten():
+            return _next(session, event.at_ms, graph=frames.forgotten(session.graph, event))
         case SessionTombstoned():
             return _deleted(session, event)
         case HistoryTrimmed():
@@ -162,6 +204,8 @@ def _evolve_open(session: Open, event: OpenEvent) -> State:
             return _owned(session, event, work=work.claimed(session.work, event))
         case WorkCompleted():
             return _owned(session, event, work=work.completed(session.work, event))
+        case WorkFailed():
+            return _owned(session, event, work=work.failed(session.work, event))
         case WorkClaimAbandoned():
             return _next(session, event.at_ms, work=work.abandoned(session.work, event))
         case WorkCancelled():
@@ -186,6 +230,12 @@ def _opened(event: SessionOpened) -> Open:
         head=heads.NO_HISTORY,
         ledger=heads.NO_USAGE,
     )
+
+
+def _birth_before(session: Open, event: SessionConfigured | SessionBegunAnew) -> Birth:
+    """Remember the model that the session was created with."""
+    before, after = session.policy.model, event.policy.model
+    return descriptions.configured(session.birth, before, after)
 
 
 def _deleted(session: Open, event: SessionTombstoned) -> Deleted:
@@ -225,6 +275,7 @@ def _ended(session: Open, event: TurnEnded, turn: OpenTurn) -> Open:
         event,
         turn=NO_TURN,
         inputs=inputs.returned_by_end(session.inputs, event),
+        work=work.returned(session.work, turn.batch_ids),
         ledger=heads.used(session.ledger, event, turn.policy.model.model_id),
     )
 
@@ -245,8 +296,10 @@ def _turn(
 
 
 def _bodies_of(session: Open, event: TurnStarted) -> tuple[RecordedBody, ...]:
-    """Find the inputs that the turn takes."""
+    """Find the inputs, or the batches, that the turn takes."""
     _require_no_turn(session, event)
+    if isinstance(event.origin, DrainedWork):
+        return work.bodies_of(session.work, event.origin)
     if not isinstance(event.origin, DrainedInputs):
         return ()
     pending = session.inputs.pending
@@ -256,7 +309,9 @@ def _bodies_of(session: Open, event: TurnStarted) -> tuple[RecordedBody, ...]:
     return tuple(pending[input_id].content for input_id in event.origin.input_ids)
 
 
-def _require_no_turn(session: Open, event: TurnStarted | LeafMoved | SessionBegunAnew) -> None:
+def _require_no_turn(
+    session: Open, event: TurnStarted | LeafMoved | SessionBegunAnew | FrameOpened
+) -> None:
     if isinstance(session.turn, OpenTurn):
         raise impossible(event, found=session.turn.turn_id, expected="no open turn")
 
@@ -271,15 +326,19 @@ def _owned(
     | TurnEnded
     | TurnInputsAccepted
     | LeafMoved
+    | FrameOpened
+    | NodesAppended
     | TurnInputsClaimed
     | WorkClaimed
-    | WorkCompleted,
+    | WorkCompleted
+    | WorkFailed,
     *,
     inputs: Inputs | None = None,
     turn: Turn | None = None,
     head: Head | None = None,
     ledger: Ledger | None = None,
     work: Work | None = None,
+    graph: Graph | None = None,
 ) -> Open:
     """Apply what the owner wrote: the fence is checked again, and its lease runs from here."""
     if session.lease.holder is None or event.generation != session.lease.generation:
@@ -294,6 +353,7 @@ def _owned(
         head=head,
         ledger=ledger,
         work=work,
+        graph=graph,
     )
 
 
@@ -310,6 +370,8 @@ def _next(
     ledger: Ledger | None = None,
     trim: Trim | None = None,
     work: Work | None = None,
+    graph: Graph | None = None,
+    birth: Birth | None = None,
 ) -> Open:
     return _open(
         version=Version(session.version + 1),
@@ -325,4 +387,6 @@ def _next(
         ledger=session.ledger if ledger is None else ledger,
         trim=session.trim if trim is None else trim,
         work=session.work if work is None else work,
+        graph=session.graph if graph is None else graph,
+        birth=session.birth if birth is None else birth,
     )

@@ -8,7 +8,7 @@ from attrs import frozen
 
 from lash_es.core.errors import impossible
 from lash_es.core.events import TurnCommitted, TurnEnded
-from lash_es.core.graph_events import LeafMoved
+from lash_es.core.graph_events import FrameOpened, LeafMoved, NodesAppended
 from lash_es.core.ids import NodeId, Position, Revision
 from lash_es.core.makers import maker
 from lash_es.core.maps import with_entry
@@ -81,6 +81,16 @@ def moved(head: Head, event: LeafMoved, position: Position) -> Head:
     nodes = event.nodes
     leaf = _leaf(node_id=nodes[-1].node_id, commit=position) if nodes else None
     return attrs.evolve(head, leaf=leaf)
+
+
+def appended(head: Head, event: FrameOpened | NodesAppended, position: Position) -> Head:
+    """The last message that was put behind the leaf is the leaf; without any, nothing changes."""
+    leaf_commit = None if head.leaf is None else head.leaf.commit
+    if event.parent != leaf_commit:
+        raise impossible(event, found=leaf_commit, expected=event.parent)
+    if not event.nodes:
+        return head
+    return attrs.evolve(head, leaf=_leaf(node_id=event.nodes[-1].node_id, commit=position))
 
 
 def begun_anew(head: Head) -> Head:

@@ -11,6 +11,7 @@ ClaimId = NewType("ClaimId", str)
 BatchId = NewType("BatchId", str)
 EffectId = NewType("EffectId", str)
 CallId = NewType("CallId", str)
+FrameId = NewType("FrameId", str)
 NodeId = NewType("NodeId", str)
 AppendId = NewType("AppendId", str)
 

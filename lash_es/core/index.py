@@ -15,6 +15,8 @@ from lash_es.core.events import (
     TurnStarted,
     body_ref,
 )
+from lash_es.core.graph_events import FrameOpened, NodesAppended, NodesTombstoned
+from lash_es.core.graph_index import graph_rows
 from lash_es.core.ids import InputId, Position
 from lash_es.core.inputs import PendingInput
 from lash_es.core.known import (
@@ -31,7 +33,7 @@ from lash_es.core.outcomes import InputStatus
 from lash_es.core.stamps import stamped
 from lash_es.core.state import Open, State
 from lash_es.core.turns import OpenTurn
-from lash_es.core.work_events import WorkCancelled, WorkCompleted, WorkEnqueued
+from lash_es.core.work_events import WorkCancelled, WorkCompleted, WorkEnqueued, WorkFailed
 from lash_es.core.work_index import work_rows
 
 IndexRow = tuple[IndexKey, IndexEntry]
@@ -45,7 +47,9 @@ def index_rows(before: State, event: Event) -> tuple[IndexRow, ...]:
     return _rows(before, event, Position(before.version)) if isinstance(before, Open) else ()
 
 
-def _rows(before: Open, event: Event, here: Position) -> tuple[IndexRow, ...]:
+def _rows(  # noqa: PLR0911 - a table
+    before: Open, event: Event, here: Position
+) -> tuple[IndexRow, ...]:
     match event:
         case TurnInputEnqueued():
             return _enqueued(event, here)
@@ -55,8 +59,10 @@ def _rows(before: Open, event: Event, here: Position) -> tuple[IndexRow, ...]:
             return (_started(event, here),)
         case TurnCommitted() | TurnEnded():
             return _over(before, event, here)
-        case WorkEnqueued() | WorkCompleted() | WorkCancelled():
+        case WorkEnqueued() | WorkCompleted() | WorkFailed() | WorkCancelled():
             return work_rows(before, event, here)
+        case FrameOpened() | NodesAppended() | NodesTombstoned():
+            return graph_rows(event, here)
         case _:
             return ()
 

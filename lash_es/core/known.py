@@ -6,7 +6,7 @@ ended: these are *index entries*, written with the facts that make them and read
 when a command names them. They are valid because the append expects the version they were read at.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import Enum
 from typing import TypeAlias, assert_never
 
@@ -24,12 +24,13 @@ from lash_es.core.commands import (
     EnqueueTurnInput,
     StartTurn,
 )
-from lash_es.core.ids import BatchId, InputId, Position, Revision, TurnId
+from lash_es.core.graph_commands import AppendNodes, OpenFrame, TombstoneNodes
+from lash_es.core.ids import BatchId, FrameId, InputId, NodeId, Position, Revision, TurnId
 from lash_es.core.ingress import ActiveTurn, TurnInputIngress
 from lash_es.core.limits import DEFAULT_LIMITS, Limits
-from lash_es.core.outcomes import InputStatus
+from lash_es.core.outcomes import FrameSwitched, InputStatus
 from lash_es.core.targets import CancelTarget, SourceKey
-from lash_es.core.transcripts import turn_of_node
+from lash_es.core.transcripts import NodeOwner, owner_of_node
 from lash_es.core.work_commands import EnqueueWork
 
 
@@ -42,6 +43,9 @@ class IndexKind(Enum):
     TURN = "turn"
     WORK_KEY = "work_key"
     BATCH = "batch"
+    FRAME = "frame"
+    APPEND = "append"
+    TOMBSTONE = "tombstone"
 
 
 @frozen
@@ -134,8 +138,42 @@ class BatchEntry:
     finished: Position
 
 
+@frozen(kw_only=True)
+class FrameEntry:
+    """A frame that was opened, and the one that it superseded."""
+
+    frame_id: FrameId
+    previous_frame_id: FrameId
+    reason: str
+    opened: Position
+
+
+@frozen(kw_only=True)
+class AppendEntry:
+    """Messages that were put on the path beside any turn."""
+
+    name: str
+    appended: Position
+
+
+@frozen(kw_only=True)
+class TombstoneEntry:
+    """A message that is hidden."""
+
+    node_id: NodeId
+    tombstoned: Position
+
+
 IndexEntry: TypeAlias = (
-    SourceKeyEntry | InputEntry | SequenceEntry | TurnEntry | WorkKeyEntry | BatchEntry
+    SourceKeyEntry
+    | InputEntry
+    | SequenceEntry
+    | TurnEntry
+    | WorkKeyEntry
+    | BatchEntry
+    | FrameEntry
+    | AppendEntry
+    | TombstoneEntry
 )
 
 
@@ -181,11 +219,27 @@ class Known:
         entry = self.entries.get(IndexKey(IndexKind.BATCH, batch_id))
         return entry if isinstance(entry, BatchEntry) else None
 
+    def frame(self, frame_id: FrameId) -> FrameEntry | None:
+        """Return what is recorded of a frame; the initial one has no entry."""
+        entry = self.entries.get(IndexKey(IndexKind.FRAME, frame_id))
+        return entry if isinstance(entry, FrameEntry) else None
+
+    def append(self, name: str) -> AppendEntry | None:
+        """Return where messages were put on the path under this name."""
+        entry = self.entries.get(IndexKey(IndexKind.APPEND, name))
+        return entry if isinstance(entry, AppendEntry) else None
+
+    def is_hidden(self, node_id: NodeId) -> bool:
+        """Tell whether a message is hidden."""
+        return IndexKey(IndexKind.TOMBSTONE, node_id) in self.entries
+
 
 NOTHING_KNOWN = Known()
 
 
-def names(command: Command) -> tuple[IndexKey, ...]:
+def names(  # noqa: C901, PLR0911 - a table
+    command: Command,
+) -> tuple[IndexKey, ...]:
     """List the keys that a decision on the command looks up."""
     match command:
         case EnqueueTurnInput():
@@ -196,12 +250,63 @@ def names(command: Command) -> tuple[IndexKey, ...]:
         case CancelTurnInput() | CancelTurnInputs() | CancelTurnInputSuffix():
             return _cancelled_names(command)
         case BranchToNode():
-            nodes = command.nodes[-1:]
-            return tuple(IndexKey(IndexKind.TURN, turn_of_node(node.node_id)) for node in nodes)
-        case StartTurn() | CommitTurn():
+            return _node_keys(node.node_id for node in command.nodes[-1:])
+        case StartTurn():
             return (IndexKey(IndexKind.TURN, command.turn_id),)
+        case CommitTurn():
+            return _committed_names(command)
+        case OpenFrame():
+            return (IndexKey(IndexKind.FRAME, command.frame_id),)
+        case AppendNodes():
+            return (IndexKey(IndexKind.APPEND, command.name),)
+        case TombstoneNodes():
+            hidden = [IndexKey(IndexKind.TOMBSTONE, each) for each in command.node_ids]
+            return tuple(dict.fromkeys((*_node_keys(command.node_ids), *hidden)))
         case _:
             return ()
+
+
+def node_key(node_id: NodeId) -> IndexKey | None:
+    """Return the key under which the index knows what holds a message, by the message's name."""
+    found = owner_of_node(node_id)
+    return None if found is None else IndexKey(_OWNERS[found[0]], found[1])
+
+
+_OWNERS = {
+    NodeOwner.TURN: IndexKind.TURN,
+    NodeOwner.FRAME: IndexKind.FRAME,
+    NodeOwner.APPEND: IndexKind.APPEND,
+}
+
+
+def nodes_at(entry: IndexEntry | None) -> Position | None:
+    """Return where messages of a turn, a frame or an append are; none: nowhere."""
+    match entry:
+        case TurnEntry():
+            return entry.ended if entry.is_committed else None
+        case FrameEntry():
+            return entry.opened
+        case AppendEntry():
+            return entry.appended
+        case _:
+            return None
+
+
+def holds_nodes(entry: IndexEntry | None) -> bool:
+    """Tell whether an entry is of something that put messages into the graph."""
+    return nodes_at(entry) is not None
+
+
+def _node_keys(node_ids: Iterable[NodeId]) -> tuple[IndexKey, ...]:
+    return tuple(key for each in node_ids if (key := node_key(each)) is not None)
+
+
+def _committed_names(command: CommitTurn) -> tuple[IndexKey, ...]:
+    by_turn = IndexKey(IndexKind.TURN, command.turn_id)
+    outcome = command.outcome
+    if not isinstance(outcome, FrameSwitched):
+        return (by_turn,)
+    return (by_turn, IndexKey(IndexKind.FRAME, outcome.frame_id))
 
 
 def target_key(target: CancelTarget) -> IndexKey:
@@ -256,6 +361,8 @@ def compared_body(entry: IndexEntry) -> BodyRef | None:
         case SourceKeyEntry() | TurnEntry():
             return None if entry.content is None else entry.content.ref
         case InputEntry() | SequenceEntry() | WorkKeyEntry() | BatchEntry():
+            return None
+        case FrameEntry() | AppendEntry() | TombstoneEntry():
             return None
         case _:
             assert_never(entry)

@@ -32,7 +32,11 @@ class Limits:
     drain_attempts_max: int = 3
     model_calls_per_turn_max: int = 100
     tool_calls_per_reply_max: int = 64
+    description_chars_max: int = 4_096
     tool_name_chars_max: int = 256
+    frame_id_chars_max: int = 512
+    nodes_per_append_max: int = 256
+    nodes_per_tombstone_max: int = 1_000
     ledger_rows_max: int = 256
     trim_bodies_max: int = 4_096
 

@@ -5,7 +5,7 @@ from typing import TypeAlias
 
 from attrs import frozen
 
-from lash_es.core.ids import CallId
+from lash_es.core.ids import CallId, FrameId
 from lash_es.core.messages import FinishReason, TokenUsage
 
 
@@ -34,7 +34,14 @@ class Stopped:
     code: str | None = None
 
 
-TurnOutcome: TypeAlias = Finished | Stopped
+@frozen(kw_only=True)
+class FrameSwitched:
+    """The turn ended by going on in another frame, which its commit opens; blank: in none."""
+
+    frame_id: FrameId
+
+
+TurnOutcome: TypeAlias = Finished | FrameSwitched | Stopped
 
 
 @frozen(kw_only=True)

@@ -14,18 +14,19 @@ from typing import assert_never
 from lash_es.core.events import TurnCommitted
 from lash_es.core.known import CommitStamp
 from lash_es.core.messages import TokenUsage
-from lash_es.core.outcomes import Finished, Stopped, TurnOutcome
+from lash_es.core.outcomes import Finished, FrameSwitched, Stopped, TurnOutcome
 from lash_es.core.state import Open
 from lash_es.core.steering import all_told
 from lash_es.core.transcripts import (
     FromInputs,
     FromReply,
     FromResults,
+    FromWork,
     Node,
     NodeSource,
     TurnLimitNotice,
 )
-from lash_es.core.turns import OpenTurn
+from lash_es.core.turns import OpenTurn, notices
 
 
 def commit_hash(
@@ -47,6 +48,12 @@ def commit_hash(
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def meant(session: Open, turn: OpenTurn, outcome: TurnOutcome) -> str:
+    """Hash what a commit of the open turn with this outcome would mean, its notices included."""
+    told = all_told(session, turn)
+    return commit_hash(told, outcome, (*told.nodes, *notices(told, outcome)))
+
+
 def stamped(before: Open, turn: OpenTurn, event: TurnCommitted) -> CommitStamp:
     """Make the stamp of a commit from the turn that it ends; ``before`` is the state then."""
     return CommitStamp(
@@ -59,6 +66,8 @@ def _outcome(outcome: TurnOutcome) -> list[str | None]:
     match outcome:
         case Finished():
             return ["finished"]
+        case FrameSwitched():
+            return ["frame", outcome.frame_id]
         case Stopped():
             return ["stopped", outcome.reason.value, outcome.code]
         case _:
@@ -84,6 +93,8 @@ def _said(source: NodeSource) -> list[str | int]:
         case FromResults():
             calls = [(result.tool, result.status.value) for result in source.results]
             return ["results", *[word for call in calls for word in call]]
+        case FromWork():
+            return ["work", len(source.bodies)]
         case TurnLimitNotice():
             return ["notice", source.model_calls_max]
         case _:

@@ -9,6 +9,8 @@ from typing import Final, TypeAlias
 
 from attrs import frozen
 
+from lash_es.core.descriptions import PLAIN_BIRTH, Birth
+from lash_es.core.frames import PLAIN_GRAPH, Graph
 from lash_es.core.heads import Head, Ledger
 from lash_es.core.ids import Generation, SessionId, Version
 from lash_es.core.inputs import Inputs
@@ -45,6 +47,8 @@ class Open:
     ledger: Ledger
     trim: Trim | None = None
     work: Work = NO_WORK
+    graph: Graph = PLAIN_GRAPH
+    birth: Birth = PLAIN_BIRTH
 
 
 @frozen(kw_only=True)

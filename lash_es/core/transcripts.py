@@ -5,6 +5,8 @@ A message is never stored twice. What a person said is in the body of the fact t
 model said in the body of the fact that settled the call; a node only points there (ADR 0005).
 """
 
+import re
+from enum import Enum
 from typing import Final, TypeAlias
 
 from attrs import frozen
@@ -16,6 +18,27 @@ from lash_es.core.messages import Role, ToolStatus
 _ORDINAL: Final = ":m"
 """Between the id of a turn and the place of a message in it."""
 
+_NAME: Final = re.compile(r"(.*):([mfa])[1-9][0-9]*", re.DOTALL)
+
+
+class NodeOwner(Enum):
+    """What a message was put on the path with, as its name says: between that and its place."""
+
+    TURN = "m"
+    FRAME = "f"
+    APPEND = "a"
+
+
+def name_of_node(owner: NodeOwner, name: str, ordinal: int) -> NodeId:
+    """Name a message of a turn, a frame or an append, counted from 1."""
+    return NodeId(f"{name}:{owner.value}{ordinal}")
+
+
+def owner_of_node(node_id: NodeId) -> tuple[NodeOwner, str] | None:
+    """Return what a message was put on the path with, by its name; none if it is no such name."""
+    found = _NAME.fullmatch(node_id)
+    return None if found is None else (NodeOwner(found[2]), found[1])
+
 
 def node_name(turn_id: TurnId, ordinal: int) -> NodeId:
     """
@@ -23,12 +46,6 @@ def node_name(turn_id: TurnId, ordinal: int) -> NodeId:
     session.
     """
     return NodeId(f"{turn_id}{_ORDINAL}{ordinal}")
-
-
-def turn_of_node(node_id: NodeId) -> TurnId:
-    """Return the turn that a message was made in, by its name; blank if it is no such name."""
-    turn_id, _, _ = node_id.rpartition(_ORDINAL)
-    return TurnId(turn_id)
 
 
 @frozen(kw_only=True)
@@ -63,13 +80,20 @@ class FromResults:
 
 
 @frozen(kw_only=True)
+class FromWork:
+    """What happened elsewhere, told to the session: items of turn work, in order."""
+
+    bodies: tuple[BodyRef, ...]
+
+
+@frozen(kw_only=True)
 class TurnLimitNotice:
     """The runtime's remark that a turn ran into its limit of model calls."""
 
     model_calls_max: int
 
 
-NodeSource: TypeAlias = FromInputs | FromReply | FromResults | TurnLimitNotice
+NodeSource: TypeAlias = FromInputs | FromReply | FromResults | FromWork | TurnLimitNotice
 
 
 @frozen(kw_only=True)

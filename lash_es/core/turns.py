@@ -8,38 +8,38 @@ Messages are control data: who speaks and where the words are.
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import TypeAlias, assert_never
+from typing import TypeAlias
 
 from attrs import frozen
 
 from lash_es.core.bodies import BodyRef, Commitment, RecordedBody
-from lash_es.core.effects import Effect, ModelCall, ToolCall
+from lash_es.core.effects import Effect, ModelCall
 from lash_es.core.errors import impossible
 from lash_es.core.events import (
     DirectInput,
     DrainedInputs,
     EffectRequested,
-    EffectSettled,
     TurnContinued,
     TurnOrigin,
     TurnStarted,
     body_ref,
 )
-from lash_es.core.ids import EffectId, Generation, InputId, Position, TurnId
+from lash_es.core.ids import BatchId, EffectId, Generation, InputId, Position, TurnId
 from lash_es.core.makers import maker
-from lash_es.core.maps import with_entry, without
-from lash_es.core.messages import NO_TOKENS, Role, TokenUsage, ToolStatus
-from lash_es.core.outcomes import EffectCancelled, EffectFailed, ModelReplied, ToolReturned
+from lash_es.core.maps import with_entry
+from lash_es.core.messages import NO_TOKENS, Role, TokenUsage
+from lash_es.core.outcomes import EffectFailed, ModelReplied, Stopped, StopReason, TurnOutcome
 from lash_es.core.policy import SessionPolicy
 from lash_es.core.transcripts import (
     FromInputs,
-    FromReply,
-    FromResults,
+    FromWork,
     Node,
     NodeSource,
     ResultRef,
+    TurnLimitNotice,
     node_name,
 )
+from lash_es.core.work_events import DrainedWork
 
 
 @frozen(kw_only=True)
@@ -85,11 +85,12 @@ class OpenTurn:
     """
     A turn between its start and its end.
 
-    ``iteration`` counts the model calls that were followed by tools; ``effects`` holds what is
-    unsettled, in the order of the requests; ``results`` what came back of the current batch, by
-    the ordinal of the call; ``content`` is the direct input, none for a drained turn; ``digests``
-    are those of the contents of ``nodes``, each after its place among them; ``delivered_ids`` the
-    inputs accepted at a checkpoint that a recorded model call holds.
+    ``iteration`` counts the model calls that were followed by another one, or may be; ``effects``
+    holds what is unsettled, in the order of the requests; ``results`` what came back of the
+    current batch, by the ordinal of the call; ``content`` is the direct input, none for a drained
+    turn; ``digests`` are those of the contents of ``nodes``, each after its place among them;
+    ``delivered_ids`` the inputs accepted at a checkpoint that a recorded model call holds;
+    ``batch_ids`` the batches of turn work that it began with, or that a recorded model call holds.
     """
 
     turn_id: TurnId
@@ -110,6 +111,7 @@ class OpenTurn:
     usage: TokenUsage
     digests: tuple[str, ...] = ()
     delivered_ids: tuple[InputId, ...] = ()
+    batch_ids: tuple[BatchId, ...] = ()
 
     @property
     def drained_ids(self) -> tuple[InputId, ...]:
@@ -125,14 +127,9 @@ class OpenTurn:
 Turn: TypeAlias = NoTurn | OpenTurn
 Effects: TypeAlias = Mapping[EffectId, Effect]
 
-_BATCH_DONE = BatchDone()
-
 _effect = maker(Effect)
-_from_reply = maker(FromReply)
 _node = maker(Node)
 _open_turn = maker(OpenTurn)
-_replied = maker(Replied)
-_result_ref = maker(ResultRef)
 
 NO_TURN = NoTurn()
 _NO_EFFECTS: Effects = MappingProxyType({})
@@ -154,8 +151,8 @@ def started(
     drained: tuple[RecordedBody, ...],
 ) -> OpenTurn:
     """
-    Begin with the input as the first message; ``drained`` are the bodies of the inputs that it
-    took.
+    Begin with the input as the first message; ``drained`` are the bodies of the inputs, or of the
+    batches, that it took.
     """
     is_direct = isinstance(event.origin, DirectInput)
     if is_direct != bool(event.bodies):
@@ -164,15 +161,20 @@ def started(
         RecordedBody(ref=body_ref(position), commitment=each) for each in event.bodies[:1]
     )
     own = direct or drained
-    source = FromInputs(bodies=tuple(body.ref for body in own))
-    first = _node(node_id=node_name(event.turn_id, 1), role=Role.USER, source=source)
+    refs = tuple(body.ref for body in own)
+    name = node_name(event.turn_id, 1)
+    first = _node(node_id=name, role=Role.USER, source=FromInputs(bodies=refs))
+    batch_ids: tuple[BatchId, ...] = ()
+    if isinstance(event.origin, DrainedWork):
+        first = _node(node_id=name, role=Role.EVENT, source=FromWork(bodies=refs))
+        batch_ids = event.origin.batch_ids
     return _open_turn(
         event.turn_id,
         position,
         event.at_ms,
         position,
-        generation=event.generation,
-        origin=event.origin,
+        event.generation,
+        event.origin,
         content=direct[0] if direct else None,
         policy=policy,
         model_calls_max=event.model_calls_max,
@@ -183,7 +185,8 @@ def started(
         results=_NO_RESULTS,
         nodes=(first,),
         usage=NO_TOKENS,
-        digests=tuple(_placed(1, part, body.commitment) for part, body in enumerate(own)),
+        digests=tuple(placed(1, part, body.commitment) for part, body in enumerate(own)),
+        batch_ids=batch_ids,
     )
 
 
@@ -199,7 +202,7 @@ def continued(turn: OpenTurn, event: TurnContinued, position: Position) -> OpenT
         for effect in turn.effects.values()
     }
     effects = MappingProxyType(again)
-    return _changed(turn, position, generation=event.generation, effects=effects)
+    return changed(turn, position, generation=event.generation, effects=effects)
 
 
 def requested(turn: OpenTurn, event: EffectRequested, position: Position) -> OpenTurn:
@@ -210,7 +213,37 @@ def requested(turn: OpenTurn, event: EffectRequested, position: Position) -> Ope
         effect_id=event.effect_id, request=event.request, position=position, attempt=1
     )
     effects = with_entry(turn.effects, event.effect_id, effect)
-    return _changed(turn, position, effects=effects, effects_count=turn.effects_count + 1)
+    count = turn.effects_count + 1
+    if not isinstance(event.request, ModelCall) or event.request.iteration <= turn.iteration:
+        return changed(turn, position, effects=effects, effects_count=count)
+    # An answer was followed by another call, since there was news.
+    return changed(
+        turn,
+        position,
+        effects=effects,
+        effects_count=count,
+        iteration=event.request.iteration,
+        nodes=(*turn.nodes, *_grace(turn, event.request)),
+    )
+
+
+def _grace(turn: OpenTurn, request: ModelCall) -> tuple[Node, ...]:
+    """One call more than the limit is granted for news, and the model is told so."""
+    return () if request.iteration < turn.model_calls_max else (_limit_notice(turn),)
+
+
+def _limit_notice(turn: OpenTurn) -> Node:
+    source = TurnLimitNotice(model_calls_max=turn.model_calls_max)
+    name = node_name(turn.turn_id, len(turn.nodes) + 1)
+    return _node(node_id=name, role=Role.SYSTEM, source=source)
+
+
+def notices(turn: OpenTurn, outcome: TurnOutcome) -> tuple[Node, ...]:
+    """The transcript says so, once, when a turn ran into its limit."""
+    if not isinstance(outcome, Stopped) or outcome.reason is not StopReason.MAX_TURNS:
+        return ()
+    is_told = any(isinstance(node.source, TurnLimitNotice) for node in turn.nodes)
+    return () if is_told else (_limit_notice(turn),)
 
 
 def told(turn: OpenTurn, inputs: Sequence[tuple[InputId, RecordedBody]]) -> OpenTurn:
@@ -219,118 +252,47 @@ def told(turn: OpenTurn, inputs: Sequence[tuple[InputId, RecordedBody]]) -> Open
         return turn
     place = len(turn.nodes) + 1
     source = FromInputs(bodies=tuple(body.ref for _, body in inputs))
-    digests = (_placed(place, part, body.commitment) for part, (_, body) in enumerate(inputs))
-    return _changed(
+    digests = (placed(place, part, body.commitment) for part, (_, body) in enumerate(inputs))
+    return changed(
         turn,
         turn.last,
-        nodes=_with_node(turn, Role.USER, source),
+        nodes=with_node(turn, Role.USER, source),
         delivered_ids=(*turn.delivered_ids, *(input_id for input_id, _ in inputs)),
         digests=(*turn.digests, *digests),
     )
 
 
-def settled(turn: OpenTurn, event: EffectSettled, position: Position) -> OpenTurn:
-    """The effect has its outcome; the protocol may take its next step."""
-    effect = turn.effects.get(event.effect_id)
-    if effect is None:
-        raise impossible(event, found="no such open effect", expected=event.effect_id)
-    rest = without(turn.effects, (event.effect_id,))
-    if isinstance(effect.request, ToolCall):
-        return _tool_settled(turn, rest, effect.request, event, position)
-    return _model_settled(turn, rest, effect.request, event, position)
-
-
-def _model_settled(
-    turn: OpenTurn, rest: Effects, request: ModelCall, event: EffectSettled, position: Position
+def told_work(
+    turn: OpenTurn, batches: Sequence[tuple[BatchId, Sequence[RecordedBody]]]
 ) -> OpenTurn:
-    match event.outcome:
-        case ModelReplied():
-            return _model_replied(turn, rest, event.outcome, event, position)
-        case EffectFailed():
-            failed = ModelCallFailed(failure=event.outcome)
-            return _changed(turn, position, step=failed, effects=rest)
-        case EffectCancelled():
-            return _changed(turn, position, step=Interrupted(), effects=rest)
-        case ToolReturned():
-            raise impossible(event, found="ToolReturned", expected=request)
-        case _:
-            assert_never(event.outcome)
-
-
-def _model_replied(
-    turn: OpenTurn, rest: Effects, outcome: ModelReplied, event: EffectSettled, position: Position
-) -> OpenTurn:
-    reply = body_ref(position)
-    nodes, digests = turn.nodes, turn.digests
-    if outcome.has_content or outcome.tool_calls:
-        nodes = _with_node(turn, Role.ASSISTANT, _from_reply(body=reply))
-        digests = _with_digest(turn, 0, event)
-    step = _replied(reply=reply, outcome=outcome)
-    usage = turn.usage + outcome.usage
-    return _changed(
-        turn, position, step=step, effects=rest, nodes=nodes, usage=usage, digests=digests
-    )
-
-
-def _tool_settled(
-    turn: OpenTurn, rest: Effects, request: ToolCall, event: EffectSettled, position: Position
-) -> OpenTurn:
-    result = _result(request, event, position)
-    results = with_entry(turn.results, request.ordinal, result)
-    if not isinstance(turn.step, Replied):
-        raise impossible(event, found=turn.step, expected="a reply that asked for tools")
-    calls_count = len(turn.step.outcome.tool_calls)
-    if request.ordinal not in range(calls_count):
-        raise impossible(event, found=request, expected=f"one of {calls_count} calls")
-    digests = _with_digest(turn, request.ordinal, event)
-    if len(results) < calls_count:
-        return _changed(turn, position, effects=rest, results=results, digests=digests)
-    in_call_order = tuple([results[ordinal] for ordinal in range(calls_count)])
-    nodes = _with_node(turn, Role.USER, FromResults(results=in_call_order))
-    return _changed(
+    """Make the turn's next message of what happened elsewhere; nothing makes none."""
+    if not batches:
+        return turn
+    bodies = [body for _, each in batches for body in each]
+    place = len(turn.nodes) + 1
+    source = FromWork(bodies=tuple(body.ref for body in bodies))
+    digests = (placed(place, part, body.commitment) for part, body in enumerate(bodies))
+    return changed(
         turn,
-        position,
-        step=_BATCH_DONE,
-        effects=rest,
-        nodes=nodes,
-        results=_NO_RESULTS,
-        iteration=turn.iteration + 1,
-        digests=digests,
+        turn.last,
+        nodes=with_node(turn, Role.EVENT, source),
+        batch_ids=(*turn.batch_ids, *(batch_id for batch_id, _ in batches)),
+        digests=(*turn.digests, *digests),
     )
 
 
-def _result(request: ToolCall, event: EffectSettled, position: Position) -> ResultRef:
-    match event.outcome:
-        case ToolReturned():
-            status = ToolStatus.SUCCEEDED
-        case EffectFailed():
-            status = ToolStatus.FAILED
-        case EffectCancelled():
-            status = ToolStatus.CANCELLED
-        case ModelReplied():
-            raise impossible(event, found="ModelReplied", expected=request)
-        case _:
-            assert_never(event.outcome)
-    body = body_ref(position) if event.bodies else None
-    return _result_ref(call_id=request.call_id, tool=request.tool, status=status, body=body)
-
-
-def _with_node(turn: OpenTurn, role: Role, source: NodeSource) -> tuple[Node, ...]:
+def with_node(turn: OpenTurn, role: Role, source: NodeSource) -> tuple[Node, ...]:
+    """Add a message to those that the turn has made."""
     name = node_name(turn.turn_id, len(turn.nodes) + 1)
     return (*turn.nodes, _node(node_id=name, role=role, source=source))
 
 
-def _with_digest(turn: OpenTurn, part: int, event: EffectSettled) -> tuple[str, ...]:
-    """Note the content of the next message's part; a cancelled call has none."""
-    place = len(turn.nodes) + 1
-    return (*turn.digests, *[_placed(place, part, each) for each in event.bodies])
-
-
-def _placed(place: int, part: int, commitment: Commitment) -> str:
+def placed(place: int, part: int, commitment: Commitment) -> str:
+    """Write a content's digest after its place among the messages."""
     return f"{place}.{part}:{commitment.digest}"
 
 
-def _changed(
+def changed(
     turn: OpenTurn,
     last: Position,
     *,
@@ -344,14 +306,16 @@ def _changed(
     usage: TokenUsage | None = None,
     digests: tuple[str, ...] | None = None,
     delivered_ids: tuple[InputId, ...] | None = None,
+    batch_ids: tuple[BatchId, ...] | None = None,
 ) -> OpenTurn:
+    """Copy the turn, with what is named here, and ``last`` as its last fact."""
     return _open_turn(
         turn.turn_id,  # Some without a name: with more than 14, CPython packs them into a dict.
         turn.started,
         turn.started_at_ms,
         last,
-        generation=turn.generation if generation is None else generation,
-        origin=turn.origin,
+        turn.generation if generation is None else generation,
+        turn.origin,
         content=turn.content,
         policy=turn.policy,
         model_calls_max=turn.model_calls_max,
@@ -364,4 +328,5 @@ def _changed(
         usage=turn.usage if usage is None else usage,
         digests=turn.digests if digests is None else digests,
         delivered_ids=turn.delivered_ids if delivered_ids is None else delivered_ids,
+        batch_ids=turn.batch_ids if batch_ids is None else batch_ids,
     )

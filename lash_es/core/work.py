@@ -19,32 +19,41 @@ from lash_es.core.batches import (
     WorkKind,
     classes_of,
 )
+from lash_es.core.bodies import BodyRef, Commitment, RecordedBody
 from lash_es.core.errors import impossible
-from lash_es.core.ids import BatchId, ClaimId, Generation, Position
+from lash_es.core.ids import BatchId, ClaimId, Generation, Position, TurnId
 from lash_es.core.makers import maker
 from lash_es.core.maps import with_entries, with_entry, without
 from lash_es.core.work_events import (
+    DrainedWork,
     FinishedWorkPruned,
     WorkCancelled,
     WorkClaimAbandoned,
     WorkClaimed,
     WorkCompleted,
     WorkEnqueued,
+    WorkFailed,
 )
 
 
 @frozen(kw_only=True)
 class WorkClaim:
-    """Who holds a batch, and under which generation of the lease."""
+    """
+    Who holds a batch, and under which generation of the lease; ``turn_id``: for that turn.
+    """
 
     claim_id: ClaimId
     token: str
     generation: Generation
+    turn_id: TurnId | None
 
 
 @frozen(kw_only=True)
 class Batch:
-    """A batch that has not finished. ``claims_count`` is the fencing number of its last claim."""
+    """
+    A batch that has not finished. ``claims_count`` is the fencing number of its last claim;
+    ``attempts`` counts the turns that took it and ended without a commit.
+    """
 
     batch_id: BatchId
     sequence: int
@@ -56,8 +65,18 @@ class Batch:
     enqueued_at_ms: int
     kinds: tuple[WorkKind, ...]
     position: Position
+    commitments: tuple[Commitment, ...]
     claim: WorkClaim | None = None
     claims_count: int = 0
+    attempts: int = 0
+
+    @property
+    def contents(self) -> tuple[RecordedBody, ...]:
+        """What its items say: where, and what was committed to."""
+        return tuple(
+            RecordedBody(ref=BodyRef(position=self.position, ordinal=ordinal), commitment=each)
+            for ordinal, each in enumerate(self.commitments)
+        )
 
     @property
     def work_class(self) -> WorkClass:
@@ -96,6 +115,20 @@ def claim_name(head: Batch) -> ClaimId:
     return ClaimId(f"qwc:{head.sequence}:{head.claims_count + 1}")
 
 
+def accepted_by(work: Work, turn_id: TurnId, generation: Generation) -> tuple[Batch, ...]:
+    """
+    List what was claimed for the turn under this generation, delivered or not, in order.
+
+    Cost: the batches that are open.
+    """
+    return tuple(
+        batch
+        for batch in work.batches.values()
+        if batch.claim is not None
+        and (batch.claim.turn_id, batch.claim.generation) == (turn_id, generation)
+    )
+
+
 def enqueued(work: Work, event: WorkEnqueued, position: Position) -> Work:
     """One more, at the end."""
     if event.sequence != work.next_sequence or event.batch_id in work.batches:
@@ -113,6 +146,7 @@ def enqueued(work: Work, event: WorkEnqueued, position: Position) -> Work:
         enqueued_at_ms=event.at_ms,
         kinds=event.kinds,
         position=position,
+        commitments=event.bodies,
     )
     return _changed(
         work,
@@ -123,15 +157,22 @@ def enqueued(work: Work, event: WorkEnqueued, position: Position) -> Work:
 
 def claimed(work: Work, event: WorkClaimed) -> Work:
     """The listed batches are held."""
-    claim = _claim(claim_id=event.claim_id, token=event.token, generation=event.generation)
+    claim = _claim(
+        claim_id=event.claim_id,
+        token=event.token,
+        generation=event.generation,
+        turn_id=event.turn_id,
+    )
     batches = _listed(work, event.batch_ids, event)
-    return _replaced(work, [_held(each, claim, each.claims_count + 1) for each in batches])
+    return _replaced(
+        work, [_held(each, claim, claims_count=each.claims_count + 1) for each in batches]
+    )
 
 
 def abandoned(work: Work, event: WorkClaimAbandoned) -> Work:
     """The listed batches wait again."""
     batches = _listed(work, event.batch_ids, event)
-    return _replaced(work, [_held(each, None, each.claims_count) for each in batches])
+    return _replaced(work, [_held(each, None) for each in batches])
 
 
 def cancelled(work: Work, event: WorkCancelled) -> Work:
@@ -142,6 +183,25 @@ def cancelled(work: Work, event: WorkCancelled) -> Work:
 def completed(work: Work, event: WorkCompleted) -> Work:
     """The batches are done."""
     return _finished(work, event.batch_ids, event)
+
+
+def failed(work: Work, event: WorkFailed) -> Work:
+    """The batches are given up."""
+    return _finished(work, event.batch_ids, event)
+
+
+def bodies_of(work: Work, origin: DrainedWork) -> tuple[RecordedBody, ...]:
+    """Find what the items of the batches say that a turn begins with."""
+    batches = _listed(work, origin.batch_ids, origin)
+    return tuple(body for batch in batches for body in batch.contents)
+
+
+def returned(work: Work, batch_ids: tuple[BatchId, ...]) -> Work:
+    """What a turn that did not commit had taken waits again, one attempt older."""
+    batches = [work.batches[each] for each in batch_ids if each in work.batches]
+    if not batches:
+        return work
+    return _replaced(work, [_held(each, None, attempts=each.attempts + 1) for each in batches])
 
 
 def pruned(work: Work, event: FinishedWorkPruned, position: Position) -> Work:
@@ -164,7 +224,13 @@ def _listed(work: Work, batch_ids: Iterable[BatchId], event: object) -> list[Bat
     return found
 
 
-def _held(batch: Batch, claim: WorkClaim | None, claims_count: int) -> Batch:
+def _held(
+    batch: Batch,
+    claim: WorkClaim | None,
+    *,
+    claims_count: int | None = None,
+    attempts: int | None = None,
+) -> Batch:
     return _batch(
         batch_id=batch.batch_id,
         sequence=batch.sequence,
@@ -176,8 +242,10 @@ def _held(batch: Batch, claim: WorkClaim | None, claims_count: int) -> Batch:
         enqueued_at_ms=batch.enqueued_at_ms,
         kinds=batch.kinds,
         position=batch.position,
+        commitments=batch.commitments,
         claim=claim,
-        claims_count=claims_count,
+        claims_count=batch.claims_count if claims_count is None else claims_count,
+        attempts=batch.attempts if attempts is None else attempts,
     )
 
 

@@ -16,7 +16,7 @@ from lash_es.core.batches import (
     WorkKind,
 )
 from lash_es.core.bodies import NewBody
-from lash_es.core.ids import BatchId, ClaimId
+from lash_es.core.ids import BatchId, ClaimId, TurnId
 from lash_es.core.owners import Fence
 
 
@@ -42,10 +42,13 @@ class LeadingCommand:
 
 @frozen(kw_only=True)
 class LeadingTurnWork:
-    """The first batch, if it is turn work, and what joins it."""
+    """
+    The first batch, if it is turn work, and what joins it; ``turn_id``: into that open turn.
+    """
 
     boundary: WorkBoundary
     batches_max: int
+    turn_id: TurnId | None = None
 
 
 @frozen(kw_only=True)
@@ -67,6 +70,14 @@ class ClaimWork:
     fence: Fence
     token: str
     selection: WorkSelection
+
+
+@frozen(kw_only=True)
+class WithWork:
+    """The turn runs on the batches of a claim of turn work; a member of ``TurnSource``."""
+
+    claim_id: ClaimId
+    token: str
 
 
 @frozen(kw_only=True)
@@ -95,14 +106,5 @@ class CompleteWork:
     completions: tuple[WorkCompletion, ...]
 
 
-@frozen(kw_only=True)
-class PruneFinishedWork:
-    """Forget the batches that have finished: maintenance, whenever a host wants it."""
-
-    now_ms: int
-
-
 OwnerWorkCommand: TypeAlias = ClaimWork | CompleteWork
-WorkCommand: TypeAlias = (
-    EnqueueWork | AbandonWorkClaim | CancelWork | PruneFinishedWork | OwnerWorkCommand
-)
+WorkCommand: TypeAlias = EnqueueWork | AbandonWorkClaim | CancelWork | OwnerWorkCommand

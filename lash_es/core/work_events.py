@@ -10,7 +10,7 @@ from attrs import frozen
 
 from lash_es.core.batches import DeliveryPolicy, MergeKey, SlotPolicy, WorkKind
 from lash_es.core.bodies import Commitment
-from lash_es.core.ids import BatchId, ClaimId, Generation
+from lash_es.core.ids import BatchId, ClaimId, Generation, TurnId
 
 
 @frozen(kw_only=True)
@@ -31,12 +31,18 @@ class WorkEnqueued:
 
 @frozen(kw_only=True)
 class WorkClaimed:
-    """An owner holds these batches for as long as its generation holds the lease."""
+    """
+    An owner holds these batches for as long as its generation holds the lease.
+
+    ``turn_id`` is the open turn that takes them in at a checkpoint: from its next model call on
+    they belong to it whoever holds the lease. None: they are not for an open turn.
+    """
 
     at_ms: int
     generation: Generation
     claim_id: ClaimId
     token: str
+    turn_id: TurnId | None
     batch_ids: tuple[BatchId, ...]
 
 
@@ -68,6 +74,15 @@ class WorkCompleted:
 
 
 @frozen(kw_only=True)
+class WorkFailed:
+    """The turns that took these batches kept ending without a commit: they are not tried again."""
+
+    at_ms: int
+    generation: Generation
+    batch_ids: tuple[BatchId, ...]
+
+
+@frozen(kw_only=True)
 class FinishedWorkPruned:
     """Batches that had finished by now are forgotten: their source keys are free again."""
 
@@ -75,10 +90,18 @@ class FinishedWorkPruned:
     batches_count: int
 
 
+@frozen(kw_only=True)
+class DrainedWork:
+    """The turn took these batches of turn work, in this order; a member of ``TurnOrigin``."""
+
+    batch_ids: tuple[BatchId, ...]
+
+
 WorkEvent: TypeAlias = (
     WorkEnqueued
     | WorkClaimed
     | WorkCompleted
+    | WorkFailed
     | WorkClaimAbandoned
     | WorkCancelled
     | FinishedWorkPruned

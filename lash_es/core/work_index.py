@@ -6,13 +6,15 @@ from lash_es.core.batches import BatchStatus
 from lash_es.core.ids import BatchId, Position
 from lash_es.core.known import BatchEntry, IndexEntry, IndexKey, IndexKind, WorkKeyEntry
 from lash_es.core.state import Open
-from lash_es.core.work_events import WorkCancelled, WorkCompleted, WorkEnqueued
+from lash_es.core.work_events import WorkCancelled, WorkCompleted, WorkEnqueued, WorkFailed
 
 _Row: TypeAlias = tuple[IndexKey, IndexEntry]
 
 
 def work_rows(
-    before: Open, event: WorkEnqueued | WorkCompleted | WorkCancelled, here: Position
+    before: Open,
+    event: WorkEnqueued | WorkCompleted | WorkFailed | WorkCancelled,
+    here: Position,
 ) -> tuple[_Row, ...]:
     """A source key names its batch, and a finished batch is remembered."""
     match event:
@@ -20,6 +22,8 @@ def work_rows(
             return _work_named(event)
         case WorkCompleted():
             return _finished(before, event.batch_ids, BatchStatus.COMPLETED, here)
+        case WorkFailed():
+            return _finished(before, event.batch_ids, BatchStatus.FAILED, here)
         case WorkCancelled():
             return _finished(before, (event.batch_id,), BatchStatus.CANCELLED, here)
         case _:

@@ -3,18 +3,25 @@ Reading what was said: bodies, checked against what their facts committed to; an
 transcript.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from functools import cache, partial
 from itertools import islice
 from typing import Final, TypeAlias, TypeVar
 
 from lash_es.codec.contents import Content, StoredContent, decode_content
 from lash_es.codec.errors import CorruptBody, CorruptHistory, UndecodableValue
-from lash_es.codec.records import Header, Record, decode_header, read_event
+from lash_es.codec.records import (
+    Header,
+    Record,
+    decode_commitments,
+    decode_header,
+    read_event,
+)
 from lash_es.codec.streams import StreamId
-from lash_es.core.bodies import BodyRef, RecordedBody
+from lash_es.core.bodies import BodyRef, Commitment, RecordedBody
 from lash_es.core.errors import HistoryTrimmedBelow, LashError
 from lash_es.core.events import Event, TurnCommitted
-from lash_es.core.graph_events import LeafMoved
+from lash_es.core.graph_events import FrameOpened, LeafMoved, NodesAppended
 from lash_es.core.heads import Leaf
 from lash_es.core.ids import Position
 from lash_es.core.transcripts import Node
@@ -33,6 +40,8 @@ _BODIES_PER_PAGE: Final = 256
 
 Commit: TypeAlias = KeptCommit
 """A turn of the active path; a trim keeps it as it was."""
+
+_Kept: TypeAlias = Mapping[BodyRef, RecordedBody] | None
 
 
 def read_header(store: Store, stream: StreamId, position: Position) -> Header:
@@ -58,7 +67,8 @@ def read_content(store: Store, stream: StreamId, ref: BodyRef, kind: type[_C]) -
         HistoryTrimmedBelow: its fact is gone, and it is not on the active path.
     """
     stored = store.read_bodies(stream, (ref,)).get(ref)
-    (recorded,) = _recorded(store, stream, (ref,)).values()
+    kept = partial(from_kept, store, stream, KeptHistory.bodies)
+    (recorded,) = _recorded(store, stream, (ref,), kept).values()
     return _decoded(stream, recorded, stored, kind)
 
 
@@ -71,10 +81,12 @@ def read_contents(
     Cost: one query per 256 bodies, and one per 256 facts from the first that has one to the last,
     or one for each of them where they lie far apart; what was trimmed, one per page that was kept.
     """
-    recorded = _recorded(store, stream, kinds)
+    kept = cache(lambda: from_kept(store, stream, KeptHistory.bodies))
     found: dict[BodyRef, Content] = {}
     wanted = iter(kinds)
+    # Page by page: what is only compared with should not pile up until all is read.
     while refs := tuple(islice(wanted, _BODIES_PER_PAGE)):
+        recorded = _recorded(store, stream, refs, kept)
         stored = store.read_bodies(stream, refs)
         for ref in refs:
             found[ref] = _decoded(stream, recorded[ref], stored.get(ref), kinds[ref])
@@ -82,34 +94,35 @@ def read_contents(
 
 
 def _recorded(
-    store: Store, stream: StreamId, refs: Collection[BodyRef]
+    store: Store, stream: StreamId, refs: Collection[BodyRef], kept: Callable[[], _Kept]
 ) -> dict[BodyRef, RecordedBody]:
     """Find what was committed to, by the facts or, where those are gone, by the trim."""
-    headers = _headers(store, stream, {ref.position for ref in refs})
-    is_whole = all(ref.position in headers for ref in refs)
-    kept = None if is_whole else from_kept(store, stream, KeptHistory.bodies)
+    by_facts = _commitments(store, stream, {ref.position for ref in refs})
     found: dict[BodyRef, RecordedBody] = {}
     for ref in refs:
-        if ref.position in headers:
-            found[ref] = _committed_to(headers[ref.position], ref)
-        elif kept is not None and ref in kept:
-            found[ref] = kept[ref]
+        if ref.position in by_facts:
+            found[ref] = _committed_to(stream, by_facts[ref.position], ref)
+        elif ref in (by_trim := kept() or {}):
+            found[ref] = by_trim[ref]
         else:
             raise _missing(store, stream, ref.position)
     return found
 
 
-def _committed_to(header: Header, ref: BodyRef) -> RecordedBody:
-    if ref.ordinal >= len(header.bodies):
-        raise _corrupt(header.stream, ref, "its fact commits to no such body")
-    return RecordedBody(ref=ref, commitment=header.bodies[ref.ordinal])
+def _committed_to(stream: StreamId, committed: Sequence[Commitment], ref: BodyRef) -> RecordedBody:
+    if ref.ordinal >= len(committed):
+        raise _corrupt(stream, ref, "its fact commits to no such body")
+    return RecordedBody(ref=ref, commitment=committed[ref.ordinal])
 
 
-def _headers(
+def _commitments(
     store: Store, stream: StreamId, positions: Collection[Position]
-) -> dict[Position, Header]:
-    """Read headers in pages, each from the first that was not read yet on; some may be missing."""
-    headers: dict[Position, Header] = {}
+) -> dict[Position, Sequence[Commitment]]:
+    """
+    Read what facts commit to, in pages, each from the first that was not read yet on; some may be
+    missing.
+    """
+    found: dict[Position, Sequence[Commitment]] = {}
     page: dict[Position, Record] = {}
     last = max(positions, default=FIRST)
     read_to = Position(-1)
@@ -118,8 +131,8 @@ def _headers(
             page = _page(store, stream, position, last)
             read_to = max(page, default=last)
         if position in page:
-            headers[position] = decode_header(stream, page[position])
-    return headers
+            found[position] = decode_commitments(stream, page[position])
+    return found
 
 
 def _page(
@@ -183,7 +196,7 @@ def read_commits(store: Store, stream: StreamId, last: Position | None) -> Itera
 
 def _commit(stream: StreamId, record: Record) -> KeptCommit:
     event = read_event(stream, record)
-    if not isinstance(event, TurnCommitted | LeafMoved):
+    if not isinstance(event, TurnCommitted | LeafMoved | FrameOpened | NodesAppended):
         raise CorruptHistory(
             session_id=stream.session_id, position=record.position, reason="expected a commit"
         )

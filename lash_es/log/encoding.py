@@ -21,13 +21,16 @@ from lash_es.core.evolve import evolve
 from lash_es.core.ids import AppendId, Generation, Position, Version
 from lash_es.core.index import index_rows
 from lash_es.core.known import (
+    AppendEntry,
     BatchEntry,
+    FrameEntry,
     IndexEntry,
     IndexKey,
     IndexKind,
     InputEntry,
     SequenceEntry,
     SourceKeyEntry,
+    TombstoneEntry,
     TurnEntry,
     WorkKeyEntry,
 )
@@ -42,6 +45,9 @@ _ENTRY_CLASSES: Final[Mapping[IndexKind, type[IndexEntry]]] = {
     IndexKind.TURN: TurnEntry,
     IndexKind.WORK_KEY: WorkKeyEntry,
     IndexKind.BATCH: BatchEntry,
+    IndexKind.FRAME: FrameEntry,
+    IndexKind.APPEND: AppendEntry,
+    IndexKind.TOMBSTONE: TombstoneEntry,
 }
 
 

@@ -19,7 +19,7 @@ from lash_es.core.ids import Version
 from lash_es.core.index import index_rows
 from lash_es.core.known import IndexEntry, IndexKey
 from lash_es.core.state import Deleted, Open, State
-from lash_es.core.transcripts import FromInputs, FromReply, FromResults, Node
+from lash_es.core.transcripts import FromInputs, FromReply, FromResults, FromWork, Node
 from lash_es.core.trims import BodyPage, CommitPage, IndexPage, KeptCommit, KeptEntry, KeptState
 from lash_es.log.commitments import body_refs
 from lash_es.log.contents import read_commits
@@ -129,7 +129,7 @@ def named_bodies(nodes: Iterable[Node]) -> Iterator[BodyRef]:
     """List the bodies that the words of nodes are made of."""
     for node in nodes:
         source = node.source
-        if isinstance(source, FromInputs):
+        if isinstance(source, FromInputs | FromWork):
             yield from source.bodies
         elif isinstance(source, FromReply):
             yield source.body

@@ -27,6 +27,20 @@ class WaitsFor(Enum):
     """A server: a round trip must not hold the loop up, so nothing is done on its thread."""
 
 
+class DurabilityTier(Enum):
+    """What outlives the process that wrote it."""
+
+    INLINE = "inline"
+    """Nothing."""
+    DURABLE = "durable"
+    """Whatever was acknowledged."""
+
+
+def tier_of(waits_for: WaitsFor) -> DurabilityTier:
+    """Tell what a store keeps: what waits for nothing is nowhere but in the process."""
+    return DurabilityTier.INLINE if waits_for is WaitsFor.NOTHING else DurabilityTier.DURABLE
+
+
 class CommitPlace:
     """
     Decides where the next commit is made, from how long the last ones took. Pure: it reads no

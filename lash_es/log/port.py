@@ -106,8 +106,10 @@ class StoreClock(Protocol):
 
 class Store(Retaining, AnchorKeeping, Protocol):
     """
-    One place where streams are kept; synchronous, one transaction a call, safe to use from one
-    thread at a time.
+    One place where streams are kept; synchronous, one transaction a call.
+
+    Use it from one thread at a time. Threads that share one all the same take turns on its
+    connections, and none hangs.
     """
 
     @property

@@ -17,13 +17,16 @@ from lash_es.codec.wire_names import BODY_TYPES
 from lash_es.core.bodies import BodyRef, RecordedBody
 from lash_es.core.ids import Position, Version
 from lash_es.core.known import (
+    AppendEntry,
     BatchEntry,
+    FrameEntry,
     IndexEntry,
     IndexKey,
     IndexKind,
     InputEntry,
     SequenceEntry,
     SourceKeyEntry,
+    TombstoneEntry,
     TurnEntry,
     WorkKeyEntry,
 )
@@ -47,6 +50,9 @@ _INDEX_KINDS: Final[Mapping[type[IndexEntry], IndexKind]] = {
     TurnEntry: IndexKind.TURN,
     WorkKeyEntry: IndexKind.WORK_KEY,
     BatchEntry: IndexKind.BATCH,
+    FrameEntry: IndexKind.FRAME,
+    AppendEntry: IndexKind.APPEND,
+    TombstoneEntry: IndexKind.TOMBSTONE,
 }
 
 

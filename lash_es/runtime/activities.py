@@ -16,9 +16,11 @@ from attrs import frozen
 
 from lash_es.codec.activities import encode_activity
 from lash_es.core.activity import ProseStreamed, ReasoningStreamed, StreamedActivity
+from lash_es.core.batches import WorkBoundary
 from lash_es.core.errors import LashError
-from lash_es.core.ids import CallId, EffectId, Generation, Version
-from lash_es.core.messages import TokenUsage, ToolStatus
+from lash_es.core.ids import BatchId, CallId, EffectId, Generation, Version
+from lash_es.core.ingress import Boundary
+from lash_es.core.messages import Message, TokenUsage, ToolStatus
 from lash_es.log.appends import ActivityRefused
 from lash_es.runtime.committing import Lane
 
@@ -96,8 +98,46 @@ class ErrorReported:
     message: str
 
 
+@frozen(kw_only=True)
+class AcceptedInput:
+    """An input that a running turn took, under the name that its caller gave it, if any."""
+
+    id: str
+    message: Message
+
+
+@frozen(kw_only=True)
+class QueuedInputAccepted:
+    """The turn took inputs at a checkpoint; the next model call brings them to the model."""
+
+    checkpoint: Boundary
+    inputs: tuple[AcceptedInput, ...]
+
+
+@frozen(kw_only=True)
+class WorkCause:
+    """What a process had to say; the same ``cause_id``, the same cause."""
+
+    cause_id: str
+    event_type: str
+    process_id: str
+    sequence: int
+    text: str
+
+
+@frozen(kw_only=True)
+class QueuedWorkStarted:
+    """The turn took queued work, or began with it."""
+
+    boundary: WorkBoundary
+    batch_ids: tuple[BatchId, ...]
+    causes: tuple[WorkCause, ...]
+
+
 TurnActivityEvent: TypeAlias = (
-    ModelRequestStarted
+    QueuedWorkStarted
+    | QueuedInputAccepted
+    | ModelRequestStarted
     | AssistantProseDelta
     | ReasoningTextDelta
     | ToolCallStarted

@@ -8,7 +8,7 @@ Driving a turn: perform the agenda until the turn has ended.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from lash_es.codec.contents import encode_content
@@ -23,9 +23,9 @@ from lash_es.core.errors import (
     TurnNotOpen,
 )
 from lash_es.core.ids import EffectId, TurnId
+from lash_es.core.known import IndexKey, IndexKind
 from lash_es.core.messages import EffectFailure, ModelReply, TokenUsage, ToolOutput, ToolStatus
 from lash_es.core.outcomes import EffectCancelled, EffectFailed
-from lash_es.core.owners import Fence
 from lash_es.core.state import Open
 from lash_es.core.turns import OpenTurn
 from lash_es.runtime.activities import (
@@ -34,28 +34,15 @@ from lash_es.runtime.activities import (
     ToolCallCompleted,
     UsageReported,
 )
+from lash_es.runtime.advancing import advance
 from lash_es.runtime.cancelling import CancelToken
-from lash_es.runtime.committing import Draft, Lane
+from lash_es.runtime.checkpoints import Taken, shown
+from lash_es.runtime.committing import Draft, Lane, read_known
 from lash_es.runtime.faults import SESSION_EXECUTION_LEASE_LOST, RuntimeFault
-from lash_es.runtime.leasing import LeaseGuard, release
+from lash_es.runtime.leasing import LeaseGuard
 from lash_es.runtime.performing import Performed, Performer, failed
-from lash_es.turns.standard import next_commands
 
 _R = TypeVar("_R")
-
-
-def advance(draft: Draft, fence: Fence, now_ms: int, *, is_cancelled: bool) -> None:
-    """
-    Put on the draft all that follows without the world: the next effects, or the end and the
-    lease's release.
-    """
-    while isinstance(draft.state, Open) and isinstance(draft.state.turn, OpenTurn):
-        commands = next_commands(draft.state.turn, fence, now_ms, is_cancelled=is_cancelled)
-        if not commands:
-            return
-        for command in commands:
-            draft.do(command)
-    release(draft, fence, now_ms)
 
 
 class TurnDriver:
@@ -79,24 +66,45 @@ class TurnDriver:
         self._turn_id = turn_id
         self._used = TokenUsage() if (turn := self._turn()) is None else turn.usage
         self._running: dict[EffectId, asyncio.Task[Performed]] = {}
+        self._meant: str | None = None
 
-    async def drive(self) -> None:
+    async def drive(self, taken: Sequence[Taken] = ()) -> None:
         """
-        Drive the turn to its end.
+        Drive the turn to its end; ``taken`` is what it began with, to be shown.
 
         Raises:
             RuntimeFault: ``session_execution_lease_lost``; the turn did not commit.
             StorageError: the log failed; the turn can be continued from what was recorded.
         """
         try:
+            await self._show_taken(taken)
             while (turn := self._turn()) is not None:
                 if not self._cancel.is_cancelled:
                     self._start(turn)
                 await self._settle_what_arrives()
         except (SessionExecutionLeaseExpired, EffectNotOpen, TurnNotOpen) as refusal:
-            raise lease_lost(refusal.summary()) from refusal
+            if not await self._is_committed():
+                raise lease_lost(refusal.summary()) from refusal
         finally:
             await self._stop(self._running.values())
+
+    async def _is_committed(self) -> bool:
+        """
+        Tell whether the commit that was meant is recorded, though its append was said to have lost
+        a race: it is recognised by what it means.
+        """
+        if self._meant is None:
+            return False
+        lane, key = self._lane, IndexKey(IndexKind.TURN, self._turn_id)
+        known = await lane.log.read(
+            lambda store: read_known(store, lane.stream, (key,), lane.limits)
+        )
+        entry = known.turn(self._turn_id)
+        return (
+            entry is not None
+            and entry.stamp is not None
+            and entry.stamp.commit_hash == self._meant
+        )
 
     def _turn(self) -> OpenTurn | None:
         state = self._lane.state
@@ -146,11 +154,12 @@ class TurnDriver:
         if not outcomes and not is_cancelled:
             return
         effects = {effect.effect_id: effect for effect in agenda(self._lane.state)}
-        recorded = await self._record(
+        recorded, taken = await self._record(
             lambda draft: self._settle(draft, outcomes, is_cancelled=is_cancelled)
         )
         for key, performed in recorded.items():
             self._show(effects[key], performed)
+        await self._show_taken(taken)
 
     def _settlement(self, effect_id: EffectId, performed: Performed, now_ms: int) -> SettleEffect:
         return SettleEffect(
@@ -164,8 +173,11 @@ class TurnDriver:
 
     def _settle(
         self, draft: Draft, outcomes: Mapping[EffectId, Performed], *, is_cancelled: bool
-    ) -> dict[EffectId, Performed]:
-        """Put on the draft what has arrived and what follows; returns what will be recorded."""
+    ) -> tuple[dict[EffectId, Performed], tuple[Taken, ...]]:
+        """
+        Put on the draft what has arrived and what follows; returns what will be recorded, and
+        what was taken in.
+        """
         now_ms = self._guard.now_ms(draft.session.lease)
         recorded = {
             key: self._settle_one(draft, key, performed, now_ms)
@@ -174,8 +186,9 @@ class TurnDriver:
         if is_cancelled:
             for effect in agenda(draft.state):
                 draft.do(self._cancellation(effect, now_ms))
-        advance(draft, self._guard.fence, now_ms, is_cancelled=is_cancelled)
-        return recorded
+        advanced = advance(draft, self._guard.fence, now_ms, is_cancelled=is_cancelled)
+        self._meant = advanced.commit_hash
+        return recorded, advanced.taken
 
     def _settle_one(
         self, draft: Draft, effect_id: EffectId, performed: Performed, now_ms: int
@@ -207,6 +220,10 @@ class TurnDriver:
         result = await self._lane.transact(step)
         self._guard.spoke(before_ms)
         return result
+
+    async def _show_taken(self, taken: Sequence[Taken]) -> None:
+        for each in taken:
+            self._pump.show(await shown(self._lane, each), self._lane.world.token())
 
     def _show(self, effect: Effect, performed: Performed) -> None:
         """Show what was recorded, after it was."""

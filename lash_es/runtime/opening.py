@@ -3,16 +3,21 @@ Opening a session: create it, or take what is there and reconcile it with what t
 """
 
 from lash_es.core.commands import BeginAnew, OpenSession
+from lash_es.core.descriptions import UNDESCRIBED, DescribeSession, Description
 from lash_es.core.errors import SessionDeleted, SessionNotOpen
+from lash_es.core.events import SessionOpened
 from lash_es.core.ids import SessionId
 from lash_es.core.policy import SessionPolicy
 from lash_es.core.state import Deleted, NotOpened, Open, State
-from lash_es.runtime.committing import Lane
+from lash_es.runtime.committing import Draft, Lane
 
 
-async def open_session(lane: Lane, policy: SessionPolicy) -> Open:
+async def open_session(
+    lane: Lane, policy: SessionPolicy, description: Description = UNDESCRIBED
+) -> Open:
     """
-    Create the session or reconcile it; opening again with the same policy records nothing.
+    Create the session or reconcile it; opening again with the same policy records nothing, and the
+    description is that of the birth.
 
     Raises:
         SessionDeleted: the id is used up.
@@ -20,7 +25,14 @@ async def open_session(lane: Lane, policy: SessionPolicy) -> Open:
     """
     await lane.catch_up()
     session_id = lane.stream.session_id
-    await lane.execute(OpenSession(now_ms=lane.log.now_ms(), session_id=session_id, policy=policy))
+    now_ms = lane.log.now_ms()
+
+    def step(draft: Draft) -> None:
+        made = draft.do(OpenSession(now_ms=now_ms, session_id=session_id, policy=policy))
+        if any(isinstance(event, SessionOpened) for event in made):
+            draft.do(DescribeSession(now_ms=now_ms, description=description))
+
+    await lane.transact(step)
     return require_open(lane.state, session_id)
 
 

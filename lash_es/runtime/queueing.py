@@ -25,9 +25,7 @@ from lash_es.core.work_commands import (
     AbandonWorkClaim,
     CancelWork,
     EnqueueWork,
-    PruneFinishedWork,
 )
-from lash_es.core.work_events import FinishedWorkPruned
 from lash_es.core.work_receipts import (
     BatchFinished,
     BatchReceipt,
@@ -128,11 +126,6 @@ class WorkQueue:
         """Give back what a claim holds; one that holds nothing is given back silently."""
         now_ms = self._lane.log.now_ms()
         await self._lane.execute(AbandonWorkClaim(now_ms=now_ms, claim_id=claim_id, token=token))
-
-    async def prune(self) -> int:
-        """Forget what has finished; returns how many batches that were."""
-        events = await self._lane.execute(PruneFinishedWork(now_ms=self._lane.log.now_ms()))
-        return sum(each.batches_count for each in events if isinstance(each, FinishedWorkPruned))
 
     async def wait_hidden(self, batch_id: BatchId) -> None:
         """Wait until the batch is not pending: held, finished, or not there at all."""

@@ -14,9 +14,9 @@ from typing import TypeAlias
 from attrs import Factory, frozen
 
 from lash_es.codec.contents import encode_content
-from lash_es.core.commands import ClaimTurnInputs, ContinueTurn, StartTurn, WithClaim, WithInput
+from lash_es.core.commands import ContinueTurn, StartTurn, WithInput
 from lash_es.core.errors import LashError
-from lash_es.core.events import TurnInputsClaimed
+from lash_es.core.frames import PLAIN_GRAPH
 from lash_es.core.ids import TurnId
 from lash_es.core.known import IndexKey, IndexKind
 from lash_es.core.leases import Holder
@@ -25,13 +25,17 @@ from lash_es.core.owners import Fence, LeaseOwner
 from lash_es.core.receipts import Busy, TurnOver, started
 from lash_es.core.state import Open
 from lash_es.core.turns import OpenTurn
+from lash_es.core.work_events import WorkCompleted
 from lash_es.log.errors import StorageError
 from lash_es.runtime.activities import ActivityPump, ActivitySink
+from lash_es.runtime.advancing import advance
 from lash_es.runtime.branching import BriefOwner
 from lash_es.runtime.cancelling import CancelToken
+from lash_es.runtime.checkpoints import Taken
 from lash_es.runtime.committing import APPEND_ATTEMPTS_MAX, Draft, Lane
 from lash_es.runtime.contending import Chance, Contest, Sightings
-from lash_es.runtime.driving import TurnDriver, advance
+from lash_es.runtime.draining import Drain, Nothing, Over, Start, Started, do_commands
+from lash_es.runtime.driving import TurnDriver
 from lash_es.runtime.faults import (
     LLM_PROVIDER,
     SESSION_EXECUTION_BUSY,
@@ -68,21 +72,12 @@ class Equipment:
 
 @frozen
 class Ours:
-    """The lease is ours, and this turn is open: drive it."""
+    """The lease is ours, and this turn is open: drive it. ``taken`` is to be shown."""
 
     fence: Fence
     turn_id: TurnId
     acquired_at_ms: int
-
-
-@frozen
-class Over:
-    """The turn ran before."""
-
-
-@frozen
-class Nothing:
-    """There is nothing to run."""
+    taken: tuple[Taken, ...] = ()
 
 
 @frozen
@@ -91,7 +86,7 @@ class Moved:
 
 
 _Begun: TypeAlias = Ours | Over | Busy | Nothing
-_Start: TypeAlias = Callable[[Draft, Fence, int], TurnId | Over | Nothing]
+_Starting: TypeAlias = Callable[[Draft, Fence, int], Start]
 
 
 class TurnRunner:
@@ -121,10 +116,14 @@ class TurnRunner:
         """
         source = WithInput(body=encode_content(turn_input, self._lane.world.salt()))
 
-        def start(draft: Draft, fence: Fence, now_ms: int) -> TurnId | Over:
+        def start(draft: Draft, fence: Fence, now_ms: int) -> Started | Over:
+            if draft.known.turn(turn_id) is None:
+                do_commands(draft, fence, now_ms)
             command = StartTurn(now_ms=now_ms, fence=fence, turn_id=turn_id, source=source)
             draft.do(command)
-            return Over() if isinstance(started(command, draft.known), TurnOver) else turn_id
+            if isinstance(started(command, draft.known), TurnOver):
+                return Over()
+            return Started(turn_id=turn_id)
 
         while True:
             begun = await self._begin(start, turn_id)
@@ -137,51 +136,26 @@ class TurnRunner:
                 return
 
     async def run_drained(
-        self, drain_id: TurnId, cancel: CancelToken, sink: ActivitySink
+        self, drain: Drain, cancel: CancelToken, sink: ActivitySink
     ) -> TurnId | None:
         """
-        Continue what another owner left, or run one turn on the inputs that wait for the next
-        turn.
+        Continue what another owner left, or do the session commands whose turn it is and run one
+        turn on what waits.
 
         Returns:
-            The id of the turn that was run; none if nothing waits, or another owner holds the
-            session.
+            The id of the turn that was run; none if none was: nothing waits but commands, or
+            another owner holds the session.
 
         Raises:
             RuntimeFault: ``session_execution_lease_lost``, ``llm_provider``.
         """
-
-        def start(draft: Draft, fence: Fence, now_ms: int) -> TurnId | Over | Nothing:
-            return self._start_on_claim(draft, fence, now_ms, drain_id)
-
-        begun = await self._begin(start, drain_id)
+        begun = await self._begin(drain.start, drain.drain_id)
         if not isinstance(begun, Ours):
-            return drain_id if isinstance(begun, Over) else None
+            return drain.drain_id if isinstance(begun, Over) else None
         await self._drive(begun, cancel, sink)
         return begun.turn_id
 
-    def _start_on_claim(
-        self, draft: Draft, fence: Fence, now_ms: int, drain_id: TurnId
-    ) -> TurnId | Over | Nothing:
-        entry = draft.known.turn(drain_id)
-        if entry is not None:
-            return Over()
-        claimed = draft.do(
-            ClaimTurnInputs(
-                now_ms=now_ms,
-                fence=fence,
-                token=fence.token,
-                inputs_max=self._lane.limits.inputs_per_claim_max,
-            )
-        )
-        for event in claimed:
-            if isinstance(event, TurnInputsClaimed):
-                source = WithClaim(claim_id=event.claim_id, token=event.token)
-                draft.do(StartTurn(now_ms=now_ms, fence=fence, turn_id=drain_id, source=source))
-                return drain_id
-        return Nothing()
-
-    async def _begin(self, start: _Start, turn_id: TurnId) -> _Begun:
+    async def _begin(self, start: _Starting, turn_id: TurnId) -> _Begun:
         """Take the lease and start or continue a turn, in one append; or write nothing."""
         token = self._lane.world.token()
         with _log_failures_named():
@@ -202,7 +176,7 @@ class TurnRunner:
         raise TooManyConflicts(session_id=session_id, attempts=APPEND_ATTEMPTS_MAX)
 
     def _begin_on(
-        self, draft: Draft, start: _Start, turn_id: TurnId, token: str, chance: Chance
+        self, draft: Draft, start: _Starting, turn_id: TurnId, token: str, chance: Chance
     ) -> _Begun | Moved:
         if self._contest.is_anothers(draft.session) and draft.session.version != chance.version:
             return Moved()
@@ -217,14 +191,14 @@ class TurnRunner:
             if turn.turn_id == turn_id:
                 start(draft, lease.fence, now_ms)  # Refuses if the id came with another input.
             draft.do(ContinueTurn(now_ms=now_ms, fence=lease.fence, turn_id=turn.turn_id))
-            advance(draft, lease.fence, now_ms, is_cancelled=False)
-            return Ours(lease.fence, turn.turn_id, acquired_at_ms)
+            taken = advance(draft, lease.fence, now_ms, is_cancelled=False).taken
+            return Ours(lease.fence, turn.turn_id, acquired_at_ms, taken)
         begun = start(draft, lease.fence, now_ms)
         if isinstance(begun, Over | Nothing):
-            draft.discard()
+            _leave(draft, lease.fence, now_ms)
             return begun
         advance(draft, lease.fence, now_ms, is_cancelled=False)
-        return Ours(lease.fence, begun, acquired_at_ms)
+        return Ours(lease.fence, begun.turn_id, acquired_at_ms, begun.taken)
 
     def _preflight(self) -> Provider:
         """
@@ -284,15 +258,21 @@ class TurnRunner:
                 cancel=cancel,
                 turn_id=begun.turn_id,
             )
-            await driver.drive()
+            await driver.drive(begun.taken)
 
     def _performer(self, pump: ActivityPump) -> Performer:
         state = self._lane.state
-        leaf = state.head.leaf if isinstance(state, Open) else None
+        leaf, graph = None, PLAIN_GRAPH
+        if isinstance(state, Open):
+            leaf, graph = state.head.leaf, state.graph
         return Performer(
             lane=self._lane,
             transcript=Transcript(
-                self._lane.log, self._lane.stream, leaf, self._equipment.transcripts
+                self._lane.log,
+                self._lane.stream,
+                leaf,
+                self._equipment.transcripts,
+                graph,
             ),
             provider=self._preflight(),
             tools=self._equipment.tools,
@@ -326,6 +306,14 @@ def _is_lease_loss(reason: BaseException) -> bool:
 
 def _is_log_failure(reason: BaseException) -> bool:
     return isinstance(reason, RuntimeFault) and reason.code == STORE_COMMIT_FAILED
+
+
+def _leave(draft: Draft, fence: Fence, now_ms: int) -> None:
+    """Start no turn: record the commands that were done, or nothing at all."""
+    if any(isinstance(event, WorkCompleted) for event in draft.events):
+        release(draft, fence, now_ms)
+    else:
+        draft.discard()
 
 
 def _open_turn(draft: Draft) -> OpenTurn | None:

@@ -24,13 +24,15 @@ from attrs import frozen
 
 from lash_es.codec.streams import StreamId
 from lash_es.core.bodies import BodyRef
+from lash_es.core.frames import PLAIN_GRAPH, Graph
 from lash_es.core.heads import Leaf
 from lash_es.core.ids import Position
 from lash_es.core.messages import Message, ModelReply
 from lash_es.core.transcripts import Node
 from lash_es.core.turns import OpenTurn
-from lash_es.log.contents import Commit, read_commits, read_content, read_contents
+from lash_es.log.contents import Commit, read_content, read_contents
 from lash_es.log.port import Log, Store
+from lash_es.log.shown import read_shown_commits
 from lash_es.turns.prompts import resume_safe
 from lash_es.turns.transcript import Content, Contents, content_kinds, message
 
@@ -54,9 +56,11 @@ Path: TypeAlias = tuple[CommittedTurn, ...]
 class Kept:
     """
     What is kept of a session: its turns and their messages as later prompts show them, oldest
-    first; and the contents of a turn that is not among them.
+    first; and the contents of a turn that is not among them. ``graph`` says what was shown of the
+    path: where that is another by now, nothing of it is of use.
     """
 
+    graph: Graph = PLAIN_GRAPH
     path: Path = ()
     history: tuple[Message, ...] = ()
     contents: Contents = MappingProxyType({})
@@ -69,7 +73,7 @@ class Kept:
     def as_far_as(self, position: Position | None) -> "Kept | None":
         """Cut it behind a commit, if that is on its path; nothing comes before the first."""
         if position is None:
-            return Kept(contents=self.contents)
+            return Kept(graph=self.graph, contents=self.contents)
         place = bisect_left(self.path, position, key=lambda turn: turn.position)
         path = self.path[: place + 1]
         if not path or path[-1].position != position:
@@ -111,15 +115,22 @@ class Transcript:
         log: where they are read.
         stream: whose they are.
         leaf: the end of the history that the turn goes on from.
+        graph: what is shown of it.
         transcripts: where they are kept for the turns to come.
     """
 
     def __init__(
-        self, log: Log, stream: StreamId, leaf: Leaf | None, transcripts: Transcripts
+        self,
+        log: Log,
+        stream: StreamId,
+        leaf: Leaf | None,
+        transcripts: Transcripts,
+        graph: Graph = PLAIN_GRAPH,
     ) -> None:
         self._log = log
         self._stream = stream
         self._leaf = leaf
+        self._graph = graph
         self._transcripts = transcripts
         self._kept = transcripts.kept(stream)
 
@@ -133,7 +144,9 @@ class Transcript:
         Cost: what was not read before: a statement for the turn that was committed last and two
         for bodies; the whole history in pages, if nothing of it is kept.
         """
-        before, stream, leaf = self._kept, self._stream, self._leaf
+        stream, leaf, before = self._stream, self._leaf, self._kept
+        if before.graph != self._graph:
+            before = Kept(graph=self._graph, contents=before.contents)
         kept = await self._log.read(lambda store: read_on(store, stream, before, leaf, turn.nodes))
         self._keep(kept)
         return kept.history, [message(node, kept.contents) for node in turn.nodes]
@@ -157,7 +170,7 @@ def read_on(
     store: Store, stream: StreamId, before: Kept, leaf: Leaf | None, nodes: Iterable[Node]
 ) -> Kept:
     """Read what is missing of the path to a leaf, and of the nodes of a turn that follows it."""
-    known, commits = _way_to(store, stream, before, None if leaf is None else leaf.commit)
+    known, commits = _way_to(store, stream, before, leaf)
     own = tuple(nodes)
     wanted = _kinds(chain(own, *(commit.nodes for commit in commits)))
     missing = {ref: kind for ref, kind in wanted.items() if ref not in before.contents}
@@ -174,19 +187,21 @@ def read_on(
         )
         path.append(committed)
     kept = {ref: contents[ref] for ref in _kinds(own)}
-    return Kept(path=tuple(path), history=tuple(history), contents=kept)
+    return Kept(graph=before.graph, path=tuple(path), history=tuple(history), contents=kept)
 
 
 def _way_to(
-    store: Store, stream: StreamId, before: Kept, last: Position | None
+    store: Store, stream: StreamId, before: Kept, leaf: Leaf | None
 ) -> tuple[Kept, tuple[Commit, ...]]:
     """Find how much of what is kept leads to a commit, and what leads on, oldest first."""
     commits: list[Commit] = []
-    way_back = read_commits(store, stream, last)
+    way_back = read_shown_commits(store, stream, leaf, before.graph)
+    last = None if leaf is None else leaf.commit
     while (known := before.as_far_as(last)) is None:
-        commit = next(way_back)
-        commits.append(commit)
-        last = commit.parent
+        commit = next(way_back, None)
+        # What the frame does not show ends the way, whatever comes in front of it.
+        last = None if commit is None else commit.parent
+        commits.extend(() if commit is None else (commit,))
     return known, tuple(reversed(commits))
 
 

@@ -12,10 +12,13 @@ from lash_es.runtime.providers import Provider
 
 
 def as_turn_input(turn_input: object) -> TurnInput:
-    """Let a text stand for an input of one text."""
+    """
+    Let a text stand for an input of one text; what is more than an input is refused: what it
+    carries would be dropped.
+    """
     if isinstance(turn_input, str):
         return TurnInput.of_text(turn_input)
-    if isinstance(turn_input, TurnInput):
+    if isinstance(turn_input, TurnInput) and type(turn_input) is TurnInput:
         return turn_input
     raise _invalid("the turn's input", turn_input, "a text or a TurnInput")
 

@@ -7,6 +7,7 @@ from typing import Any, Self, TypeAlias, TypeVar
 import attrs
 from attrs import field, frozen
 
+from lash_es.core.descriptions import UNDESCRIBED, Description
 from lash_es.core.ids import SessionId
 from lash_es.core.owners import LeaseOwner
 from lash_es.core.policy import ModelSpec, SessionPolicy
@@ -57,6 +58,7 @@ class SessionDescription:
     store: SessionStore | None
     is_fresh: bool
     state: RuntimeSessionState | None
+    description: Description = UNDESCRIBED
 
 
 SessionOpener: TypeAlias = Callable[[SessionDescription], Awaitable[LashSession]]
@@ -99,6 +101,7 @@ class SessionBuilder:
     _provider: Provider | None = field(default=None, alias="provider")
     _owner: LeaseOwner | None = field(default=None, alias="owner")
     _store: SessionStore | None = field(default=None, repr=False, alias="store")
+    _description: Description = field(default=UNDESCRIBED, alias="description")
 
     def session_spec(self, spec: SessionSpec) -> Self:
         """Replace the whole overlay, a provider id set before included; a live provider stays."""
@@ -124,6 +127,23 @@ class SessionBuilder:
     def session_execution_owner(self, owner: LeaseOwner) -> Self:
         """Fix the identity under which this handle takes the lease; by default it is random."""
         return attrs.evolve(self, owner=owner)
+
+    def described(
+        self, *, name: str | None = None, cwd: str | None = None, parent: str | None = None
+    ) -> Self:
+        """
+        Say what the session is called, where it works and whose child it is. It is the record of
+        the birth: of a session that is there already nothing is changed.
+        """
+        parent_id = None if parent is None else SessionId(parent)
+        description = Description(name=name, cwd=cwd, parent_session_id=parent_id)
+        return attrs.evolve(self, description=description)
+
+    def parent(self, parent_session_id: str) -> Self:
+        """Make it the child of another session, if it is created by this."""
+        parent_id = SessionId(parent_session_id)
+        description = attrs.evolve(self._description, parent_session_id=parent_id)
+        return attrs.evolve(self, description=description)
 
     def store(self, store: SessionStore) -> Self:
         """Keep the session there, and do not ask the core's store."""
@@ -178,6 +198,7 @@ class SessionBuilder:
             store=self._store,
             is_fresh=is_fresh,
             state=state,
+            description=self._description,
         )
         return Opening(lambda: self._opener(described))
 

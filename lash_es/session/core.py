@@ -22,6 +22,7 @@ from lash_es.core.policy import ModelSpec, SessionPolicy
 from lash_es.core.state import Deleted
 from lash_es.log.errors import StoreUnavailable
 from lash_es.log.log import StoreLog
+from lash_es.log.placing import DurabilityTier, tier_of
 from lash_es.log.port import Log, Store
 from lash_es.log.removing import Archive
 from lash_es.log.sealed import SealedStore
@@ -51,6 +52,7 @@ from lash_es.session.arguments import (
 )
 from lash_es.session.builder import Opening, SessionBuilder, SessionDescription, SessionSpec
 from lash_es.session.exporting import require_same_session
+from lash_es.session.factories import SessionFactory
 from lash_es.session.holders import SharedSession
 from lash_es.session.inheriting import INHERIT, Inherit
 from lash_es.session.residency import Residency
@@ -153,6 +155,7 @@ class LashCore:
         instructions: str | None = None,
         store: SessionStore | None = None,
         session_execution_owner: LeaseOwner | None = None,
+        parent: str | None = None,
     ) -> SessionBuilder:
         """
         Describe a session to be opened.
@@ -176,7 +179,16 @@ class LashCore:
             builder = builder.store(store)
         if session_execution_owner is not None:
             builder = builder.session_execution_owner(session_execution_owner)
-        return builder
+        return builder if parent is None else builder.parent(parent)
+
+    @property
+    def durability_tier(self) -> DurabilityTier:
+        """What its log keeps when the process ends."""
+        return tier_of(self._log.store.waits_for)
+
+    def session_factory(self) -> SessionFactory:
+        """Return what creates and finds sessions of this log without opening a handle on them."""
+        return SessionFactory(self._lane, self._policy, self.delete_session, self.durability_tier)
 
     def resume(self, parked: ParkedSession) -> Opening:
         """
@@ -266,8 +278,10 @@ class LashCore:
         if state is not None:
             require_same_session(state, described.session_id)
             policy = with_changes(policy, provider_id=state.policy.provider_id)
-        opened = begin_anew if described.is_fresh else open_session
-        await opened(lane, policy)
+        if described.is_fresh:
+            await begin_anew(lane, policy)
+        else:
+            await open_session(lane, policy, described.description)
         session = self._handle(lane, described.provider, described.owner, described.store)
         if state is not None and session.export().leaf_node_id != state.leaf_node_id:
             await session.branch_to_node(state.leaf_node_id)
@@ -284,7 +298,10 @@ class LashCore:
     def _lane(self, session_id: SessionId, store: SessionStore | None = None) -> Lane:
         stream = self._stream(session_id)
         log = self._log if store is None else self._own_log(store, session_id)
-        return Lane(log, stream, self._world, self._limits)
+        lane = Lane(log, stream, self._world, self._limits)
+        if store is not None:
+            store.attach(lane)
+        return lane
 
     def _own_log(self, store: SessionStore, session_id: SessionId) -> Log:
         """Return the log on a session's own store, made when it is first used."""

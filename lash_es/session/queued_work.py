@@ -100,15 +100,6 @@ class QueuedWorkHandle:
             )
         return await queue.wait_finished(BatchId(batch_id))
 
-    async def prune_finished_work(self) -> int:
-        """
-        Forget the batches that have finished: their source keys are free again.
-
-        Returns:
-            How many they were.
-        """
-        return await WorkQueue(self._usable("prune_finished_work").lane).prune()
-
     def _usable(self, operation: str) -> SharedSession:
         if self._is_consumed:
             raise HandleConsumed(operation=operation)

@@ -31,10 +31,11 @@ from lash_es.runtime.opening import require_open
 from lash_es.runtime.running import busy
 from lash_es.session.arguments import as_max_turns, as_model_spec, as_turn_input
 from lash_es.session.exporting import RuntimeSessionState, exported
+from lash_es.session.factories import SessionMeta, metadata
+from lash_es.session.graph_handle import GraphHandle
 from lash_es.session.holders import SharedSession
 from lash_es.session.inheriting import INHERIT, Inherit
 from lash_es.session.observing import ObservableSession
-from lash_es.session.queued_work import QueuedWorkHandle
 from lash_es.session.session_inputs import SessionInputs
 from lash_es.session.session_stores import SessionStore
 from lash_es.session.turn_builders import (
@@ -61,7 +62,7 @@ class ParkedSession:
     store: SessionStore | None = field(default=None, repr=False)
 
 
-class LashSession(QueuedWorkHandle):
+class LashSession(GraphHandle):
     """
     One opened session.
 
@@ -95,6 +96,15 @@ class LashSession(QueuedWorkHandle):
     def pending(self) -> PendingQueues:
         """The queues of inputs and of work, without their contents."""
         return pending_queues(self._state(), self._shared.lane.log.now_ms())
+
+    def metadata(self) -> SessionMeta:
+        """Return the record of the session's birth; no reopening changes it."""
+        return metadata(self._state())
+
+    @property
+    def parent_session_id(self) -> SessionId | None:
+        """The session whose child this was created as; none of a root."""
+        return self._state().birth.description.parent_session_id
 
     def policy_snapshot(self) -> SessionPolicy:
         """Return the policy of the turns to come."""
@@ -136,10 +146,14 @@ class LashSession(QueuedWorkHandle):
         return builder if cancel is None else builder.cancel(cancel)
 
     def queued_turn(
-        self, *, drain_id: str | None = None, cancel: CancelToken | None = None
+        self,
+        *,
+        drain_id: str | None = None,
+        batch_ids: Iterable[str] = (),
+        cancel: CancelToken | None = None,
     ) -> QueuedTurnBuilder:
         """Build a drain, one turn on what waits; keywords are the builder's setters."""
-        builder = QueuedTurnBuilder(shared=self._usable("queued_turn"))
+        builder = QueuedTurnBuilder(shared=self._usable("queued_turn")).batch_ids(batch_ids)
         if drain_id is not None:
             builder = builder.drain_id(drain_id)
         return builder if cancel is None else builder.cancel(cancel)

@@ -1,5 +1,5 @@
 """
-The queue of inputs by hand: claims, cancels and maintenance, an append or none for each.
+The queue of inputs by hand: claims and cancels, an append or none for each.
 
 A claim needs the live lease (``session_leases.py``); everything else needs none.
 """
@@ -22,9 +22,8 @@ from lash_es.core.commands import (
     CancelTurnInputSuffix,
     ClaimActiveTurnInputs,
     ClaimTurnInputs,
-    PruneTurnInputs,
 )
-from lash_es.core.events import Event, TurnInputTombstonesPruned
+from lash_es.core.events import Event
 from lash_es.core.ids import InputId, TurnId
 from lash_es.core.ingress import Boundary
 from lash_es.core.known import IndexKey, Known, names
@@ -36,7 +35,7 @@ from lash_es.runtime.committing import Draft, Lane, read_known
 
 
 class SessionInputs:
-    """Claims, gives back, cancels and forgets the inputs of one session."""
+    """Claims, gives back and cancels the inputs of one session."""
 
     def __init__(self, lane: Lane) -> None:
         self._lane = lane
@@ -128,17 +127,6 @@ class SessionInputs:
         settled = await self._known(settled_after(before, anchor, known))
         everything = with_changes(known, entries={**settled.entries, **known.entries})
         return suffix_cancelled(before, command, everything, events)
-
-    async def prune(self) -> int:
-        """
-        Forget the inputs that are settled; what waits is left alone.
-
-        Returns:
-            How many were forgotten. What happened stays readable in the history.
-        """
-        events = await self._lane.execute(PruneTurnInputs(now_ms=self._now_ms))
-        pruned = (each for each in events if isinstance(each, TurnInputTombstonesPruned))
-        return sum(each.tombstones_count for each in pruned)
 
     async def _known(self, keys: tuple[IndexKey, ...]) -> Known:
         stream, limits = self._lane.stream, self._lane.limits

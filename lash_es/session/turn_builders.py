@@ -5,7 +5,7 @@ one.
 Each terminal call runs the description once more; awaiting a builder is its usual terminal.
 """
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from typing import Any, Self
 
 import attrs
@@ -14,7 +14,7 @@ from attrs import field, frozen
 from lash_es.codec.contents import encode_content
 from lash_es.core.commands import EnqueueTurnInput
 from lash_es.core.errors import BlankValue
-from lash_es.core.ids import InputId, TurnId
+from lash_es.core.ids import BatchId, InputId, TurnId
 from lash_es.core.ingress import NEXT_TURN, TurnInputIngress
 from lash_es.core.known import names
 from lash_es.core.messages import TurnInput
@@ -23,6 +23,7 @@ from lash_es.core.receipts import TurnInputReceipt, enqueued
 from lash_es.runtime.activities import ActivitySink, TurnActivity
 from lash_es.runtime.cancelling import CancelToken
 from lash_es.runtime.committing import Draft
+from lash_es.runtime.draining import Drain
 from lash_es.session.holders import SharedSession
 from lash_es.session.results import TurnOutput, TurnResult, read_result
 
@@ -94,15 +95,29 @@ class TurnBuilder:
 
 @frozen(kw_only=True)
 class QueuedTurnBuilder:
-    """A drain: one turn on what waits for the next turn; made by ``LashSession.queued_turn``."""
+    """
+    A drain: session commands, then one turn on what waits; made by ``LashSession.queued_turn``.
+
+    Who was queued first goes first: inputs for the next turn all together, or else turn work.
+    """
 
     _shared: SharedSession = field(repr=False, alias="shared")
     _drain_id: TurnId | None = field(default=None, alias="drain_id")
+    _batch_ids: tuple[BatchId, ...] = field(default=(), alias="batch_ids")
     _cancel: CancelToken | None = field(default=None, repr=False, alias="cancel")
 
     def drain_id(self, drain_id: str) -> Self:
         """Choose the id of the drain, which is its turn's id."""
         return attrs.evolve(self, drain_id=TurnId(drain_id))
+
+    def batch_ids(self, batch_ids: Iterable[str]) -> Self:
+        """
+        Run on exactly these batches, in this order, and on no input.
+
+        A batch that others are in front of, or that does not share a turn with the ones named
+        with it, is not taken: then no turn runs.
+        """
+        return attrs.evolve(self, batch_ids=tuple(map(BatchId, batch_ids)))
 
     def cancel(self, token: CancelToken) -> Self:
         """Use the caller's token."""
@@ -110,10 +125,11 @@ class QueuedTurnBuilder:
 
     async def run(self) -> TurnOutput | None:
         """
-        Continue what another owner left, or run one turn on what waits.
+        Continue what another owner left, or do the session commands whose turn it is and run one
+        turn on what waits.
 
         Returns:
-            None if nothing waits, or another owner holds the session.
+            None if no turn ran: nothing but commands waits, or another owner holds the session.
 
         Raises:
             RuntimeFault: ``session_execution_lease_lost``, ``llm_provider``,
@@ -132,7 +148,8 @@ class QueuedTurnBuilder:
         token = self._cancel or CancelToken()
         with shared.running(token):
             async with shared.writer:
-                turn_id = await shared.runner.run_drained(drain_id, token, sink)
+                drain = Drain(drain_id=drain_id, batch_ids=self._batch_ids)
+                turn_id = await shared.runner.run_drained(drain, token, sink)
         return None if turn_id is None else await _result(shared, turn_id)
 
     def __await__(self) -> Generator[Any, None, TurnOutput | None]:

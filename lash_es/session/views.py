@@ -8,11 +8,12 @@ from itertools import islice
 from attrs import field, frozen
 
 from lash_es.core.commit_errors import NodeNotFound
-from lash_es.core.ids import NodeId, SessionId, Version
+from lash_es.core.frames import current_frame_id
+from lash_es.core.ids import FrameId, NodeId, SessionId, Version
 from lash_es.core.messages import Message, TokenUsage
 from lash_es.core.policy import SessionPolicy
 from lash_es.core.state import Open
-from lash_es.log.contents import read_contents, read_nodes
+from lash_es.log.contents import read_contents
 from lash_es.log.graphs import (
     SessionGraph,
     read_commit_of,
@@ -21,6 +22,7 @@ from lash_es.log.graphs import (
     read_path_to,
 )
 from lash_es.log.port import Store
+from lash_es.log.shown import read_shown_nodes
 from lash_es.runtime.committing import Lane
 from lash_es.session.residency import Residency
 from lash_es.turns.transcript import content_kinds, message
@@ -40,13 +42,14 @@ class SessionReadView:
     turn_index: int
     policy: SessionPolicy
     token_usage: TokenUsage
+    agent_frame_id: FrameId
     residency: Residency = Residency.KEEP_ALL
     _state: Open = field(repr=False, eq=False, alias="state")
     _lane: Lane = field(repr=False, eq=False, alias="lane")
 
     async def messages(self, *, first: int = 0, messages_max: int | None = None) -> list[Message]:
         """
-        Read messages of the active path, oldest first.
+        Read messages of the active path, oldest first: those of the frame that the session is in.
 
         Args:
             first: how many to pass over, from the oldest.
@@ -76,7 +79,9 @@ class SessionReadView:
         leaf = None if state.head.leaf is None else state.head.leaf.node_id
         if self.residency is Residency.ACTIVE_PATH_ONLY:
             return await self._lane.log.read(
-                lambda store: read_path_graph(store, stream, state.head.leaf)
+                lambda store: read_path_graph(
+                    store, stream, state.head.leaf, state.graph.hidden_count
+                )
             )
         return await self._lane.log.read(
             lambda store: read_graph(store, stream, state.version, leaf)
@@ -119,7 +124,8 @@ class SessionReadView:
 
     def _messages(self, store: Store, first: int, stop: int | None) -> list[Message]:
         stream = self._lane.stream
-        nodes = read_nodes(store, stream, self._state.head.leaf)
+        state = self._state
+        nodes = read_shown_nodes(store, stream, state.head.leaf, state.graph)
         wanted = tuple(islice(nodes, first, stop))
         kinds = {ref: kind for node in wanted for ref, kind in content_kinds(node).items()}
         contents = read_contents(store, stream, kinds)
@@ -138,6 +144,7 @@ def read_view(
         turn_index=state.head.turn_index,
         policy=state.policy,
         token_usage=state.head.last_usage,
+        agent_frame_id=current_frame_id(state.graph, state.session_id),
         state=state,
         lane=lane,
     )

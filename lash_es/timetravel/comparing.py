@@ -14,21 +14,21 @@ from typing import TypeAlias
 import orjson
 from attrs import frozen
 
-from lash_es.core.bodies import BodyRef
 from lash_es.core.effects import ToolCall
-from lash_es.core.events import DrainedInputs, EffectRequested, TurnStarted, body_ref
-from lash_es.core.ids import InputId, Position
-from lash_es.core.messages import ModelReply, ToolCallPart, TurnInput
+from lash_es.core.events import EffectRequested, TurnCommitted, TurnStarted
+from lash_es.core.ids import Position
+from lash_es.core.messages import ModelReply, ToolCallPart
 from lash_es.core.state import Open, State
+from lash_es.core.transcripts import FromInputs, FromWork, Node
 from lash_es.core.turns import OpenTurn
-from lash_es.log.contents import read_content
+from lash_es.log.contents import read_content, read_contents
 from lash_es.timetravel.past import Step, StoredHistory
-from lash_es.turns.transcript import input_parts
+from lash_es.turns.transcript import content_kinds, message
 
 
 @frozen(kw_only=True)
 class Admitted:
-    """An input came into a turn: its words, and of an image its length."""
+    """Something came into a turn from outside: its words."""
 
     position: Position
     text: str
@@ -100,43 +100,36 @@ def deeds(past: StoredHistory) -> Iterator[Deed]:
 
 
 def _deeds(past: StoredHistory, before: State, step: Step) -> Iterator[Deed]:
+    for node in _told(before, step):
+        yield Admitted(position=step.position, text=_words(past, node))
     event = step.event
-    if isinstance(event, TurnStarted):
-        for ref in _started(before, event, step.position):
-            yield Admitted(position=step.position, text=_words(past, ref))
-    elif isinstance(event, EffectRequested):
-        for ref in _delivered(before, step.state):
-            yield Admitted(position=step.position, text=_words(past, ref))
-        if isinstance(event.request, ToolCall):
-            yield _called(past, step.position, event.request)
+    if isinstance(event, EffectRequested) and isinstance(event.request, ToolCall):
+        yield _called(past, step.position, event.request)
 
 
-def _started(before: State, event: TurnStarted, position: Position) -> tuple[BodyRef, ...]:
-    if isinstance(event.origin, DrainedInputs):
-        return _contents(before, event.origin.input_ids)
-    return (body_ref(position),)
+def _told(before: State, step: Step) -> Iterator[Node]:
+    """List the messages that a fact brings into the turn from outside."""
+    match step.event:
+        case TurnStarted() | EffectRequested():
+            nodes = _nodes(step.state)
+        case TurnCommitted():
+            nodes = step.event.nodes
+        case _:
+            return
+    for node in nodes[len(_nodes(before)) :]:
+        if isinstance(node.source, FromInputs | FromWork):
+            yield node
 
 
-def _delivered(before: State, after: State) -> tuple[BodyRef, ...]:
-    """Point at the inputs that a model call brought into the turn."""
-    were, are = _turn_ids(before), _turn_ids(after)
-    return _contents(before, are[len(were) :])
-
-
-def _turn_ids(state: State) -> tuple[InputId, ...]:
+def _nodes(state: State) -> tuple[Node, ...]:
     if not isinstance(state, Open) or not isinstance(state.turn, OpenTurn):
         return ()
-    return state.turn.delivered_ids
+    return state.turn.nodes
 
 
-def _contents(state: State, input_ids: tuple[InputId, ...]) -> tuple[BodyRef, ...]:
-    if not isinstance(state, Open):
-        return ()
-    return tuple(state.inputs.pending[each].content.ref for each in input_ids)
-
-
-def _words(past: StoredHistory, ref: BodyRef) -> str:
-    parts = input_parts([read_content(past.store, past.stream, ref, TurnInput)])
+def _words(past: StoredHistory, node: Node) -> str:
+    contents = read_contents(past.store, past.stream, content_kinds(node))
+    parts = message(node, contents).parts
     return "\n".join(getattr(part, "text", "(an image)") for part in parts)
 
 

@@ -41,10 +41,12 @@ from lash_es.core.outcomes import ModelReplied, ToolCallRef
 from lash_es.core.state import NOT_OPENED, NotOpened, Open, State
 from lash_es.core.turns import OpenTurn, Replied
 from lash_es.core.work_events import (
+    DrainedWork,
     WorkCancelled,
     WorkClaimAbandoned,
     WorkClaimed,
     WorkCompleted,
+    WorkFailed,
 )
 
 
@@ -54,6 +56,7 @@ class Anomaly(Enum):
     STALE_WRITE = "stale-generation write"
     DOUBLE_CLAIM = "double claim"
     LOST_INPUT = "lost input"
+    LOST_WORK = "lost work"
     USAGE = "usage not conserved"
     REGRESSION = "cursor regression"
     ORPHAN_CALL = "orphan call"
@@ -254,29 +257,70 @@ class _Queue:
 
 @define
 class _Work:
-    """A batch is claimed by one generation at a time."""
+    """A batch is claimed by one generation at a time; what a turn took, its commit finishes."""
 
     claims: dict[BatchId, Generation] = Factory(dict[BatchId, Generation])
+    taken: set[BatchId] = Factory(set[BatchId])
+    accepted: dict[BatchId, Generation] = Factory(dict[BatchId, Generation])
 
     @classmethod
     def of(cls, start: State) -> "_Work":
-        batches = start.work.batches.values() if isinstance(start, Open) else ()
-        return cls({each.batch_id: each.claim.generation for each in batches if each.claim})
+        if not isinstance(start, Open):
+            return cls()
+        batches, turn = start.work.batches.values(), start.turn
+        work = cls({each.batch_id: each.claim.generation for each in batches if each.claim})
+        if isinstance(turn, OpenTurn):
+            work.taken.update(turn.batch_ids)
+        return work
 
     def take(self, _: Position, event: Event) -> Found:
         match event:
             case WorkClaimed():
-                for batch_id in event.batch_ids:
-                    if self.claims.get(batch_id) == event.generation:
-                        yield Anomaly.DOUBLE_CLAIM, f"{batch_id!r} is held already"
-                    self.claims[batch_id] = event.generation
-            case WorkClaimAbandoned() | WorkCompleted():
-                for batch_id in event.batch_ids:
-                    self.claims.pop(batch_id, None)
+                yield from self._claimed(event)
+            case TurnCommitted():
+                for batch_id in sorted(self.taken.intersection(self.claims)):
+                    yield (
+                        Anomaly.LOST_WORK,
+                        f"{batch_id!r} was taken by {event.turn_id!r} and is not finished",
+                    )
+                self._over()
+            case TurnEnded():
+                self._free(self.taken)
+                self._over()
+            case _:
+                self._note(event)
+
+    def _note(self, event: Event) -> None:
+        match event:
+            case WorkClaimAbandoned() | WorkCompleted() | WorkFailed():
+                self._free(event.batch_ids)
             case WorkCancelled():
-                self.claims.pop(event.batch_id, None)
+                self._free((event.batch_id,))
+            case TurnStarted(origin=DrainedWork() as drained):
+                self.taken = set(drained.batch_ids)
+            case EffectRequested() if not isinstance(event.request, ToolCall):
+                # A model call brings in what its generation has accepted.
+                self.taken.update(
+                    each for each, by in self.accepted.items() if by == event.generation
+                )
             case _:
                 pass
+
+    def _claimed(self, event: WorkClaimed) -> Found:
+        for batch_id in event.batch_ids:
+            if self.claims.get(batch_id) == event.generation or batch_id in self.taken:
+                yield Anomaly.DOUBLE_CLAIM, f"{batch_id!r} is held already"
+            self.claims[batch_id] = event.generation
+            if event.turn_id is not None:
+                self.accepted[batch_id] = event.generation
+
+    def _free(self, batch_ids: Iterable[BatchId]) -> None:
+        for batch_id in batch_ids:
+            self.claims.pop(batch_id, None)
+            self.accepted.pop(batch_id, None)
+
+    def _over(self) -> None:
+        self.taken, self.accepted = set(), {}
 
 
 @define

@@ -15,6 +15,7 @@ from attrs import frozen
 from lash_es.codec.contents import Content
 from lash_es.codec.records import Header
 from lash_es.codec.streams import StreamId
+from lash_es.core.descriptions import SessionDescribed
 from lash_es.core.effects import EffectRequest, ToolCall
 from lash_es.core.events import (
     DirectInput,
@@ -45,7 +46,7 @@ from lash_es.core.events import (
     body_ref,
 )
 from lash_es.core.fork_events import SessionForked
-from lash_es.core.graph_events import LeafMoved, SessionBegunAnew
+from lash_es.core.graph_events import GraphEvent
 from lash_es.core.ids import EffectId, Generation, InputId, Position
 from lash_es.core.ingress import NextTurn
 from lash_es.core.messages import (
@@ -60,14 +61,16 @@ from lash_es.core.outcomes import (
     EffectCancelled,
     EffectFailed,
     Finished,
+    FrameSwitched,
     ModelReplied,
     ToolReturned,
     TurnOutcome,
 )
-from lash_es.core.policy import SessionPolicy
+from lash_es.core.work_events import DrainedWork
 from lash_es.log.contents import read_content
 from lash_es.log.port import Store
 from lash_es.log.sealing_errors import BodySealed
+from lash_es.timetravel.telling_graphs import told_graph, told_policy
 from lash_es.timetravel.telling_work import told_work
 from lash_es.turns.transcript import input_parts
 
@@ -145,7 +148,11 @@ class Narrator:
         except BodySealed:
             return SEALED
 
-    def _what(self, position: Position, event: Event) -> str:
+    def _what(  # noqa: PLR0911 - a table
+        self, position: Position, event: Event
+    ) -> str:
+        if isinstance(event, GraphEvent):
+            return told_graph(event)
         match event:
             case EffectRequested() | EffectSettled():
                 return f"{_ordinal(event.effect_id)} {self._effect(position, event)}"
@@ -167,9 +174,8 @@ class Narrator:
             case (
                 SessionOpened()
                 | SessionConfigured()
+                | SessionDescribed()
                 | SessionParked()
-                | SessionBegunAnew()
-                | LeafMoved()
                 | SessionTombstoned()
                 | HistoryTrimmed()
                 | SessionForked()
@@ -210,6 +216,9 @@ class Narrator:
     def _origin(self, position: Position, origin: TurnOrigin) -> str:
         if isinstance(origin, DirectInput):
             return f": {self.input_at(position)}"
+        if isinstance(origin, DrainedWork):
+            count = len(origin.batch_ids)
+            return " on 1 batch of work" if count == 1 else f" on {count} batches of work"
         return f" on {_count(len(origin.input_ids), 'pending input')}"
 
     def _request(self, request: EffectRequest) -> str:
@@ -342,6 +351,8 @@ def _inputs(input_ids: Sequence[InputId], fate: str) -> str:
 def _ending(outcome: TurnOutcome) -> str:
     if isinstance(outcome, Finished):
         return "finished"
+    if isinstance(outcome, FrameSwitched):
+        return f"goes on in frame {_short(outcome.frame_id)}"
     return f"stopped ({', '.join(filter(None, (outcome.reason.value, outcome.code)))})"
 
 
@@ -358,20 +369,19 @@ def _lease(event: LeaseAcquired | LeaseRenewed | LeaseReleased) -> str:
 def _session(
     event: SessionOpened
     | SessionConfigured
+    | SessionDescribed
     | SessionParked
-    | SessionBegunAnew
-    | LeafMoved
     | SessionTombstoned
     | HistoryTrimmed
     | SessionForked,
 ) -> str:
     match event:
         case SessionOpened():
-            return _policy(event.policy)
+            return told_policy(event.policy)
         case SessionConfigured():
-            return f"from now on {_policy(event.policy)}"
-        case SessionParked() | LeafMoved() | SessionBegunAnew():
-            return _passage(event)
+            return f"from now on {told_policy(event.policy)}"
+        case SessionParked() | SessionDescribed():
+            return "parked" if isinstance(event, SessionParked) else _described(event)
         case SessionTombstoned():
             return "deleted for ever"
         case HistoryTrimmed():
@@ -380,15 +390,7 @@ def _session(
             return f"forked from {_short(event.parent)} at version {event.below}"
 
 
-def _passage(event: SessionParked | LeafMoved | SessionBegunAnew) -> str:
-    match event:
-        case SessionParked():
-            return "parked"
-        case LeafMoved():
-            return f"going on from {event.nodes[-1].node_id if event.nodes else 'a new root'}"
-        case SessionBegunAnew():
-            return f"begun anew, {_policy(event.policy)}"
-
-
-def _policy(policy: SessionPolicy) -> str:
-    return f"model {policy.provider_id}:{policy.model.model_id}"
+def _described(event: SessionDescribed) -> str:
+    said = event.description
+    texts = (said.name, said.cwd, said.parent_session_id and f"child of {said.parent_session_id}")
+    return f"described: {excerpt(', '.join(filter(None, texts)))}"

@@ -3,7 +3,7 @@ Which facts can change what is at a path: the others need not be folded to know 
 
 A row of the table says which paths a fact may change, as ``evolve`` folds it; a fact without a row
 may change anything, so that a new one is never passed over. Whatever waits in a queue is only
-changed by facts that name it.
+changed by facts that name it, and by the end of a turn.
 """
 
 from collections.abc import Mapping
@@ -15,16 +15,19 @@ from attrs import frozen
 
 from lash_es.codec.records import Record
 from lash_es.codec.wire_names import EVENT_NAMES
-from lash_es.core import events, graph_events, work_events
+from lash_es.core import descriptions, events, graph_events, work_events
 from lash_es.core.events import Event
 from lash_es.timetravel.paths import StatePath
 
 _ALWAYS: Final = ("version", "at_ms", "is_parked")
 _EXTENDED: Final = ("lease.holder.expires_at_ms",)
 _QUEUES: Final = (("inputs", "pending"), ("work", "batches"))
+_NAMELESS: Final = frozenset({EVENT_NAMES[events.TurnEnded][0]})
+"""What gives back what its turn had taken, without naming it."""
 
 TOUCHED: Final[Mapping[type[Event], tuple[str, ...]]] = {
-    events.SessionConfigured: ("policy",),
+    events.SessionConfigured: ("policy", "birth"),
+    descriptions.SessionDescribed: ("birth",),
     events.SessionParked: (),
     events.HistoryTrimmed: ("trim",),
     events.LeaseAcquired: ("lease",),
@@ -41,14 +44,19 @@ TOUCHED: Final[Mapping[type[Event], tuple[str, ...]]] = {
     events.TurnStarted: ("turn", *_EXTENDED),
     events.TurnContinued: ("turn", *_EXTENDED),
     events.TurnCommitted: ("turn", "inputs", "head", "ledger", *_EXTENDED),
-    events.TurnEnded: ("turn", "inputs", "ledger", *_EXTENDED),
+    events.TurnEnded: ("turn", "inputs", "work", "ledger", *_EXTENDED),
     events.EffectRequested: ("turn", *_EXTENDED),
     events.EffectSettled: ("turn", *_EXTENDED),
     graph_events.LeafMoved: ("head", *_EXTENDED),
-    graph_events.SessionBegunAnew: ("policy", "head"),
+    graph_events.SessionBegunAnew: ("policy", "head", "graph", "birth"),
+    graph_events.FrameOpened: ("head", "graph", *_EXTENDED),
+    graph_events.NodesAppended: ("head", *_EXTENDED),
+    graph_events.NodesTombstoned: ("graph",),
+    graph_events.NodesForgotten: ("graph",),
     work_events.WorkEnqueued: ("work",),
     work_events.WorkClaimed: ("work", *_EXTENDED),
     work_events.WorkCompleted: ("work", *_EXTENDED),
+    work_events.WorkFailed: ("work", *_EXTENDED),
     work_events.WorkClaimAbandoned: ("work",),
     work_events.WorkCancelled: ("work",),
     work_events.FinishedWorkPruned: ("work",),
@@ -65,7 +73,8 @@ class Sieve:
         """Tell of a record, by its wire name and by what its header names."""
         if record.name in self._passing:
             return False
-        return self._needle in record.header or record.name in self._unknown
+        is_any = record.name in self._unknown or record.name in _NAMELESS
+        return is_any or self._needle in record.header
 
     def holds_back_event(self, event: Event) -> bool:
         """Tell of an event, by its class."""

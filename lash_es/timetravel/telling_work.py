@@ -10,6 +10,7 @@ from lash_es.core.work_events import (
     WorkCompleted,
     WorkEnqueued,
     WorkEvent,
+    WorkFailed,
 )
 
 
@@ -19,17 +20,25 @@ def told_work(event: WorkEvent) -> str:
         case WorkEnqueued():
             return f"work is queued: {', '.join(kind.value for kind in event.kinds)}"
         case WorkClaimed():
-            return f"{_batches(len(event.batch_ids))} claimed as {event.claim_id}"
+            into = "" if event.turn_id is None else " for the open turn"
+            return f"{_batches(len(event.batch_ids))} claimed as {event.claim_id}{into}"
         case WorkClaimAbandoned():
             return f"{_batches(len(event.batch_ids))} of {event.claim_id} given back"
         case WorkCancelled():
             return f"batch {event.batch_id[:24]} withdrawn"
-        case WorkCompleted():
-            return f"{_batches(len(event.batch_ids))} of {event.claim_id} done"
+        case WorkCompleted() | WorkFailed():
+            return _ended(event)
         case FinishedWorkPruned():
             return f"{_batches(event.batches_count)} forgotten"
         case _:
             assert_never(event)
+
+
+def _ended(event: WorkCompleted | WorkFailed) -> str:
+    batches = _batches(len(event.batch_ids))
+    if isinstance(event, WorkFailed):
+        return f"{batches} tried too often"
+    return f"{batches} of {event.claim_id} done"
 
 
 def _batches(count: int) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import TypeAlias, assert_never
 
+from lash_es.core.batches import ProcessWake
 from lash_es.core.bodies import BodyRef
 from lash_es.core.messages import (
     EffectFailure,
@@ -21,12 +22,13 @@ from lash_es.core.transcripts import (
     FromInputs,
     FromReply,
     FromResults,
+    FromWork,
     Node,
     ResultRef,
     TurnLimitNotice,
 )
 
-Content: TypeAlias = TurnInput | ModelReply | ToolOutput | EffectFailure
+Content: TypeAlias = TurnInput | ModelReply | ToolOutput | EffectFailure | ProcessWake
 Contents: TypeAlias = Mapping[BodyRef, Content]
 
 
@@ -45,6 +47,8 @@ def content_kinds(node: Node) -> dict[BodyRef, type[Content]]:
                 for result in node.source.results
                 if result.body is not None
             }
+        case FromWork():
+            return dict.fromkeys(node.source.bodies, ProcessWake)
         case TurnLimitNotice():
             return {}
         case _:
@@ -66,6 +70,9 @@ def _parts(node: Node, contents: Contents) -> tuple[Part, ...]:
             return reply.parts if isinstance(reply, ModelReply) else ()
         case FromResults():
             return tuple(_result_part(result, contents) for result in node.source.results)
+        case FromWork():
+            items = (contents[body] for body in node.source.bodies)
+            return wake_parts(item for item in items if isinstance(item, ProcessWake))
         case TurnLimitNotice():
             calls_max = node.source.model_calls_max
             text = f"Turn limit reached ({calls_max}) before a final assistant response."
@@ -95,6 +102,20 @@ def input_parts(inputs: Iterable[TurnInput]) -> tuple[Part, ...]:
     if texts or not images:
         return (TextPart(text="\n".join(texts)), *images)
     return tuple(images)
+
+
+def wake_parts(wakes: Iterable[ProcessWake]) -> tuple[TextPart, ...]:
+    """Make a part of each wake, in order; what one says that has spoken is not said again."""
+    first: dict[str, ProcessWake] = {}
+    for wake in wakes:
+        first.setdefault(wake.wake_id, wake)
+    return tuple(TextPart(text=wake_text(wake)) for wake in first.values())
+
+
+def wake_text(wake: ProcessWake) -> str:
+    """Say who says what: the process, its event, and its words."""
+    event = f"event {wake.sequence} ({wake.event_type})"
+    return f"Process {wake.process_id}, {event}: {wake.input}"
 
 
 def _result_part(result: ResultRef, contents: Contents) -> ToolResultPart:

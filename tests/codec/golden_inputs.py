@@ -25,13 +25,13 @@ from lash_es.core.commands import (
     CommitTurn,
     EnqueueTurnInput,
     OpenSession,
-    PruneTurnInputs,
     RequestEffect,
     SettleEffect,
     StartTurn,
     WithInput,
 )
 from lash_es.core.effects import ModelCall
+from lash_es.core.graph_commands import MaintainSession
 from lash_es.core.ids import EffectId, InputId, SessionId
 from lash_es.core.ingress import ActiveTurn, Boundary
 from lash_es.core.outcomes import Finished
@@ -74,7 +74,7 @@ def commands() -> Iterator[Command]:
     yield CommitTurn(now_ms=26, fence=ALICES, turn_id=T1, outcome=Finished())
     yield _enqueue("i2", Boundary.AFTER_WORK)
     yield CancelTurnInputs(now_ms=27, targets=(targets.InputId("i2"),))
-    yield PruneTurnInputs(now_ms=28)
+    yield MaintainSession(now_ms=28)
 
 
 def _enqueue(name: str, boundary: Boundary) -> EnqueueTurnInput:

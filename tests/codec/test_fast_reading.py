@@ -22,7 +22,7 @@ from lash_es.codec.contents import Content, decode_content, encode_content
 from lash_es.codec.errors import StoredDataError
 from lash_es.codec.mirrors import NOT_READ
 from lash_es.codec.readers import content_reader
-from lash_es.codec.records import Record, decode_header
+from lash_es.codec.records import Header, Record, decode_commitments, decode_header
 from lash_es.codec.shapes import from_plain
 from lash_es.codec.wire_names import BODY_TYPES
 from lash_es.core.events import Event, LeaseRenewed
@@ -110,7 +110,9 @@ def test_a_header_that_is_written_today_is_read_fast(event: Event) -> None:
     record = encoded(event, 7)
     fast, slow = headers(record)
 
+    assert isinstance(fast, Header)
     assert fast == slow == decode_header(STREAM, record)
+    assert decode_commitments(STREAM, record) == fast.bodies
 
 
 def test_an_altered_header_is_never_read_when_cattrs_refuses_it() -> None:
@@ -142,9 +144,11 @@ def test_what_is_left_to_cattrs_is_answered_by_it(old: bytes, new: bytes) -> Non
 
     assert changed != record
     assert fast is None
-    if not isinstance(slow, StoredDataError):
+    if isinstance(slow, Header):
         assert decode_header(STREAM, changed) == slow
+        assert decode_commitments(STREAM, changed) == slow.bodies
         return
+    assert isinstance(slow, StoredDataError)
     with pytest.raises(type(slow)) as caught:
         decode_header(STREAM, changed)
     assert caught.value.summary() == slow.summary()

@@ -5,6 +5,8 @@ A history is a tuple of facts in which every position is right, so that a longer
 adding to it.
 """
 
+import attrs
+
 from lash_es.core.batches import (
     NEVER_MERGE,
     DeliveryPolicy,
@@ -52,8 +54,15 @@ from lash_es.core.outcomes import (
 )
 from lash_es.core.owners import Fence, LeaseOwner
 from lash_es.core.policy import ModelSpec, SessionPolicy
-from lash_es.core.transcripts import FromInputs, FromReply, FromResults, Node, ResultRef
-from lash_es.core.work_events import WorkClaimed, WorkEnqueued
+from lash_es.core.transcripts import (
+    FromInputs,
+    FromReply,
+    FromResults,
+    Node,
+    NodeSource,
+    ResultRef,
+)
+from lash_es.core.work_events import DrainedWork, WorkClaimed, WorkEnqueued
 
 SESSION = SessionId("s1")
 TURN = TurnId("t1")
@@ -145,14 +154,18 @@ def queued(
 
 
 def work_held(
-    *batch_ids: BatchId, fence: Fence = FENCE, claim_id: ClaimId = WORK_CLAIM
+    *batch_ids: BatchId,
+    fence: Fence = FENCE,
+    claim_id: ClaimId = WORK_CLAIM,
+    turn_id: TurnId | None = None,
 ) -> WorkClaimed:
-    """Say that the fence's owner claimed batches."""
+    """Say that the fence's owner claimed batches, for the open turn if one is named."""
     return WorkClaimed(
         at_ms=40,
         generation=fence.generation,
         claim_id=claim_id,
         token="work-token",
+        turn_id=turn_id,
         batch_ids=batch_ids,
     )
 
@@ -201,6 +214,12 @@ def drained(*input_ids: InputId) -> TurnStarted:
         model_calls_max=100,
         bodies=(),
     )
+
+
+def started_on_work(*batch_ids: BatchId) -> TurnStarted:
+    """Say that a turn began with batches."""
+    origin = DrainedWork(batch_ids=batch_ids)
+    return attrs.evolve(started(), origin=origin, bodies=())
 
 
 def call(ordinal: int, reply_position: int) -> ToolCall:
@@ -262,7 +281,7 @@ BATCH_DONE: tuple[Event, ...] = (
 )
 
 
-def node(ordinal: int, role: Role, source: FromInputs | FromReply | FromResults) -> Node:
+def node(ordinal: int, role: Role, source: NodeSource) -> Node:
     """Make a message of the turn."""
     return Node(node_id=NodeId(f"t1:m{ordinal}"), role=role, source=source)
 

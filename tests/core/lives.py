@@ -5,9 +5,10 @@ Unlike the machine's, these commands are chosen by looking at the core's own sta
 make sense, so that a life gets somewhere. What is right is said by the laws and not by this file.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeAlias, TypeVar
 
+import attrs
 from attrs import frozen
 from hypothesis import strategies as st
 
@@ -20,6 +21,7 @@ from lash_es.core.batches import (
     NeverMerge,
     SlotPolicy,
     WorkBoundary,
+    WorkClass,
     WorkCompletion,
     WorkKind,
 )
@@ -43,7 +45,6 @@ from lash_es.core.commands import (
     EnqueueTurnInput,
     OpenSession,
     ParkSession,
-    PruneTurnInputs,
     ReclaimLease,
     ReleaseLease,
     RenewLease,
@@ -54,30 +55,44 @@ from lash_es.core.commands import (
     WithClaim,
     WithInput,
 )
+from lash_es.core.descriptions import UNDESCRIBED, DescribeSession, Description
 from lash_es.core.effects import ModelCall, ToolCall
+from lash_es.core.graph_commands import (
+    AppendNodes,
+    MaintainSession,
+    NewNode,
+    OpenFrame,
+    TombstoneNodes,
+)
 from lash_es.core.ids import (
     BatchId,
     CallId,
     ClaimId,
     EffectId,
+    FrameId,
     Generation,
     InputId,
+    NodeId,
     SessionId,
     TurnId,
     Version,
 )
 from lash_es.core.ingress import ActiveTurn, Boundary, NextTurn
-from lash_es.core.messages import FinishReason, TokenUsage
+from lash_es.core.inputs import wanting_into
+from lash_es.core.limits import Limits
+from lash_es.core.messages import FinishReason, Role, TokenUsage
 from lash_es.core.outcomes import (
     EffectCancelled,
     EffectFailed,
     EffectOutcome,
     Finished,
+    FrameSwitched,
     ModelReplied,
     Stopped,
     StopReason,
     ToolCallRef,
     ToolReturned,
+    TurnOutcome,
 )
 from lash_es.core.owners import (
     Fence,
@@ -89,7 +104,7 @@ from lash_es.core.owners import (
 )
 from lash_es.core.policy import ModelSpec, SessionPolicy
 from lash_es.core.state import Open
-from lash_es.core.turns import OpenTurn, Replied
+from lash_es.core.turns import NoTurn, OpenTurn, Replied
 from lash_es.core.work_commands import (
     AbandonWorkClaim,
     CancelWork,
@@ -98,8 +113,8 @@ from lash_es.core.work_commands import (
     EnqueueWork,
     LeadingCommand,
     LeadingTurnWork,
-    PruneFinishedWork,
     TheseBatches,
+    WithWork,
     WorkSelection,
 )
 from lash_es.verify.spec import Decision, given
@@ -123,6 +138,8 @@ POLICIES = tuple(
     SessionPolicy(provider_id="offline", model=ModelSpec(model_id=name), max_turns=most)
     for name, most in (("m1", None), ("m2", 3))
 )
+NAMED = Description(name="a name", cwd="/somewhere", parent_session_id=SessionId("p1"))
+A_NODE = (NewNode(role=Role.USER, body=BODIES[0]),)
 NO_CLAIM = ClaimId("tic:0:0")
 TTL_MS = 1_000
 JUMPS_MS = (0, 1, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 400, -9, TTL_MS)
@@ -151,7 +168,8 @@ class Moment:
 def lives(draw: st.DrawFn, steps_max: int = 50) -> Life:
     """Draw a life of some steps, refusals included."""
     birth = OpenSession(now_ms=1_000, session_id=SESSION, policy=POLICIES[0])
-    life = [given().when(ParkSession(now_ms=1)), given().when(birth)]
+    nothing = given(limits=Limits(drain_attempts_max=draw(st.sampled_from([0, 3]))))
+    life = [nothing.when(ParkSession(now_ms=1)), nothing.when(birth)]
     for step in range(draw(st.integers(1, steps_max))):
         command: Command = birth
         if isinstance(life[-1].state, Open):
@@ -174,11 +192,18 @@ def moment(draw: st.DrawFn, state: Open, step: int) -> Moment:
 def next_command(m: Moment) -> Command:
     """Choose what to ask: what leads somewhere more often than what does not."""
     holder = m.state.lease.holder
+    if m.state.version == 1 and m.one_of(True, False):
+        return describe(m)
+    graph = m.state.graph
+    if m.state.head.leaf is not None and graph.forgotten_count == 0 and m.one_of(True, False):
+        return maintain(m) if graph.hidden_count else m.one_of(hide, hide, new_root)(m)
     kinds = (acquire, *FOR_ANYONE, *FOR_THE_QUEUE, *FOR_THE_OWNER * 2)
     if holder is None or holder.expires_at_ms <= m.now_ms:
-        kinds = (acquire,) * 9 + FOR_ANYONE + FOR_THE_QUEUE
+        # What is open holds a trim back.
+        is_at_rest = not m.state.inputs.pending and not m.state.work.batches
+        kinds = (acquire,) * 9 + FOR_ANYONE + FOR_THE_QUEUE + (trim,) * (4 * is_at_rest)
     elif isinstance(m.state.turn, OpenTurn):
-        kinds = (proceed,) * 40 + (accept,) * 4 + kinds
+        kinds = (proceed,) * 40 + (accept,) * 8 + kinds
     return m.one_of(*kinds)(m)
 
 
@@ -211,6 +236,10 @@ def reopen(m: Moment) -> Command:
     return OpenSession(now_ms=m.now_ms, session_id=SESSION, policy=m.one_of(*POLICIES))
 
 
+def describe(m: Moment) -> Command:
+    return DescribeSession(now_ms=m.now_ms, description=m.one_of(UNDESCRIBED, NAMED))
+
+
 def configure(m: Moment) -> Command:
     return ConfigureSession(now_ms=m.now_ms, policy=m.one_of(*POLICIES))
 
@@ -222,6 +251,26 @@ def begin_anew(m: Moment) -> Command:
 def new_root(m: Moment) -> Command:
     """Leave the path: in most lives there is one to leave."""
     return BranchToNode(now_ms=m.now_ms, fence=m.fence, parent=None, nodes=())
+
+
+def open_frame(m: Moment) -> Command:
+    return OpenFrame(
+        now_ms=m.now_ms,
+        fence=m.fence,
+        frame_id=FrameId(m.one_of(f"f{m.step}", f"f{m.step}", "f3", "")),
+        reason="compaction",
+        nodes=m.one_of((), A_NODE),
+    )
+
+
+def append(m: Moment) -> Command:
+    return AppendNodes(now_ms=m.now_ms, fence=m.fence, name=f"an{m.step}", nodes=A_NODE)
+
+
+def hide(m: Moment) -> Command:
+    leaf = m.state.head.leaf
+    node_id = NodeId("nobody") if leaf is None else leaf.node_id
+    return TombstoneNodes(now_ms=m.now_ms, node_ids=(node_id, NodeId("nobody")))
 
 
 def park(m: Moment) -> Command:
@@ -252,6 +301,8 @@ def into_a_turn(m: Moment) -> ActiveTurn | NextTurn:
 
 def accept(m: Moment) -> Command:
     turn = m.state.turn
+    if isinstance(turn, OpenTurn) and not wanting_into(m.state.inputs, turn.turn_id):
+        return attrs.evolve(enqueue(m), ingress=ActiveTurn(turn.turn_id))
     return ClaimActiveTurnInputs(
         now_ms=m.now_ms,
         fence=m.fence,
@@ -262,7 +313,7 @@ def accept(m: Moment) -> Command:
     )
 
 
-def enqueue(m: Moment) -> Command:
+def enqueue(m: Moment) -> EnqueueTurnInput:
     return EnqueueTurnInput(
         now_ms=m.now_ms,
         input_id=InputId(f"i{m.step}"),
@@ -286,8 +337,8 @@ def cancel_more(m: Moment) -> Command:
     return CancelTurnInputs(now_ms=m.now_ms, targets=(target, targets.SourceKey("k1")))
 
 
-def prune(m: Moment) -> Command:
-    return PruneTurnInputs(now_ms=m.now_ms)
+def maintain(m: Moment) -> Command:
+    return MaintainSession(now_ms=m.now_ms)
 
 
 def a_claim(m: Moment) -> tuple[ClaimId, str]:
@@ -336,7 +387,9 @@ def a_work_claim(m: Moment) -> WorkCompletion:
 def claim_work(m: Moment) -> Command:
     boundary = m.one_of(*WorkBoundary)
     these = TheseBatches(boundary=boundary, batch_ids=tuple(m.state.work.batches)[:1])
-    leading = LeadingTurnWork(boundary=boundary, batches_max=m.one_of(0, 1, 9))
+    turn = m.state.turn
+    into = m.one_of(None, turn.turn_id) if isinstance(turn, OpenTurn) else None
+    leading = LeadingTurnWork(boundary=boundary, batches_max=m.one_of(0, 1, 9), turn_id=into)
     selections: tuple[WorkSelection, ...] = (LeadingCommand(), leading, leading, these)
     selection = m.one_of(*selections)
     return ClaimWork(now_ms=m.now_ms, fence=m.fence, token=f"w{m.step}", selection=selection)
@@ -357,21 +410,25 @@ def cancel_work(m: Moment) -> Command:
     return CancelWork(now_ms=m.now_ms, batch_id=batch_id)
 
 
-def prune_work(m: Moment) -> Command:
-    return PruneFinishedWork(now_ms=m.now_ms)
-
-
 def for_work(m: Moment) -> Command:
     if m.state.work.finished_count and m.one_of(True, False):
-        return prune_work(m)
+        return maintain(m)
     return m.one_of(queue_work, queue_work, queue_work, cancel_work)(m)
+
+
+def is_a_claimed_wake(m: Moment) -> Iterator[bool]:
+    for batch in m.state.work.batches.values():
+        is_ours = batch.claim is not None and batch.claim.generation == m.fence.generation
+        yield is_ours and batch.work_class is WorkClass.TURN_WORK
 
 
 def for_the_worker(m: Moment) -> Command:
     if not m.state.work.batches:
         return queue_work(m)
+    if isinstance(m.state.turn, NoTurn) and any(is_a_claimed_wake(m)):
+        return drain_work(m)
     if any(batch.claim for batch in m.state.work.batches.values()):
-        return m.one_of(complete_work, complete_work, abandon_work, claim_work)(m)
+        return m.one_of(complete_work, complete_work, drain_work, abandon_work, claim_work)(m)
     return claim_work(m)
 
 
@@ -385,6 +442,8 @@ def claim(m: Moment) -> Command:
 def renew(m: Moment) -> Command:
     if m.step % 3 == 0:
         return new_root(m)
+    if m.step % 3 == 1:
+        return m.one_of(open_frame, append)(m)
     return RenewLease(now_ms=m.now_ms, fence=m.fence, ttl_ms=TTL_MS)
 
 
@@ -403,6 +462,13 @@ def drain(m: Moment) -> Command:
     return StartTurn(now_ms=m.now_ms, fence=m.fence, turn_id=turn_id, source=source)
 
 
+def drain_work(m: Moment) -> Command:
+    done = a_work_claim(m)
+    source = WithWork(claim_id=done.claim_id, token=done.token)
+    turn_id = TurnId(f"t{m.step}")
+    return StartTurn(now_ms=m.now_ms, fence=m.fence, turn_id=turn_id, source=source)
+
+
 # For the turn
 
 
@@ -410,11 +476,13 @@ def proceed(m: Moment) -> Command:
     """Ask what the turn's protocol would ask next, or end it early."""
     open_effects = agenda(m.state)
     turn_id = m.turn.turn_id
+    if m.turn.batch_ids and not open_effects and m.one_of(True, False):
+        return end(m)
     if m.turn.generation != m.state.lease.generation:
         return ContinueTurn(now_ms=m.now_ms, fence=m.fence, turn_id=turn_id)
     if open_effects:
         return settle(m)
-    return m.one_of(request, request, request, commit, end)(m)
+    return m.one_of(request, request, request, commit, commit, end)(m)
 
 
 def settle(m: Moment) -> Command:
@@ -464,12 +532,14 @@ def next_request(turn: OpenTurn) -> ModelCall | ToolCall:
 
 
 def commit(m: Moment) -> Command:
+    switched = FrameSwitched(frame_id=FrameId(f"f{m.step}"))
+    outcomes: tuple[TurnOutcome, ...] = (Finished(), Finished(), switched)
     return CommitTurn(
         now_ms=m.now_ms,
         fence=m.fence,
         turn_id=m.turn.turn_id,
-        outcome=Finished(),
-        completions=m.one_of((), (), (), (a_work_claim(m),)),
+        outcome=m.one_of(*outcomes),
+        work_completions=m.one_of((), (), (), (a_work_claim(m),)),
     )
 
 
@@ -481,7 +551,7 @@ def end(m: Moment) -> Command:
 
 Kind: TypeAlias = Callable[[Moment], Command]
 FOR_ANYONE: tuple[Kind, ...] = (release, reclaim, reopen, configure, park)
-RARELY: tuple[Kind, ...] = (cancel_more, prune)
+RARELY: tuple[Kind, ...] = (cancel_more, maintain)
 FOR_THE_QUEUE: tuple[Kind, ...] = (
     *(enqueue, enqueue, enqueue, cancel, abandon, for_work, for_work) * 2,
     *RARELY,
@@ -495,6 +565,7 @@ FOR_THE_OWNER: tuple[Kind, ...] = (
     drain,
     start,
     renew,
+    for_the_worker,
     for_the_worker,
     for_the_worker,
 )

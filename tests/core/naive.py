@@ -83,6 +83,7 @@ class NaiveTurn:
         self.at = -1
         self.tokens = 0
         self.told: list[str] = []
+        self.work: list[str] = []
 
 
 class NaiveBatch:
@@ -93,7 +94,9 @@ class NaiveBatch:
         self.at = at
         self.status = "open"
         self.claim: Claim | None = None
+        self.into: str | None = None
         self.claims = 0
+        self.attempts = 0
         self.forgotten = False
 
 
@@ -120,6 +123,13 @@ class NaiveSession:
         self.last_tokens = 0
         self.oldest = 0
         self.lease_at = 0
+        self.frame = ""
+        self.called: str | None = None
+        self.born_with: object = None
+        self.frames: list[str] = []
+        self.others: dict[str, int] = {}
+        self.hidden: list[str] = []
+        self.hidden_for_good = 0
 
     # The session itself
 
@@ -129,6 +139,9 @@ class NaiveSession:
         if self.phase == "absent":
             self.phase = "open"
             self.name = name
+            self.frame = f"{name}:frame:initial"
+            self.frames = [self.frame]
+            self.born_with = policy["model"]
             self.policy = dict(policy)
             self.last_ms = now
             return self._recorded("SessionOpened", now)
@@ -145,6 +158,7 @@ class NaiveSession:
             return "!BusyWithTurn"
         self.policy = dict(policy)
         self.leaf, self.index, self.last_tokens = "", 0, 0
+        self.frame = self.frames[0]
         return self._recorded("SessionBegunAnew", now)
 
     def branched(self, now: int, fence: Fence, name: str, place: int) -> str:
@@ -161,6 +175,53 @@ class NaiveSession:
             return "!NodeNotFound"
         self.leaf = wanted
         return self._owned("LeafMoved", now)
+
+    def framed(self, now: int, fence: Fence, name: str, count: int) -> str:
+        problem = self._closed() or self._fenced_off(now, fence)
+        if problem or not name.strip() or name == self.frame:
+            return problem or NOTHING
+        if self.open_turn():
+            return "!BusyWithTurn"
+        return self._in_frame(now, name, count)
+
+    def _in_frame(self, now: int, name: str, count: int) -> str:
+        if name in self.frames:
+            return "!FrameIdConflict"
+        self.frame = name
+        self.frames.append(name)
+        self._put(f"{name}:f", count)
+        return self._owned("FrameOpened", now)
+
+    def appended(self, now: int, fence: Fence, name: str, count: int, is_there: bool) -> str:
+        problem = self._closed() or self._fenced_off(now, fence)
+        if problem or not count or not is_there or f"{name}:a" in self.others:
+            return problem or NOTHING
+        self._put(f"{name}:a", count)
+        return self._owned("NodesAppended", now)
+
+    def _put(self, prefix: str, count: int) -> None:
+        self.others[prefix] = count
+        if count:
+            self.leaf = f"{prefix}{count}"
+
+    def nodes(self) -> list[str]:
+        """Name every message that there ever was."""
+        turns = {f"{name}:m": len(self.turns[name].messages) for name in self.committed}
+        groups = (turns | self.others).items()
+        return [f"{prefix}{n + 1}" for prefix, count in groups for n in range(count)]
+
+    def tombstoned(self, now: int, names: list[str]) -> str:
+        if self._closed():
+            return self._closed()
+        there = [each for each in self.nodes() if each in names and each not in self.hidden]
+        self.hidden += there
+        return self._recorded("NodesTombstoned", now) if there else NOTHING
+
+    def described(self, now: int, name: str | None) -> str:
+        if self._closed() or self.facts != 1 or name is None:
+            return self._closed() or NOTHING
+        self.called = name
+        return self._recorded("SessionDescribed", now)
 
     def configured(self, now: int, policy: dict[str, object]) -> str:
         return self._closed() or self._configured(now, policy)
@@ -341,6 +402,16 @@ class NaiveSession:
             self.turns[turn].messages.append(("user", *positions))
             self.turns[turn].told += names
 
+    def _tell_of_work(self, turn: NaiveTurn, name: str) -> None:
+        news = [
+            n
+            for n, b in self.working().items()
+            if b.claim and b.claim[2] == self.generation and b.into == name and n not in turn.work
+        ]
+        if news:
+            turn.messages.append(("event", *(self.batches[n].at for n in news)))
+            turn.work += news
+
     def abandoned(self, now: int, claim: str, token: str) -> str:
         if self._closed():
             return self._closed()
@@ -387,13 +458,24 @@ class NaiveSession:
     def _may_go(self, now: int, name: str) -> bool:
         return name in self.waiting() and not self._is_held(self._not_before(now), name)
 
-    def pruned(self, now: int) -> str:
+    def maintained(self, now: int) -> str:
         if self._closed():
             return self._closed()
+        facts: list[str] = []
         settled = [e for e in self.inputs.values() if e.status != "waiting" and not e.forgotten]
         for entry in settled:
             entry.forgotten = True
-        return self._recorded("TurnInputTombstonesPruned", now) if settled else NOTHING
+        if settled:
+            facts.append(self._recorded("TurnInputTombstonesPruned", now))
+        over = [b for b in self.batches.values() if b.status != "open" and not b.forgotten]
+        for batch in over:
+            batch.forgotten = True
+        if over:
+            facts.append(self._recorded("FinishedWorkPruned", now))
+        if self.hidden_for_good < len(self.hidden):
+            self.hidden_for_good = len(self.hidden)
+            facts.append(self._recorded("NodesForgotten", now))
+        return ", ".join(facts) or NOTHING
 
     def named_by(self, key: str) -> str:
         """Name the input that was sent under a key; ``nobody`` if there is none."""
@@ -403,9 +485,16 @@ class NaiveSession:
     # The turn
 
     def started(
-        self, now: int, fence: Fence, name: str, text: str | None, claim: tuple[str, str]
+        self,
+        now: int,
+        fence: Fence,
+        name: str,
+        text: str | None,
+        claim: tuple[str, str],
+        *,
+        on_work: bool = False,
     ) -> str:
-        """Begin with a text, or with what a claim holds if there is none."""
+        """Begin with a text, or with what a claim holds if there is none, inputs or work."""
         problem = self._closed() or self._fenced_off(now, fence)
         if problem:
             return problem
@@ -413,6 +502,8 @@ class NaiveSession:
             return NOTHING if self.turns[name].text == text else "!TurnIdConflict"
         if self.open_turn():
             return "!TurnInProgress"
+        if on_work:
+            return self._started_on_work(now, name, claim)
         took: list[str] = []
         if text is None:
             held = {n: e for n, e in self.waiting().items() if e.claim and e.claim[:2] == claim}
@@ -424,6 +515,19 @@ class NaiveSession:
         turn.at = self.facts
         positions = [self.inputs[n].at for n in took] or [self.facts]
         turn.messages.append(("user", *positions))
+        self.turns[name] = turn
+        return self._owned("TurnStarted", now)
+
+    def _started_on_work(self, now: int, name: str, claim: tuple[str, str]) -> str:
+        whole = (*claim, self.generation)
+        work = [n for n, b in self.working().items() if b.claim == whole and b.kind == "wake"]
+        if not work:
+            return "!QueuedWorkClaimSuperseded"
+        turn = NaiveTurn(None, [], self.generation, self._turn_limit())
+        turn.model = str(self.policy["model"])
+        turn.at = self.facts
+        turn.messages.append(("event", *(self.batches[n].at for n in work)))
+        turn.work = work
         self.turns[name] = turn
         return self._owned("TurnStarted", now)
 
@@ -465,6 +569,11 @@ class NaiveSession:
         turn.requests += 1
         if kind == "model":
             self._tell(name)
+            self._tell_of_work(turn, name)
+            if reply_at > turn.batches:
+                turn.batches = reply_at
+                if reply_at >= turn.limit:
+                    turn.messages.append(("notice", turn.limit))
         turn.open[effect] = NaiveEffect(asked)
         if kind == "tool":
             turn.asked.add(ordinal)
@@ -513,16 +622,30 @@ class NaiveSession:
             turn.batches += 1
 
     def commit(
-        self, now: int, fence: Fence, name: str, *, ran_into_limit: bool, done: list[Done]
+        self,
+        now: int,
+        fence: Fence,
+        name: str,
+        *,
+        ran_into_limit: bool,
+        done: list[Done],
+        frame: str | None = None,
     ) -> str:
         problem = self._closed() or self._fenced_off(now, fence) or self._unfinished(name)
         problem = problem or self._not_done(done)
         if problem:
             return problem
+        opens = (frame or "").strip() if frame != self.frame else ""
+        if opens in self.frames:
+            return "!FrameIdConflict"
         facts = [self._finish(now, each) for each in done]
         turn = self.turns[name]
+        claims = [self.batches[n].claim for n in turn.work if n in self.working()]
+        for claim in dict.fromkeys(claims):
+            mine = [n for n in turn.work if n in self.working() and self.batches[n].claim == claim]
+            facts.append(self._finish(now, ("", "", tuple(mine))))
         self._tell(name)
-        if ran_into_limit:
+        if ran_into_limit and ("notice", turn.limit) not in turn.messages:
             turn.messages.append(("notice", turn.limit))
         for taken in turn.took + turn.told:
             self.inputs[taken].status = "completed"
@@ -530,7 +653,10 @@ class NaiveSession:
         self.leaf = f"{name}:m{len(turn.messages)}"
         self.index += 1
         self.last_tokens = turn.tokens or self.last_tokens
-        return ", ".join([*facts, self._over(now, name, "committed")])
+        facts.append(self._over(now, name, "committed"))
+        if opens:
+            facts.append(self._in_frame(now, opens, 0))
+        return ", ".join(facts)
 
     def end(self, now: int, fence: Fence, name: str) -> str:
         problem = self._closed() or self._fenced_off(now, fence) or self._unfinished(name)
@@ -542,7 +668,18 @@ class NaiveSession:
             entry.claim = None
             if entry.attempts > self.limits["returns"]:
                 entry.status = "failed"
-        return self._over(now, name, "ended")
+        facts: list[str] = []
+        for taken in self.turns[name].work:
+            batch = self.batches[taken]
+            if batch.status == "open":
+                batch.attempts += 1
+                batch.claim = None
+                if batch.attempts > self.limits["returns"]:
+                    batch.status = "failed"
+                    facts = ["WorkFailed"]
+        for fact in facts:
+            self._owned(fact, now)
+        return ", ".join([*facts, self._over(now, name, "ended")])
 
     def _unfinished(self, name: str) -> str:
         found = self.open_turn()
@@ -577,7 +714,14 @@ class NaiveSession:
         return self._recorded("WorkEnqueued", now)
 
     def work_claimed(
-        self, now: int, fence: Fence, token: str, where: str, wanted: int | list[str]
+        self,
+        now: int,
+        fence: Fence,
+        token: str,
+        where: str,
+        wanted: int | list[str],
+        *,
+        into: str | None = None,
     ) -> str:
         """Claim a ``command``, or turn work at ``idle`` or at a ``checkpoint``."""
         if self._closed():
@@ -587,6 +731,9 @@ class NaiveSession:
             return NOTHING
         if self._fenced_off(now, fence):
             return self._fenced_off(now, fence)
+        found = self.open_turn()
+        if into is not None and (found is None or found[0] != into):
+            return "!TurnNotOpen"
         then = self._not_before(now)
         names = [n for n, b in self.working().items() if b.ready_ms <= then]
         names = [n for n in names if not self._is_worked_on(then, n)]
@@ -597,6 +744,7 @@ class NaiveSession:
         claim = f"qwc:{head.number}:{head.claims + 1}"
         for name in chosen:
             self.batches[name].claim = (claim, token, self.generation)
+            self.batches[name].into = into
             self.batches[name].claims += 1
         return self._owned("WorkClaimed", now)
 
@@ -625,7 +773,13 @@ class NaiveSession:
     def work_abandoned(self, now: int, claim: str, token: str) -> str:
         if self._closed():
             return self._closed()
-        held = [b for b in self.working().values() if b.claim and b.claim[:2] == (claim, token)]
+        turn = self.open_turn()
+        taken = turn[1].work if turn else []
+        held = [
+            b
+            for n, b in self.working().items()
+            if b.claim and b.claim[:2] == (claim, token) and n not in taken
+        ]
         for batch in held:
             batch.claim = None
         return self._recorded("WorkClaimAbandoned", now) if held else NOTHING
@@ -659,18 +813,13 @@ class NaiveSession:
             self.batches[name].status = "completed"
         return self._owned("WorkCompleted", now)
 
-    def work_pruned(self, now: int) -> str:
-        if self._closed():
-            return self._closed()
-        over = [b for b in self.batches.values() if b.status != "open" and not b.forgotten]
-        for batch in over:
-            batch.forgotten = True
-        return self._recorded("FinishedWorkPruned", now) if over else NOTHING
-
     def working(self) -> dict[str, NaiveBatch]:
         return {name: each for name, each in self.batches.items() if each.status == "open"}
 
     def _is_worked_on(self, now: int, name: str) -> bool:
+        turn = self.open_turn()
+        if turn and name in turn[1].work:
+            return True
         claim = self.batches[name].claim
         return claim is not None and claim[2] == self.generation and self._is_live(now)
 

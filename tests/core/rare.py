@@ -32,6 +32,7 @@ from lash_es.core.events import (
     TurnInputEnqueued,
     TurnInputsCancelled,
     TurnInputsDeferred,
+    TurnStarted,
 )
 from lash_es.core.graph_events import LeafMoved, SessionBegunAnew
 from lash_es.core.ingress import ActiveTurn
@@ -43,7 +44,14 @@ from lash_es.core.targets import InputId
 from lash_es.core.transcripts import FromResults
 from lash_es.core.turns import OpenTurn
 from lash_es.core.work_commands import ClaimWork, EnqueueWork, LeadingTurnWork
-from lash_es.core.work_events import WorkCancelled, WorkClaimed, WorkCompleted, WorkEnqueued
+from lash_es.core.work_events import (
+    DrainedWork,
+    WorkCancelled,
+    WorkClaimed,
+    WorkCompleted,
+    WorkEnqueued,
+    WorkFailed,
+)
 from lash_es.verify.spec import Decision, is_same_error
 
 E = TypeVar("E", bound=Event)
@@ -289,6 +297,17 @@ RARE: Final[dict[str, Sometimes]] = {
     "work completed by a commit": lambda h: (
         h.fact(WorkCompleted) is not None and h.fact(TurnCommitted) is not None
     ),
+    "a turn that begins with work": lambda h: (
+        isinstance(start := h.fact(TurnStarted), TurnStarted)
+        and isinstance(start.origin, DrainedWork)
+    ),
+    "work that a running turn was told of": lambda h: (
+        h.turn is not None
+        and isinstance(after := h.decision.state, Open)
+        and isinstance(after.turn, OpenTurn)
+        and after.turn.batch_ids != h.turn.batch_ids
+    ),
+    "work that failed too often": lambda h: h.fact(WorkFailed) is not None,
     "a superseded completion": lambda h: h.answer == "!QueuedWorkClaimSuperseded",
     "a commit refused for its completion": lambda h: (
         isinstance(h.decision.command, CommitTurn) and h.answer == "!QueuedWorkClaimSuperseded"

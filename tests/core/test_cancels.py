@@ -18,7 +18,6 @@ from lash_es.core.commands import (
     CancelTurnInputs,
     CancelTurnInputSuffix,
     EnqueueTurnInput,
-    PruneTurnInputs,
 )
 from lash_es.core.errors import ImpossibleEvent, LimitExceeded, SourceKeyConflict
 from lash_es.core.events import (
@@ -30,6 +29,7 @@ from lash_es.core.events import (
     TurnInputTombstonesPruned,
 )
 from lash_es.core.evolve import evolve, fold
+from lash_es.core.graph_commands import MaintainSession
 from lash_es.core.ids import Generation, InputId
 from lash_es.core.known import IndexKey, IndexKind, names, sequence_key
 from lash_es.core.limits import Limits
@@ -207,7 +207,7 @@ PRUNED: tuple[Event, ...] = (
     WITHDRAWN,
     TurnInputTombstonesPruned(at_ms=70, tombstones_count=1),
 )
-PRUNE = PruneTurnInputs(now_ms=80)
+PRUNE = MaintainSession(now_ms=80)
 
 
 def test_what_is_settled_is_forgotten_and_what_waits_is_not() -> None:

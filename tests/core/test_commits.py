@@ -101,7 +101,7 @@ def commit(
     session_id: SessionId | None = None,
     expected_revision: int | None = None,
     commit_hash: str | None = None,
-    inputs_done: tuple[InputCompletion, ...] = (),
+    input_completions: tuple[InputCompletion, ...] = (),
     releases_lease: bool = False,
 ) -> CommitTurn:
     return CommitTurn(
@@ -112,7 +112,7 @@ def commit(
         session_id=session_id,
         expected_revision=None if expected_revision is None else Revision(expected_revision),
         commit_hash=commit_hash,
-        inputs_done=inputs_done,
+        input_completions=input_completions,
         releases_lease=releases_lease,
     )
 
@@ -249,7 +249,7 @@ def test_the_same_commit_again_lets_its_lease_go_and_no_other() -> None:
 
 
 def test_another_content_under_the_turns_id_is_a_conflict_before_anything_else() -> None:
-    again = commit(commit_hash="other", expected_revision=7, inputs_done=(BOTH,))
+    again = commit(commit_hash="other", expected_revision=7, input_completions=(BOTH,))
     released = (*COMMITTED, LeaseReleased(at_ms=81, generation=Generation(1)))
 
     given(*released).when(again).refused(conflict("other", hashed(*ANSWER)))
@@ -308,7 +308,7 @@ def test_the_checks_come_in_their_order() -> None:
         session_id=SessionId("s2"),
         expected_revision=5,
         commit_hash="other",
-        inputs_done=(attrs.evolve(BOTH, input_ids=(I1,)),),
+        input_completions=(attrs.evolve(BOTH, input_ids=(I1,)),),
         now_ms=LATER_MS,
     )
     history = (*CLAIMED, started(), requested(E1, ASK))
@@ -331,7 +331,7 @@ def test_the_checks_come_in_their_order() -> None:
     given(*done).when(expected).refused(conflict("other", hashed(*done)))
     as_recorded = attrs.evolve(expected, commit_hash=hashed(*done))
     given(*done).when(as_recorded).refused(SUPERSEDED)
-    given(*done).when(attrs.evolve(as_recorded, inputs_done=(BOTH,))).then(
+    given(*done).when(attrs.evolve(as_recorded, input_completions=(BOTH,))).then(
         attrs.evolve(
             COMMITTED_FACT,
             nodes=turn_of(*done).nodes,
@@ -366,7 +366,7 @@ def test_no_head_counts_as_revision_nought_and_no_expectation_is_not_compared() 
     ],
 )
 def test_a_claim_is_completed_whole_or_the_commit_is_refused(stale: InputCompletion) -> None:
-    given(*HOLDING).when(commit(inputs_done=(stale,))).refused(SUPERSEDED)
+    given(*HOLDING).when(commit(input_completions=(stale,))).refused(SUPERSEDED)
 
 
 def test_one_stale_member_refuses_all() -> None:
@@ -374,8 +374,8 @@ def test_one_stale_member_refuses_all() -> None:
     second = InputCompletion(claim_id=ClaimId("tic:3:1"), token="claim-token", input_ids=(I3,))
     refusal = TurnInputClaimSuperseded(session_id=SESSION, claim_id="tic:3:1")
 
-    refused = given(*HOLDING).when(commit(inputs_done=(BOTH, second))).refused(refusal)
-    refused.when(commit(inputs_done=(BOTH,))).then(
+    refused = given(*HOLDING).when(commit(input_completions=(BOTH, second))).refused(refusal)
+    refused.when(commit(input_completions=(BOTH,))).then(
         attrs.evolve(
             COMMITTED_FACT,
             nodes=turn_of(*HOLDING).nodes,
@@ -395,20 +395,20 @@ def test_what_another_claim_has_taken_over_is_stale() -> None:
     )
     history = (*HOLDING, acquired(BOBS_FENCE, at_ms=LATER_MS), retaken)
 
-    given(*history).when(commit(fence=BOBS_FENCE, now_ms=LATER_MS, inputs_done=(BOTH,))).refused(
-        SUPERSEDED
-    )
+    given(*history).when(
+        commit(fence=BOBS_FENCE, now_ms=LATER_MS, input_completions=(BOTH,))
+    ).refused(SUPERSEDED)
 
 
 def test_what_the_turn_took_is_completed_once_also_when_its_claim_is_named() -> None:
-    fact = committed_fact(given(*DRAINING).when(commit(inputs_done=(BOTH,))))
+    fact = committed_fact(given(*DRAINING).when(commit(input_completions=(BOTH,))))
 
     assert fact.completed_input_ids == (I1, I2)
 
 
 def test_a_commit_completes_defers_and_lets_go_together() -> None:
     into = enqueued(I3, 3, ingress=ActiveTurn(TURN), at_ms=55)
-    decision = given(*HOLDING, into).when(commit(inputs_done=(BOTH,), releases_lease=True))
+    decision = given(*HOLDING, into).when(commit(input_completions=(BOTH,), releases_lease=True))
 
     fact, released = decision.events
     assert isinstance(fact, TurnCommitted)

@@ -14,6 +14,7 @@ lease ran out, it is later.
 from collections.abc import Callable, Sequence
 from typing import get_args
 
+import attrs
 from attrs import frozen
 
 from lash_es.core import targets
@@ -44,7 +45,6 @@ from lash_es.core.commands import (
     EnqueueTurnInput,
     OpenSession,
     ParkSession,
-    PruneTurnInputs,
     ReclaimLease,
     ReleaseLease,
     RenewLease,
@@ -55,6 +55,7 @@ from lash_es.core.commands import (
     WithClaim,
     WithInput,
 )
+from lash_es.core.descriptions import DescribeSession, Description
 from lash_es.core.errors import CommandRejected, SessionExecutionLeaseExpired
 from lash_es.core.events import (
     Event,
@@ -64,9 +65,18 @@ from lash_es.core.events import (
     TurnInputsAccepted,
 )
 from lash_es.core.evolve import fold
-from lash_es.core.ids import EffectId, TurnId, Version
+from lash_es.core.graph_commands import (
+    AppendNodes,
+    MaintainSession,
+    NewNode,
+    OpenFrame,
+    TombstoneNodes,
+)
+from lash_es.core.graph_events import NodesTombstoned
+from lash_es.core.ids import EffectId, FrameId, TurnId, Version
 from lash_es.core.ingress import ActiveTurn, Boundary, NextTurn
-from lash_es.core.outcomes import EffectOutcome, Finished, Stopped, StopReason
+from lash_es.core.messages import Role
+from lash_es.core.outcomes import EffectOutcome, Finished, FrameSwitched, Stopped, StopReason
 from lash_es.core.owners import ProcessGone
 from lash_es.core.policy import ModelSpec, SessionPolicy
 from lash_es.core.stamps import commit_hash
@@ -78,8 +88,8 @@ from lash_es.core.work_commands import (
     EnqueueWork,
     LeadingCommand,
     LeadingTurnWork,
-    PruneFinishedWork,
     TheseBatches,
+    WithWork,
     WorkSelection,
 )
 from lash_es.core.work_events import WorkCancelled
@@ -130,6 +140,7 @@ from tests.core.examples import (
     queued,
     requested,
     started,
+    started_on_work,
     work_held,
 )
 from tests.core.test_turns import turn_of
@@ -182,7 +193,12 @@ SCENES = {
     "work waits": Scene(WORK),
     "work claimed": Scene(WORK_HELD),
     "turn has work": Scene((*WORK_HELD, started())),
+    "work taken in": Scene((*BEGUN, queued(B1, 1), work_held(B1, turn_id=TURN))),
+    "turn on work": Scene((*WORK_HELD, started_on_work(B1))),
     "work finished": Scene((*WORK, WorkCancelled(at_ms=90, batch_id=B1))),
+    "message hidden": Scene(
+        (*COMMITTED, NodesTombstoned(at_ms=90, node_ids=(ASKED_NODE.node_id,)))
+    ),
     # Of the last two, a claim and a turn with an open effect are what the owner left behind.
     "lease ran out": Scene(LEFT_BEHIND, next_effect=E2, now_ms=LATER_MS),
     "another's lease": Scene(
@@ -192,14 +208,17 @@ SCENES = {
 TABLES = (
     ("NotOpened", "idle", "parked", "Deleted"),
     ("leased", "input waits"),
-    ("input cancelled",),
+    ("input cancelled", "message hidden"),
     ("input claimed", "turn committed"),
-    ("turn begun", "model asked", "model answered"),
-    ("model wants tools", "tools asked", "tools answered"),
+    ("turn begun", "model asked"),
+    ("model answered", "model wants tools"),
+    ("tools asked", "tools answered"),
     ("work waits", "work claimed"),
     ("turn has work", "work finished"),
-    ("steer waits", "steer accepted", "steer delivered"),
-    ("input in a turn", "lease ran out", "another's lease"),
+    ("work taken in", "turn on work"),
+    ("steer waits", "steer accepted"),
+    ("steer delivered", "input in a turn"),
+    ("lease ran out", "another's lease"),
 )
 
 OTHER = SessionPolicy(provider_id="offline", model=ModelSpec(model_id="m2"))
@@ -223,6 +242,9 @@ ROWS: dict[str, Callable[[Scene], Command]] = {
     ),
     "BeginAnew": lambda s: BeginAnew(now_ms=s.now_ms, session_id=SESSION, policy=OTHER),
     "ConfigureSession": lambda s: ConfigureSession(now_ms=s.now_ms, policy=OTHER),
+    "DescribeSession": lambda s: DescribeSession(
+        now_ms=s.now_ms, description=Description(name="Conformance Root")
+    ),
     "ParkSession": lambda s: ParkSession(now_ms=s.now_ms),
     "DeleteSession": lambda s: DeleteSession(now_ms=s.now_ms),
     "TrimHistory": lambda s: TrimHistory(
@@ -265,7 +287,6 @@ ROWS: dict[str, Callable[[Scene], Command]] = {
     "CancelTurnInputSuffix": lambda s: CancelTurnInputSuffix(
         now_ms=s.now_ms, anchor=targets.InputId(I1)
     ),
-    "PruneTurnInputs": lambda s: PruneTurnInputs(now_ms=s.now_ms),
     "StartTurn": lambda s: StartTurn(
         now_ms=s.now_ms, fence=FENCE, turn_id=TURN, source=WithInput(body=HELLO)
     ),
@@ -277,6 +298,12 @@ ROWS: dict[str, Callable[[Scene], Command]] = {
         fence=FENCE,
         turn_id=T2,
         source=WithClaim(claim_id=CLAIM, token="claim-token"),
+    ),
+    "StartTurn, t2, work": lambda s: StartTurn(
+        now_ms=s.now_ms,
+        fence=FENCE,
+        turn_id=T2,
+        source=WithWork(claim_id=WORK_CLAIM, token="work-token"),
     ),
     "ContinueTurn": lambda s: ContinueTurn(now_ms=s.now_ms, fence=FENCE, turn_id=TURN),
     "RequestEffect, model": lambda s: RequestEffect(
@@ -308,7 +335,10 @@ ROWS: dict[str, Callable[[Scene], Command]] = {
         commit_hash=HASH,
     ),
     "CommitTurn, work": lambda s: CommitTurn(
-        now_ms=s.now_ms, fence=FENCE, turn_id=TURN, outcome=Finished(), completions=DONE
+        now_ms=s.now_ms, fence=FENCE, turn_id=TURN, outcome=Finished(), work_completions=DONE
+    ),
+    "CommitTurn, frame": lambda s: CommitTurn(
+        now_ms=s.now_ms, fence=FENCE, turn_id=TURN, outcome=FrameSwitched(frame_id=FrameId("f1"))
     ),
     "BranchToNode": lambda s: BranchToNode(
         now_ms=s.now_ms, fence=FENCE, parent=None, nodes=(ASKED_NODE,)
@@ -330,13 +360,21 @@ ROWS: dict[str, Callable[[Scene], Command]] = {
     ),
     "ClaimWork, command": lambda s: claiming(s, LeadingCommand()),
     "ClaimWork, turn work": lambda s: claiming(s, IDLY),
+    "ClaimWork, into turn": lambda s: claiming(s, attrs.evolve(IDLY, turn_id=TURN)),
     "ClaimWork, these": lambda s: claiming(s, THESE),
     "CompleteWork": lambda s: CompleteWork(now_ms=s.now_ms, fence=FENCE, completions=DONE),
     "AbandonWorkClaim": lambda s: AbandonWorkClaim(
         now_ms=s.now_ms, claim_id=WORK_CLAIM, token="work-token"
     ),
     "CancelWork": lambda s: CancelWork(now_ms=s.now_ms, batch_id=B1),
-    "PruneFinishedWork": lambda s: PruneFinishedWork(now_ms=s.now_ms),
+    "OpenFrame": lambda s: OpenFrame(
+        now_ms=s.now_ms, fence=FENCE, frame_id=FrameId("f1"), reason="compaction"
+    ),
+    "AppendNodes": lambda s: AppendNodes(
+        now_ms=s.now_ms, fence=FENCE, name="an1", nodes=(NewNode(role=Role.USER, body=HELLO),)
+    ),
+    "TombstoneNodes": lambda s: TombstoneNodes(now_ms=s.now_ms, node_ids=(ASKED_NODE.node_id,)),
+    "MaintainSession": lambda s: MaintainSession(now_ms=s.now_ms),
 }
 
 MATRIX = """
@@ -345,6 +383,7 @@ OpenSession            | SessionOpened   | -                 | -                
 OpenSession, new model | SessionOpened   | SessionConfigured | SessionConfigured | !SessionDeleted
 BeginAnew              | SessionOpened   | SessionBegunAnew  | SessionBegunAnew  | !SessionDeleted
 ConfigureSession       | !SessionNotOpen | SessionConfigured | SessionConfigured | !SessionDeleted
+DescribeSession        | !SessionNotOpen | SessionDescribed  | -                 | !SessionDeleted
 ParkSession            | !SessionNotOpen | SessionParked     | -                 | !SessionDeleted
 DeleteSession          | !SessionNotOpen | SessionTombstoned | SessionTombstoned | !SessionDeleted
 TrimHistory            | !SessionNotOpen | HistoryTrimmed    | HistoryTrimmed    | HistoryTrimmed
@@ -359,10 +398,10 @@ AbandonTurnInputClaim  | !SessionNotOpen | -                 | -                
 CancelTurnInput        | !SessionNotOpen | -                 | -                 | !SessionDeleted
 CancelTurnInputs       | !SessionNotOpen | -                 | -                 | !SessionDeleted
 CancelTurnInputSuffix  | !SessionNotOpen | -                 | -                 | !SessionDeleted
-PruneTurnInputs        | !SessionNotOpen | -                 | -                 | !SessionDeleted
 StartTurn              | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
 StartTurn, t2          | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
 StartTurn, t2, claim   | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
+StartTurn, t2, work    | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
 ContinueTurn           | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
 RequestEffect, model   | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
 RequestEffect, tool    | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
@@ -370,23 +409,29 @@ SettleEffect           | !SessionNotOpen | !fence: free      | !fence: free     
 CommitTurn             | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
 CommitTurn, hash       | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
 CommitTurn, work       | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
+CommitTurn, frame      | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
 BranchToNode           | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
 BranchToNode, root     | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
 EndTurn                | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
 EnqueueWork            | !SessionNotOpen | WorkEnqueued      | WorkEnqueued      | !SessionDeleted
 ClaimWork, command     | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
 ClaimWork, turn work   | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
+ClaimWork, into turn   | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
 ClaimWork, these       | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
 CompleteWork           | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
 AbandonWorkClaim       | !SessionNotOpen | -                 | -                 | !SessionDeleted
 CancelWork             | !SessionNotOpen | -                 | -                 | !SessionDeleted
-PruneFinishedWork      | !SessionNotOpen | -                 | -                 | !SessionDeleted
+OpenFrame              | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
+AppendNodes            | !SessionNotOpen | !fence: free      | !fence: free      | !SessionDeleted
+TombstoneNodes         | !SessionNotOpen | -                 | -                 | !SessionDeleted
+MaintainSession        | !SessionNotOpen | -                 | -                 | !SessionDeleted
 
                        | leased                    | input waits
 OpenSession            | -                         | -
 OpenSession, new model | SessionConfigured         | SessionConfigured
 BeginAnew              | SessionBegunAnew          | SessionBegunAnew
 ConfigureSession       | SessionConfigured         | SessionConfigured
+DescribeSession        | -                         | -
 ParkSession            | SessionParked             | SessionParked
 DeleteSession          | SessionTombstoned         | SessionTombstoned
 TrimHistory            | !TrimHeldBack             | !TrimHeldBack
@@ -401,10 +446,10 @@ AbandonTurnInputClaim  | -                         | -
 CancelTurnInput        | -                         | TurnInputCancelled
 CancelTurnInputs       | -                         | TurnInputsCancelled
 CancelTurnInputSuffix  | -                         | TurnInputsCancelled
-PruneTurnInputs        | -                         | -
 StartTurn              | TurnStarted               | TurnStarted
 StartTurn, t2          | TurnStarted               | TurnStarted
 StartTurn, t2, claim   | !TurnInputClaimSuperseded | !TurnInputClaimSuperseded
+StartTurn, t2, work    | !WorkClaimSuperseded      | !WorkClaimSuperseded
 ContinueTurn           | !TurnNotOpen              | !TurnNotOpen
 RequestEffect, model   | !TurnNotOpen              | !TurnNotOpen
 RequestEffect, tool    | !TurnNotOpen              | !TurnNotOpen
@@ -412,65 +457,77 @@ SettleEffect           | !TurnNotOpen              | !TurnNotOpen
 CommitTurn             | !TurnNotOpen              | !TurnNotOpen
 CommitTurn, hash       | !TurnNotOpen              | !TurnNotOpen
 CommitTurn, work       | !TurnNotOpen              | !TurnNotOpen
+CommitTurn, frame      | !TurnNotOpen              | !TurnNotOpen
 BranchToNode           | !NodeNotFound             | !NodeNotFound
 BranchToNode, root     | -                         | -
 EndTurn                | !TurnNotOpen              | !TurnNotOpen
 EnqueueWork            | WorkEnqueued              | WorkEnqueued
 ClaimWork, command     | -                         | -
 ClaimWork, turn work   | -                         | -
+ClaimWork, into turn   | !TurnNotOpen              | !TurnNotOpen
 ClaimWork, these       | -                         | -
 CompleteWork           | !WorkClaimSuperseded      | !WorkClaimSuperseded
 AbandonWorkClaim       | -                         | -
 CancelWork             | -                         | -
-PruneFinishedWork      | -                         | -
+OpenFrame              | FrameOpened               | FrameOpened
+AppendNodes            | NodesAppended             | NodesAppended
+TombstoneNodes         | -                         | -
+MaintainSession        | -                         | -
 
-                       | input cancelled
-OpenSession            | -
-OpenSession, new model | SessionConfigured
-BeginAnew              | SessionBegunAnew
-ConfigureSession       | SessionConfigured
-ParkSession            | SessionParked
-DeleteSession          | SessionTombstoned
-TrimHistory            | !TrimHeldBack
-AcquireLease           | LeaseRenewed
-ReclaimLease           | -
-RenewLease             | LeaseRenewed
-ReleaseLease           | LeaseReleased
-EnqueueTurnInput       | TurnInputEnqueued
-ClaimTurnInputs        | TurnInputsClaimed
-ClaimActiveTurnInputs  | !TurnNotOpen
-AbandonTurnInputClaim  | -
-CancelTurnInput        | -
-CancelTurnInputs       | TurnInputsCancelled
-CancelTurnInputSuffix  | TurnInputsCancelled
-PruneTurnInputs        | TurnInputTombstonesPruned
-StartTurn              | TurnStarted
-StartTurn, t2          | TurnStarted
-StartTurn, t2, claim   | !TurnInputClaimSuperseded
-ContinueTurn           | !TurnNotOpen
-RequestEffect, model   | !TurnNotOpen
-RequestEffect, tool    | !TurnNotOpen
-SettleEffect           | !TurnNotOpen
-CommitTurn             | !TurnNotOpen
-CommitTurn, hash       | !TurnNotOpen
-CommitTurn, work       | !TurnNotOpen
-BranchToNode           | !NodeNotFound
-BranchToNode, root     | -
-EndTurn                | !TurnNotOpen
-EnqueueWork            | WorkEnqueued
-ClaimWork, command     | -
-ClaimWork, turn work   | -
-ClaimWork, these       | -
-CompleteWork           | !WorkClaimSuperseded
-AbandonWorkClaim       | -
-CancelWork             | -
-PruneFinishedWork      | -
+                       | input cancelled           | message hidden
+OpenSession            | -                         | -
+OpenSession, new model | SessionConfigured         | SessionConfigured
+BeginAnew              | SessionBegunAnew          | SessionBegunAnew
+ConfigureSession       | SessionConfigured         | SessionConfigured
+DescribeSession        | -                         | -
+ParkSession            | SessionParked             | SessionParked
+DeleteSession          | SessionTombstoned         | SessionTombstoned
+TrimHistory            | !TrimHeldBack             | !TrimHeldBack
+AcquireLease           | LeaseRenewed              | LeaseRenewed
+ReclaimLease           | -                         | -
+RenewLease             | LeaseRenewed              | LeaseRenewed
+ReleaseLease           | LeaseReleased             | LeaseReleased
+EnqueueTurnInput       | TurnInputEnqueued         | TurnInputEnqueued
+ClaimTurnInputs        | TurnInputsClaimed         | -
+ClaimActiveTurnInputs  | !TurnNotOpen              | !TurnNotOpen
+AbandonTurnInputClaim  | -                         | -
+CancelTurnInput        | -                         | -
+CancelTurnInputs       | TurnInputsCancelled       | -
+CancelTurnInputSuffix  | TurnInputsCancelled       | -
+StartTurn              | TurnStarted               | -
+StartTurn, t2          | TurnStarted               | TurnStarted
+StartTurn, t2, claim   | !TurnInputClaimSuperseded | !TurnInputClaimSuperseded
+StartTurn, t2, work    | !WorkClaimSuperseded      | !WorkClaimSuperseded
+ContinueTurn           | !TurnNotOpen              | !TurnNotOpen
+RequestEffect, model   | !TurnNotOpen              | !TurnNotOpen
+RequestEffect, tool    | !TurnNotOpen              | !TurnNotOpen
+SettleEffect           | !TurnNotOpen              | !TurnNotOpen
+CommitTurn             | !TurnNotOpen              | !TurnNotOpen
+CommitTurn, hash       | !TurnNotOpen              | -
+CommitTurn, work       | !TurnNotOpen              | !TurnNotOpen
+CommitTurn, frame      | !TurnNotOpen              | !TurnNotOpen
+BranchToNode           | !NodeNotFound             | LeafMoved
+BranchToNode, root     | -                         | LeafMoved
+EndTurn                | !TurnNotOpen              | !TurnNotOpen
+EnqueueWork            | WorkEnqueued              | WorkEnqueued
+ClaimWork, command     | -                         | -
+ClaimWork, turn work   | -                         | -
+ClaimWork, into turn   | !TurnNotOpen              | !TurnNotOpen
+ClaimWork, these       | -                         | -
+CompleteWork           | !WorkClaimSuperseded      | !WorkClaimSuperseded
+AbandonWorkClaim       | -                         | -
+CancelWork             | -                         | -
+OpenFrame              | FrameOpened               | FrameOpened
+AppendNodes            | NodesAppended             | NodesAppended
+TombstoneNodes         | -                         | -
+MaintainSession        | TurnInputTombstonesPruned | NodesForgotten
 
                        | input claimed           | turn committed
 OpenSession            | -                       | -
 OpenSession, new model | SessionConfigured       | SessionConfigured
 BeginAnew              | SessionBegunAnew        | SessionBegunAnew
 ConfigureSession       | SessionConfigured       | SessionConfigured
+DescribeSession        | -                       | -
 ParkSession            | SessionParked           | SessionParked
 DeleteSession          | SessionTombstoned       | SessionTombstoned
 TrimHistory            | !TrimHeldBack           | !TrimHeldBack
@@ -485,10 +542,10 @@ AbandonTurnInputClaim  | TurnInputClaimAbandoned | -
 CancelTurnInput        | -                       | -
 CancelTurnInputs       | -                       | -
 CancelTurnInputSuffix  | -                       | -
-PruneTurnInputs        | -                       | -
 StartTurn              | TurnStarted             | -
 StartTurn, t2          | TurnStarted             | TurnStarted
 StartTurn, t2, claim   | TurnStarted             | !TurnInputClaimSuperseded
+StartTurn, t2, work    | !WorkClaimSuperseded    | !WorkClaimSuperseded
 ContinueTurn           | !TurnNotOpen            | !TurnNotOpen
 RequestEffect, model   | !TurnNotOpen            | !TurnNotOpen
 RequestEffect, tool    | !TurnNotOpen            | !TurnNotOpen
@@ -496,107 +553,173 @@ SettleEffect           | !TurnNotOpen            | !TurnNotOpen
 CommitTurn             | !TurnNotOpen            | !TurnNotOpen
 CommitTurn, hash       | !TurnNotOpen            | -
 CommitTurn, work       | !TurnNotOpen            | !TurnNotOpen
+CommitTurn, frame      | !TurnNotOpen            | !TurnNotOpen
 BranchToNode           | !NodeNotFound           | LeafMoved
 BranchToNode, root     | -                       | LeafMoved
 EndTurn                | !TurnNotOpen            | !TurnNotOpen
 EnqueueWork            | WorkEnqueued            | WorkEnqueued
 ClaimWork, command     | -                       | -
 ClaimWork, turn work   | -                       | -
+ClaimWork, into turn   | !TurnNotOpen            | !TurnNotOpen
 ClaimWork, these       | -                       | -
 CompleteWork           | !WorkClaimSuperseded    | !WorkClaimSuperseded
 AbandonWorkClaim       | -                       | -
 CancelWork             | -                       | -
-PruneFinishedWork      | -                       | -
+OpenFrame              | FrameOpened             | FrameOpened
+AppendNodes            | NodesAppended           | NodesAppended
+TombstoneNodes         | -                       | NodesTombstoned
+MaintainSession        | -                       | -
 
-                       | turn begun            | model asked           | model answered
-OpenSession            | -                     | -                     | -
-OpenSession, new model | SessionConfigured     | SessionConfigured     | SessionConfigured
-BeginAnew              | !BusyWithTurn         | !BusyWithTurn         | !BusyWithTurn
-ConfigureSession       | SessionConfigured     | SessionConfigured     | SessionConfigured
-ParkSession            | SessionParked         | SessionParked         | SessionParked
-DeleteSession          | SessionTombstoned     | SessionTombstoned     | SessionTombstoned
-TrimHistory            | !TrimHeldBack         | !TrimHeldBack         | !TrimHeldBack
-AcquireLease           | LeaseRenewed          | LeaseRenewed          | LeaseRenewed
-ReclaimLease           | -                     | -                     | -
-RenewLease             | LeaseRenewed          | LeaseRenewed          | LeaseRenewed
-ReleaseLease           | LeaseReleased         | LeaseReleased         | LeaseReleased
-EnqueueTurnInput       | TurnInputEnqueued     | TurnInputEnqueued     | TurnInputEnqueued
-ClaimTurnInputs        | -                     | -                     | -
-ClaimActiveTurnInputs  | -                     | -                     | -
-AbandonTurnInputClaim  | -                     | -                     | -
-CancelTurnInput        | -                     | -                     | -
-CancelTurnInputs       | -                     | -                     | -
-CancelTurnInputSuffix  | -                     | -                     | -
-PruneTurnInputs        | -                     | -                     | -
-StartTurn              | -                     | -                     | -
-StartTurn, t2          | !TurnInProgress       | !TurnInProgress       | !TurnInProgress
-StartTurn, t2, claim   | !TurnInProgress       | !TurnInProgress       | !TurnInProgress
-ContinueTurn           | -                     | TurnContinued         | -
-RequestEffect, model   | EffectRequested       | !EffectRequestRefused | EffectRequested
-RequestEffect, tool    | !EffectRequestRefused | !EffectRequestRefused | !EffectRequestRefused
-SettleEffect           | !EffectNotOpen        | EffectSettled         | !EffectNotOpen
-CommitTurn             | TurnCommitted         | !EffectsUnsettled     | TurnCommitted
-CommitTurn, hash       | !CommitConflict       | !EffectsUnsettled     | TurnCommitted
-CommitTurn, work       | !WorkClaimSuperseded  | !EffectsUnsettled     | !WorkClaimSuperseded
-BranchToNode           | !BusyWithTurn         | !BusyWithTurn         | !BusyWithTurn
-BranchToNode, root     | !BusyWithTurn         | !BusyWithTurn         | !BusyWithTurn
-EndTurn                | TurnEnded             | !EffectsUnsettled     | TurnEnded
-EnqueueWork            | WorkEnqueued          | WorkEnqueued          | WorkEnqueued
-ClaimWork, command     | -                     | -                     | -
-ClaimWork, turn work   | -                     | -                     | -
-ClaimWork, these       | -                     | -                     | -
-CompleteWork           | !WorkClaimSuperseded  | !WorkClaimSuperseded  | !WorkClaimSuperseded
-AbandonWorkClaim       | -                     | -                     | -
-CancelWork             | -                     | -                     | -
-PruneFinishedWork      | -                     | -                     | -
+                       | turn begun                 | model asked
+OpenSession            | -                          | -
+OpenSession, new model | SessionConfigured          | SessionConfigured
+BeginAnew              | !BusyWithTurn              | !BusyWithTurn
+ConfigureSession       | SessionConfigured          | SessionConfigured
+DescribeSession        | -                          | -
+ParkSession            | SessionParked              | SessionParked
+DeleteSession          | SessionTombstoned          | SessionTombstoned
+TrimHistory            | !TrimHeldBack              | !TrimHeldBack
+AcquireLease           | LeaseRenewed               | LeaseRenewed
+ReclaimLease           | -                          | -
+RenewLease             | LeaseRenewed               | LeaseRenewed
+ReleaseLease           | LeaseReleased              | LeaseReleased
+EnqueueTurnInput       | TurnInputEnqueued          | TurnInputEnqueued
+ClaimTurnInputs        | -                          | -
+ClaimActiveTurnInputs  | -                          | -
+AbandonTurnInputClaim  | -                          | -
+CancelTurnInput        | -                          | -
+CancelTurnInputs       | -                          | -
+CancelTurnInputSuffix  | -                          | -
+StartTurn              | -                          | -
+StartTurn, t2          | !TurnInProgress            | !TurnInProgress
+StartTurn, t2, claim   | !TurnInProgress            | !TurnInProgress
+StartTurn, t2, work    | !TurnInProgress            | !TurnInProgress
+ContinueTurn           | -                          | TurnContinued
+RequestEffect, model   | EffectRequested            | !EffectRequestRefused
+RequestEffect, tool    | !EffectRequestRefused      | !EffectRequestRefused
+SettleEffect           | !EffectNotOpen             | EffectSettled
+CommitTurn             | TurnCommitted              | !EffectsUnsettled
+CommitTurn, hash       | !CommitConflict            | !EffectsUnsettled
+CommitTurn, work       | !WorkClaimSuperseded       | !EffectsUnsettled
+CommitTurn, frame      | TurnCommitted, FrameOpened | !EffectsUnsettled
+BranchToNode           | !BusyWithTurn              | !BusyWithTurn
+BranchToNode, root     | !BusyWithTurn              | !BusyWithTurn
+EndTurn                | TurnEnded                  | !EffectsUnsettled
+EnqueueWork            | WorkEnqueued               | WorkEnqueued
+ClaimWork, command     | -                          | -
+ClaimWork, turn work   | -                          | -
+ClaimWork, into turn   | -                          | -
+ClaimWork, these       | -                          | -
+CompleteWork           | !WorkClaimSuperseded       | !WorkClaimSuperseded
+AbandonWorkClaim       | -                          | -
+CancelWork             | -                          | -
+OpenFrame              | !BusyWithTurn              | !BusyWithTurn
+AppendNodes            | NodesAppended              | NodesAppended
+TombstoneNodes         | -                          | -
+MaintainSession        | -                          | -
 
-                       | model wants tools     | tools asked           | tools answered
-OpenSession            | -                     | -                     | -
-OpenSession, new model | SessionConfigured     | SessionConfigured     | SessionConfigured
-BeginAnew              | !BusyWithTurn         | !BusyWithTurn         | !BusyWithTurn
-ConfigureSession       | SessionConfigured     | SessionConfigured     | SessionConfigured
-ParkSession            | SessionParked         | SessionParked         | SessionParked
-DeleteSession          | SessionTombstoned     | SessionTombstoned     | SessionTombstoned
-TrimHistory            | !TrimHeldBack         | !TrimHeldBack         | !TrimHeldBack
-AcquireLease           | LeaseRenewed          | LeaseRenewed          | LeaseRenewed
-ReclaimLease           | -                     | -                     | -
-RenewLease             | LeaseRenewed          | LeaseRenewed          | LeaseRenewed
-ReleaseLease           | LeaseReleased         | LeaseReleased         | LeaseReleased
-EnqueueTurnInput       | TurnInputEnqueued     | TurnInputEnqueued     | TurnInputEnqueued
-ClaimTurnInputs        | -                     | -                     | -
-ClaimActiveTurnInputs  | -                     | -                     | -
-AbandonTurnInputClaim  | -                     | -                     | -
-CancelTurnInput        | -                     | -                     | -
-CancelTurnInputs       | -                     | -                     | -
-CancelTurnInputSuffix  | -                     | -                     | -
-PruneTurnInputs        | -                     | -                     | -
-StartTurn              | -                     | -                     | -
-StartTurn, t2          | !TurnInProgress       | !TurnInProgress       | !TurnInProgress
-StartTurn, t2, claim   | !TurnInProgress       | !TurnInProgress       | !TurnInProgress
-ContinueTurn           | -                     | TurnContinued         | -
-RequestEffect, model   | !EffectRequestRefused | !EffectRequestRefused | EffectRequested
-RequestEffect, tool    | EffectRequested       | !EffectRequestRefused | !EffectRequestRefused
-SettleEffect           | !EffectNotOpen        | EffectSettled         | !EffectNotOpen
-CommitTurn             | TurnCommitted         | !EffectsUnsettled     | TurnCommitted
-CommitTurn, hash       | TurnCommitted         | !EffectsUnsettled     | !CommitConflict
-CommitTurn, work       | !WorkClaimSuperseded  | !EffectsUnsettled     | !WorkClaimSuperseded
-BranchToNode           | !BusyWithTurn         | !BusyWithTurn         | !BusyWithTurn
-BranchToNode, root     | !BusyWithTurn         | !BusyWithTurn         | !BusyWithTurn
-EndTurn                | TurnEnded             | !EffectsUnsettled     | TurnEnded
-EnqueueWork            | WorkEnqueued          | WorkEnqueued          | WorkEnqueued
-ClaimWork, command     | -                     | -                     | -
-ClaimWork, turn work   | -                     | -                     | -
-ClaimWork, these       | -                     | -                     | -
-CompleteWork           | !WorkClaimSuperseded  | !WorkClaimSuperseded  | !WorkClaimSuperseded
-AbandonWorkClaim       | -                     | -                     | -
-CancelWork             | -                     | -                     | -
-PruneFinishedWork      | -                     | -                     | -
+                       | model answered             | model wants tools
+OpenSession            | -                          | -
+OpenSession, new model | SessionConfigured          | SessionConfigured
+BeginAnew              | !BusyWithTurn              | !BusyWithTurn
+ConfigureSession       | SessionConfigured          | SessionConfigured
+DescribeSession        | -                          | -
+ParkSession            | SessionParked              | SessionParked
+DeleteSession          | SessionTombstoned          | SessionTombstoned
+TrimHistory            | !TrimHeldBack              | !TrimHeldBack
+AcquireLease           | LeaseRenewed               | LeaseRenewed
+ReclaimLease           | -                          | -
+RenewLease             | LeaseRenewed               | LeaseRenewed
+ReleaseLease           | LeaseReleased              | LeaseReleased
+EnqueueTurnInput       | TurnInputEnqueued          | TurnInputEnqueued
+ClaimTurnInputs        | -                          | -
+ClaimActiveTurnInputs  | -                          | -
+AbandonTurnInputClaim  | -                          | -
+CancelTurnInput        | -                          | -
+CancelTurnInputs       | -                          | -
+CancelTurnInputSuffix  | -                          | -
+StartTurn              | -                          | -
+StartTurn, t2          | !TurnInProgress            | !TurnInProgress
+StartTurn, t2, claim   | !TurnInProgress            | !TurnInProgress
+StartTurn, t2, work    | !TurnInProgress            | !TurnInProgress
+ContinueTurn           | -                          | -
+RequestEffect, model   | EffectRequested            | !EffectRequestRefused
+RequestEffect, tool    | !EffectRequestRefused      | EffectRequested
+SettleEffect           | !EffectNotOpen             | !EffectNotOpen
+CommitTurn             | TurnCommitted              | TurnCommitted
+CommitTurn, hash       | TurnCommitted              | TurnCommitted
+CommitTurn, work       | !WorkClaimSuperseded       | !WorkClaimSuperseded
+CommitTurn, frame      | TurnCommitted, FrameOpened | TurnCommitted, FrameOpened
+BranchToNode           | !BusyWithTurn              | !BusyWithTurn
+BranchToNode, root     | !BusyWithTurn              | !BusyWithTurn
+EndTurn                | TurnEnded                  | TurnEnded
+EnqueueWork            | WorkEnqueued               | WorkEnqueued
+ClaimWork, command     | -                          | -
+ClaimWork, turn work   | -                          | -
+ClaimWork, into turn   | -                          | -
+ClaimWork, these       | -                          | -
+CompleteWork           | !WorkClaimSuperseded       | !WorkClaimSuperseded
+AbandonWorkClaim       | -                          | -
+CancelWork             | -                          | -
+OpenFrame              | !BusyWithTurn              | !BusyWithTurn
+AppendNodes            | NodesAppended              | NodesAppended
+TombstoneNodes         | -                          | -
+MaintainSession        | -                          | -
+
+                       | tools asked           | tools answered
+OpenSession            | -                     | -
+OpenSession, new model | SessionConfigured     | SessionConfigured
+BeginAnew              | !BusyWithTurn         | !BusyWithTurn
+ConfigureSession       | SessionConfigured     | SessionConfigured
+DescribeSession        | -                     | -
+ParkSession            | SessionParked         | SessionParked
+DeleteSession          | SessionTombstoned     | SessionTombstoned
+TrimHistory            | !TrimHeldBack         | !TrimHeldBack
+AcquireLease           | LeaseRenewed          | LeaseRenewed
+ReclaimLease           | -                     | -
+RenewLease             | LeaseRenewed          | LeaseRenewed
+ReleaseLease           | LeaseReleased         | LeaseReleased
+EnqueueTurnInput       | TurnInputEnqueued     | TurnInputEnqueued
+ClaimTurnInputs        | -                     | -
+ClaimActiveTurnInputs  | -                     | -
+AbandonTurnInputClaim  | -                     | -
+CancelTurnInput        | -                     | -
+CancelTurnInputs       | -                     | -
+CancelTurnInputSuffix  | -                     | -
+StartTurn              | -                     | -
+StartTurn, t2          | !TurnInProgress       | !TurnInProgress
+StartTurn, t2, claim   | !TurnInProgress       | !TurnInProgress
+StartTurn, t2, work    | !TurnInProgress       | !TurnInProgress
+ContinueTurn           | TurnContinued         | -
+RequestEffect, model   | !EffectRequestRefused | EffectRequested
+RequestEffect, tool    | !EffectRequestRefused | !EffectRequestRefused
+SettleEffect           | EffectSettled         | !EffectNotOpen
+CommitTurn             | !EffectsUnsettled     | TurnCommitted
+CommitTurn, hash       | !EffectsUnsettled     | !CommitConflict
+CommitTurn, work       | !EffectsUnsettled     | !WorkClaimSuperseded
+CommitTurn, frame      | !EffectsUnsettled     | TurnCommitted, FrameOpened
+BranchToNode           | !BusyWithTurn         | !BusyWithTurn
+BranchToNode, root     | !BusyWithTurn         | !BusyWithTurn
+EndTurn                | !EffectsUnsettled     | TurnEnded
+EnqueueWork            | WorkEnqueued          | WorkEnqueued
+ClaimWork, command     | -                     | -
+ClaimWork, turn work   | -                     | -
+ClaimWork, into turn   | -                     | -
+ClaimWork, these       | -                     | -
+CompleteWork           | !WorkClaimSuperseded  | !WorkClaimSuperseded
+AbandonWorkClaim       | -                     | -
+CancelWork             | -                     | -
+OpenFrame              | !BusyWithTurn         | !BusyWithTurn
+AppendNodes            | NodesAppended         | NodesAppended
+TombstoneNodes         | -                     | -
+MaintainSession        | -                     | -
 
                        | work waits                | work claimed
 OpenSession            | -                         | -
 OpenSession, new model | SessionConfigured         | SessionConfigured
 BeginAnew              | SessionBegunAnew          | SessionBegunAnew
 ConfigureSession       | SessionConfigured         | SessionConfigured
+DescribeSession        | -                         | -
 ParkSession            | SessionParked             | SessionParked
 DeleteSession          | SessionTombstoned         | SessionTombstoned
 TrimHistory            | !TrimHeldBack             | !TrimHeldBack
@@ -611,10 +734,10 @@ AbandonTurnInputClaim  | -                         | -
 CancelTurnInput        | -                         | -
 CancelTurnInputs       | -                         | -
 CancelTurnInputSuffix  | -                         | -
-PruneTurnInputs        | -                         | -
 StartTurn              | TurnStarted               | TurnStarted
 StartTurn, t2          | TurnStarted               | TurnStarted
 StartTurn, t2, claim   | !TurnInputClaimSuperseded | !TurnInputClaimSuperseded
+StartTurn, t2, work    | !WorkClaimSuperseded      | TurnStarted
 ContinueTurn           | !TurnNotOpen              | !TurnNotOpen
 RequestEffect, model   | !TurnNotOpen              | !TurnNotOpen
 RequestEffect, tool    | !TurnNotOpen              | !TurnNotOpen
@@ -622,23 +745,29 @@ SettleEffect           | !TurnNotOpen              | !TurnNotOpen
 CommitTurn             | !TurnNotOpen              | !TurnNotOpen
 CommitTurn, hash       | !TurnNotOpen              | !TurnNotOpen
 CommitTurn, work       | !TurnNotOpen              | !TurnNotOpen
+CommitTurn, frame      | !TurnNotOpen              | !TurnNotOpen
 BranchToNode           | !NodeNotFound             | !NodeNotFound
 BranchToNode, root     | -                         | -
 EndTurn                | !TurnNotOpen              | !TurnNotOpen
 EnqueueWork            | WorkEnqueued              | WorkEnqueued
 ClaimWork, command     | -                         | WorkClaimed
 ClaimWork, turn work   | WorkClaimed               | -
+ClaimWork, into turn   | !TurnNotOpen              | !TurnNotOpen
 ClaimWork, these       | WorkClaimed               | -
 CompleteWork           | !WorkClaimSuperseded      | WorkCompleted
 AbandonWorkClaim       | -                         | WorkClaimAbandoned
 CancelWork             | WorkCancelled             | -
-PruneFinishedWork      | -                         | -
+OpenFrame              | FrameOpened               | FrameOpened
+AppendNodes            | NodesAppended             | NodesAppended
+TombstoneNodes         | -                         | -
+MaintainSession        | -                         | -
 
                        | turn has work                | work finished
 OpenSession            | -                            | -
 OpenSession, new model | SessionConfigured            | SessionConfigured
 BeginAnew              | !BusyWithTurn                | SessionBegunAnew
 ConfigureSession       | SessionConfigured            | SessionConfigured
+DescribeSession        | -                            | -
 ParkSession            | SessionParked                | SessionParked
 DeleteSession          | SessionTombstoned            | SessionTombstoned
 TrimHistory            | !TrimHeldBack                | !TrimHeldBack
@@ -653,10 +782,10 @@ AbandonTurnInputClaim  | -                            | -
 CancelTurnInput        | -                            | -
 CancelTurnInputs       | -                            | -
 CancelTurnInputSuffix  | -                            | -
-PruneTurnInputs        | -                            | -
 StartTurn              | -                            | TurnStarted
 StartTurn, t2          | !TurnInProgress              | TurnStarted
 StartTurn, t2, claim   | !TurnInProgress              | !TurnInputClaimSuperseded
+StartTurn, t2, work    | !TurnInProgress              | !WorkClaimSuperseded
 ContinueTurn           | -                            | !TurnNotOpen
 RequestEffect, model   | EffectRequested              | !TurnNotOpen
 RequestEffect, tool    | !EffectRequestRefused        | !TurnNotOpen
@@ -664,101 +793,214 @@ SettleEffect           | !EffectNotOpen               | !TurnNotOpen
 CommitTurn             | TurnCommitted                | !TurnNotOpen
 CommitTurn, hash       | !CommitConflict              | !TurnNotOpen
 CommitTurn, work       | WorkCompleted, TurnCommitted | !TurnNotOpen
+CommitTurn, frame      | TurnCommitted, FrameOpened   | !TurnNotOpen
 BranchToNode           | !BusyWithTurn                | !NodeNotFound
 BranchToNode, root     | !BusyWithTurn                | -
 EndTurn                | TurnEnded                    | !TurnNotOpen
 EnqueueWork            | WorkEnqueued                 | WorkEnqueued
 ClaimWork, command     | WorkClaimed                  | WorkClaimed
 ClaimWork, turn work   | -                            | -
+ClaimWork, into turn   | -                            | !TurnNotOpen
 ClaimWork, these       | -                            | -
 CompleteWork           | WorkCompleted                | !WorkClaimSuperseded
 AbandonWorkClaim       | WorkClaimAbandoned           | -
 CancelWork             | -                            | -
-PruneFinishedWork      | -                            | FinishedWorkPruned
+OpenFrame              | !BusyWithTurn                | FrameOpened
+AppendNodes            | NodesAppended                | NodesAppended
+TombstoneNodes         | -                            | -
+MaintainSession        | -                            | FinishedWorkPruned
 
-                       | steer waits           | steer accepted          | steer delivered
-OpenSession            | -                     | -                       | -
-OpenSession, new model | SessionConfigured     | SessionConfigured       | SessionConfigured
-BeginAnew              | !BusyWithTurn         | !BusyWithTurn           | !BusyWithTurn
-ConfigureSession       | SessionConfigured     | SessionConfigured       | SessionConfigured
-ParkSession            | SessionParked         | SessionParked           | SessionParked
-DeleteSession          | SessionTombstoned     | SessionTombstoned       | SessionTombstoned
-TrimHistory            | !TrimHeldBack         | !TrimHeldBack           | !TrimHeldBack
-AcquireLease           | LeaseRenewed          | LeaseRenewed            | LeaseRenewed
-ReclaimLease           | -                     | -                       | -
-RenewLease             | LeaseRenewed          | LeaseRenewed            | LeaseRenewed
-ReleaseLease           | LeaseReleased         | LeaseReleased           | LeaseReleased
-EnqueueTurnInput       | TurnInputEnqueued     | TurnInputEnqueued       | TurnInputEnqueued
-ClaimTurnInputs        | -                     | -                       | -
-ClaimActiveTurnInputs  | TurnInputsAccepted    | -                       | -
-AbandonTurnInputClaim  | -                     | TurnInputClaimAbandoned | -
-CancelTurnInput        | TurnInputCancelled    | -                       | -
-CancelTurnInputs       | TurnInputsCancelled   | -                       | -
-CancelTurnInputSuffix  | TurnInputsCancelled   | -                       | -
-PruneTurnInputs        | -                     | -                       | -
-StartTurn              | -                     | -                       | -
-StartTurn, t2          | !TurnInProgress       | !TurnInProgress         | !TurnInProgress
-StartTurn, t2, claim   | !TurnInProgress       | !TurnInProgress         | !TurnInProgress
-ContinueTurn           | -                     | -                       | TurnContinued
-RequestEffect, model   | EffectRequested       | EffectRequested         | !EffectRequestRefused
-RequestEffect, tool    | !EffectRequestRefused | !EffectRequestRefused   | !EffectRequestRefused
-SettleEffect           | !EffectNotOpen        | !EffectNotOpen          | EffectSettled
-CommitTurn             | TurnCommitted         | TurnCommitted           | !EffectsUnsettled
-CommitTurn, hash       | !CommitConflict       | !CommitConflict         | !EffectsUnsettled
-CommitTurn, work       | !WorkClaimSuperseded  | !WorkClaimSuperseded    | !EffectsUnsettled
-BranchToNode           | !BusyWithTurn         | !BusyWithTurn           | !BusyWithTurn
-BranchToNode, root     | !BusyWithTurn         | !BusyWithTurn           | !BusyWithTurn
-EndTurn                | TurnEnded             | TurnEnded               | !EffectsUnsettled
-EnqueueWork            | WorkEnqueued          | WorkEnqueued            | WorkEnqueued
-ClaimWork, command     | -                     | -                       | -
-ClaimWork, turn work   | -                     | -                       | -
-ClaimWork, these       | -                     | -                       | -
-CompleteWork           | !WorkClaimSuperseded  | !WorkClaimSuperseded    | !WorkClaimSuperseded
-AbandonWorkClaim       | -                     | -                       | -
-CancelWork             | -                     | -                       | -
-PruneFinishedWork      | -                     | -                       | -
+                       | work taken in                | turn on work
+OpenSession            | -                            | -
+OpenSession, new model | SessionConfigured            | SessionConfigured
+BeginAnew              | !BusyWithTurn                | !BusyWithTurn
+ConfigureSession       | SessionConfigured            | SessionConfigured
+DescribeSession        | -                            | -
+ParkSession            | SessionParked                | SessionParked
+DeleteSession          | SessionTombstoned            | SessionTombstoned
+TrimHistory            | !TrimHeldBack                | !TrimHeldBack
+AcquireLease           | LeaseRenewed                 | LeaseRenewed
+ReclaimLease           | -                            | -
+RenewLease             | LeaseRenewed                 | LeaseRenewed
+ReleaseLease           | LeaseReleased                | LeaseReleased
+EnqueueTurnInput       | TurnInputEnqueued            | TurnInputEnqueued
+ClaimTurnInputs        | -                            | -
+ClaimActiveTurnInputs  | -                            | -
+AbandonTurnInputClaim  | -                            | -
+CancelTurnInput        | -                            | -
+CancelTurnInputs       | -                            | -
+CancelTurnInputSuffix  | -                            | -
+StartTurn              | -                            | !TurnIdConflict
+StartTurn, t2          | !TurnInProgress              | !TurnInProgress
+StartTurn, t2, claim   | !TurnInProgress              | !TurnInProgress
+StartTurn, t2, work    | !TurnInProgress              | !TurnInProgress
+ContinueTurn           | -                            | -
+RequestEffect, model   | EffectRequested              | EffectRequested
+RequestEffect, tool    | !EffectRequestRefused        | !EffectRequestRefused
+SettleEffect           | !EffectNotOpen               | !EffectNotOpen
+CommitTurn             | TurnCommitted                | WorkCompleted, TurnCommitted
+CommitTurn, hash       | !CommitConflict              | !CommitConflict
+CommitTurn, work       | WorkCompleted, TurnCommitted | WorkCompleted, TurnCommitted
+CommitTurn, frame      | TurnCommitted, FrameOpened   | WorkCompleted, TurnCommitted, FrameOpened
+BranchToNode           | !BusyWithTurn                | !BusyWithTurn
+BranchToNode, root     | !BusyWithTurn                | !BusyWithTurn
+EndTurn                | TurnEnded                    | TurnEnded
+EnqueueWork            | WorkEnqueued                 | WorkEnqueued
+ClaimWork, command     | -                            | WorkClaimed
+ClaimWork, turn work   | -                            | -
+ClaimWork, into turn   | -                            | -
+ClaimWork, these       | -                            | -
+CompleteWork           | WorkCompleted                | WorkCompleted
+AbandonWorkClaim       | WorkClaimAbandoned           | -
+CancelWork             | -                            | -
+OpenFrame              | !BusyWithTurn                | !BusyWithTurn
+AppendNodes            | NodesAppended                | NodesAppended
+TombstoneNodes         | -                            | -
+MaintainSession        | -                            | -
 
-                       | input in a turn       | lease ran out           | another's lease
-OpenSession            | -                     | -                       | -
-OpenSession, new model | SessionConfigured     | SessionConfigured       | SessionConfigured
-BeginAnew              | !BusyWithTurn         | !BusyWithTurn           | !BusyWithTurn
-ConfigureSession       | SessionConfigured     | SessionConfigured       | SessionConfigured
-ParkSession            | SessionParked         | SessionParked           | SessionParked
-DeleteSession          | SessionTombstoned     | SessionTombstoned       | SessionTombstoned
-TrimHistory            | !TrimHeldBack         | !TrimHeldBack           | !TrimHeldBack
-AcquireLease           | LeaseRenewed          | LeaseAcquired           | -
-ReclaimLease           | -                     | LeaseAcquired           | -
-RenewLease             | LeaseRenewed          | !fence: expired         | !fence: superseded
-ReleaseLease           | LeaseReleased         | LeaseReleased           | -
-EnqueueTurnInput       | TurnInputEnqueued     | TurnInputEnqueued       | TurnInputEnqueued
-ClaimTurnInputs        | -                     | !fence: expired         | !fence: superseded
-ClaimActiveTurnInputs  | -                     | !fence: expired         | !fence: superseded
-AbandonTurnInputClaim  | -                     | TurnInputClaimAbandoned | TurnInputClaimAbandoned
-CancelTurnInput        | -                     | TurnInputCancelled      | TurnInputCancelled
-CancelTurnInputs       | -                     | TurnInputsCancelled     | TurnInputsCancelled
-CancelTurnInputSuffix  | -                     | TurnInputsCancelled     | TurnInputsCancelled
-PruneTurnInputs        | -                     | -                       | -
-StartTurn              | !TurnIdConflict       | !fence: expired         | !fence: superseded
-StartTurn, t2          | !TurnInProgress       | !fence: expired         | !fence: superseded
-StartTurn, t2, claim   | !TurnInProgress       | !fence: expired         | !fence: superseded
-ContinueTurn           | -                     | !fence: expired         | !fence: superseded
-RequestEffect, model   | EffectRequested       | !fence: expired         | !fence: superseded
-RequestEffect, tool    | !EffectRequestRefused | !fence: expired         | !fence: superseded
-SettleEffect           | !EffectNotOpen        | !fence: expired         | !fence: superseded
-CommitTurn             | TurnCommitted         | !fence: expired         | !fence: superseded
-CommitTurn, hash       | !CommitConflict       | !fence: expired         | !fence: superseded
-CommitTurn, work       | !WorkClaimSuperseded  | !fence: expired         | !fence: superseded
-BranchToNode           | !BusyWithTurn         | !fence: expired         | !fence: superseded
-BranchToNode, root     | !BusyWithTurn         | !fence: expired         | !fence: superseded
-EndTurn                | TurnEnded             | !fence: expired         | !fence: superseded
-EnqueueWork            | WorkEnqueued          | WorkEnqueued            | WorkEnqueued
-ClaimWork, command     | -                     | !fence: expired         | !fence: superseded
-ClaimWork, turn work   | -                     | !fence: expired         | !fence: superseded
-ClaimWork, these       | -                     | !fence: expired         | !fence: superseded
-CompleteWork           | !WorkClaimSuperseded  | !fence: expired         | !fence: superseded
-AbandonWorkClaim       | -                     | WorkClaimAbandoned      | WorkClaimAbandoned
-CancelWork             | -                     | WorkCancelled           | WorkCancelled
-PruneFinishedWork      | -                     | -                       | -
+                       | steer waits                | steer accepted
+OpenSession            | -                          | -
+OpenSession, new model | SessionConfigured          | SessionConfigured
+BeginAnew              | !BusyWithTurn              | !BusyWithTurn
+ConfigureSession       | SessionConfigured          | SessionConfigured
+DescribeSession        | -                          | -
+ParkSession            | SessionParked              | SessionParked
+DeleteSession          | SessionTombstoned          | SessionTombstoned
+TrimHistory            | !TrimHeldBack              | !TrimHeldBack
+AcquireLease           | LeaseRenewed               | LeaseRenewed
+ReclaimLease           | -                          | -
+RenewLease             | LeaseRenewed               | LeaseRenewed
+ReleaseLease           | LeaseReleased              | LeaseReleased
+EnqueueTurnInput       | TurnInputEnqueued          | TurnInputEnqueued
+ClaimTurnInputs        | -                          | -
+ClaimActiveTurnInputs  | TurnInputsAccepted         | -
+AbandonTurnInputClaim  | -                          | TurnInputClaimAbandoned
+CancelTurnInput        | TurnInputCancelled         | -
+CancelTurnInputs       | TurnInputsCancelled        | -
+CancelTurnInputSuffix  | TurnInputsCancelled        | -
+StartTurn              | -                          | -
+StartTurn, t2          | !TurnInProgress            | !TurnInProgress
+StartTurn, t2, claim   | !TurnInProgress            | !TurnInProgress
+StartTurn, t2, work    | !TurnInProgress            | !TurnInProgress
+ContinueTurn           | -                          | -
+RequestEffect, model   | EffectRequested            | EffectRequested
+RequestEffect, tool    | !EffectRequestRefused      | !EffectRequestRefused
+SettleEffect           | !EffectNotOpen             | !EffectNotOpen
+CommitTurn             | TurnCommitted              | TurnCommitted
+CommitTurn, hash       | !CommitConflict            | !CommitConflict
+CommitTurn, work       | !WorkClaimSuperseded       | !WorkClaimSuperseded
+CommitTurn, frame      | TurnCommitted, FrameOpened | TurnCommitted, FrameOpened
+BranchToNode           | !BusyWithTurn              | !BusyWithTurn
+BranchToNode, root     | !BusyWithTurn              | !BusyWithTurn
+EndTurn                | TurnEnded                  | TurnEnded
+EnqueueWork            | WorkEnqueued               | WorkEnqueued
+ClaimWork, command     | -                          | -
+ClaimWork, turn work   | -                          | -
+ClaimWork, into turn   | -                          | -
+ClaimWork, these       | -                          | -
+CompleteWork           | !WorkClaimSuperseded       | !WorkClaimSuperseded
+AbandonWorkClaim       | -                          | -
+CancelWork             | -                          | -
+OpenFrame              | !BusyWithTurn              | !BusyWithTurn
+AppendNodes            | NodesAppended              | NodesAppended
+TombstoneNodes         | -                          | -
+MaintainSession        | -                          | -
+
+                       | steer delivered       | input in a turn
+OpenSession            | -                     | -
+OpenSession, new model | SessionConfigured     | SessionConfigured
+BeginAnew              | !BusyWithTurn         | !BusyWithTurn
+ConfigureSession       | SessionConfigured     | SessionConfigured
+DescribeSession        | -                     | -
+ParkSession            | SessionParked         | SessionParked
+DeleteSession          | SessionTombstoned     | SessionTombstoned
+TrimHistory            | !TrimHeldBack         | !TrimHeldBack
+AcquireLease           | LeaseRenewed          | LeaseRenewed
+ReclaimLease           | -                     | -
+RenewLease             | LeaseRenewed          | LeaseRenewed
+ReleaseLease           | LeaseReleased         | LeaseReleased
+EnqueueTurnInput       | TurnInputEnqueued     | TurnInputEnqueued
+ClaimTurnInputs        | -                     | -
+ClaimActiveTurnInputs  | -                     | -
+AbandonTurnInputClaim  | -                     | -
+CancelTurnInput        | -                     | -
+CancelTurnInputs       | -                     | -
+CancelTurnInputSuffix  | -                     | -
+StartTurn              | -                     | !TurnIdConflict
+StartTurn, t2          | !TurnInProgress       | !TurnInProgress
+StartTurn, t2, claim   | !TurnInProgress       | !TurnInProgress
+StartTurn, t2, work    | !TurnInProgress       | !TurnInProgress
+ContinueTurn           | TurnContinued         | -
+RequestEffect, model   | !EffectRequestRefused | EffectRequested
+RequestEffect, tool    | !EffectRequestRefused | !EffectRequestRefused
+SettleEffect           | EffectSettled         | !EffectNotOpen
+CommitTurn             | !EffectsUnsettled     | TurnCommitted
+CommitTurn, hash       | !EffectsUnsettled     | !CommitConflict
+CommitTurn, work       | !EffectsUnsettled     | !WorkClaimSuperseded
+CommitTurn, frame      | !EffectsUnsettled     | TurnCommitted, FrameOpened
+BranchToNode           | !BusyWithTurn         | !BusyWithTurn
+BranchToNode, root     | !BusyWithTurn         | !BusyWithTurn
+EndTurn                | !EffectsUnsettled     | TurnEnded
+EnqueueWork            | WorkEnqueued          | WorkEnqueued
+ClaimWork, command     | -                     | -
+ClaimWork, turn work   | -                     | -
+ClaimWork, into turn   | -                     | -
+ClaimWork, these       | -                     | -
+CompleteWork           | !WorkClaimSuperseded  | !WorkClaimSuperseded
+AbandonWorkClaim       | -                     | -
+CancelWork             | -                     | -
+OpenFrame              | !BusyWithTurn         | !BusyWithTurn
+AppendNodes            | NodesAppended         | NodesAppended
+TombstoneNodes         | -                     | -
+MaintainSession        | -                     | -
+
+                       | lease ran out           | another's lease
+OpenSession            | -                       | -
+OpenSession, new model | SessionConfigured       | SessionConfigured
+BeginAnew              | !BusyWithTurn           | !BusyWithTurn
+ConfigureSession       | SessionConfigured       | SessionConfigured
+DescribeSession        | -                       | -
+ParkSession            | SessionParked           | SessionParked
+DeleteSession          | SessionTombstoned       | SessionTombstoned
+TrimHistory            | !TrimHeldBack           | !TrimHeldBack
+AcquireLease           | LeaseAcquired           | -
+ReclaimLease           | LeaseAcquired           | -
+RenewLease             | !fence: expired         | !fence: superseded
+ReleaseLease           | LeaseReleased           | -
+EnqueueTurnInput       | TurnInputEnqueued       | TurnInputEnqueued
+ClaimTurnInputs        | !fence: expired         | !fence: superseded
+ClaimActiveTurnInputs  | !fence: expired         | !fence: superseded
+AbandonTurnInputClaim  | TurnInputClaimAbandoned | TurnInputClaimAbandoned
+CancelTurnInput        | TurnInputCancelled      | TurnInputCancelled
+CancelTurnInputs       | TurnInputsCancelled     | TurnInputsCancelled
+CancelTurnInputSuffix  | TurnInputsCancelled     | TurnInputsCancelled
+StartTurn              | !fence: expired         | !fence: superseded
+StartTurn, t2          | !fence: expired         | !fence: superseded
+StartTurn, t2, claim   | !fence: expired         | !fence: superseded
+StartTurn, t2, work    | !fence: expired         | !fence: superseded
+ContinueTurn           | !fence: expired         | !fence: superseded
+RequestEffect, model   | !fence: expired         | !fence: superseded
+RequestEffect, tool    | !fence: expired         | !fence: superseded
+SettleEffect           | !fence: expired         | !fence: superseded
+CommitTurn             | !fence: expired         | !fence: superseded
+CommitTurn, hash       | !fence: expired         | !fence: superseded
+CommitTurn, work       | !fence: expired         | !fence: superseded
+CommitTurn, frame      | !fence: expired         | !fence: superseded
+BranchToNode           | !fence: expired         | !fence: superseded
+BranchToNode, root     | !fence: expired         | !fence: superseded
+EndTurn                | !fence: expired         | !fence: superseded
+EnqueueWork            | WorkEnqueued            | WorkEnqueued
+ClaimWork, command     | !fence: expired         | !fence: superseded
+ClaimWork, turn work   | !fence: expired         | !fence: superseded
+ClaimWork, into turn   | !fence: expired         | !fence: superseded
+ClaimWork, these       | !fence: expired         | !fence: superseded
+CompleteWork           | !fence: expired         | !fence: superseded
+AbandonWorkClaim       | WorkClaimAbandoned      | WorkClaimAbandoned
+CancelWork             | WorkCancelled           | WorkCancelled
+OpenFrame              | !fence: expired         | !fence: superseded
+AppendNodes            | !fence: expired         | !fence: superseded
+TombstoneNodes         | -                       | -
+MaintainSession        | -                       | -
 """
 
 

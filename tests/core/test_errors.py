@@ -13,6 +13,7 @@ import pytest
 from lash_es.core import commit_errors, errors, work_errors
 from lash_es.core.commit_errors import (
     BusyWithTurn,
+    FrameIdConflict,
     HeadRevisionConflict,
     NodeNotFound,
     RuntimeTurnCommitConflict,
@@ -44,7 +45,7 @@ from lash_es.core.errors import (
     TurnNotOpen,
     impossible,
 )
-from lash_es.core.ids import ClaimId, Generation, NodeId, Position, Revision, Version
+from lash_es.core.ids import ClaimId, FrameId, Generation, NodeId, Position, Revision, Version
 from lash_es.core.work_errors import BatchIdConflict, BatchNotOfOneClass, QueuedWorkClaimSuperseded
 from lash_es.verify.spec import is_same_error
 from tests.core.examples import B1, E1, E2, I1, TURN
@@ -154,6 +155,10 @@ SAYS: list[tuple[LashError, str]] = [
     (
         HeadRevisionConflict(session_id="s1", expected=Revision(2), actual=Revision(3)),
         ("session 's1' is at revision 3, expected 2 [session_id='s1', expected=2, actual=3]"),
+    ),
+    (
+        FrameIdConflict(session_id="s1", frame_id=FrameId("f1")),
+        ("session 's1' had frame 'f1' before, expected a new id [session_id='s1', frame_id='f1']"),
     ),
     (
         NodeNotFound(session_id="s1", node_id=NodeId("t1:m9")),

@@ -24,7 +24,7 @@ from lash_es.core.messages import NO_TOKENS
 from lash_es.core.owners import Fence
 from lash_es.core.policy import ModelSpec, SessionPolicy
 from lash_es.core.state import Open
-from lash_es.core.transcripts import Node, node_name, turn_of_node
+from lash_es.core.transcripts import Node, NodeOwner, name_of_node, node_name, owner_of_node
 from lash_es.verify.spec import given
 from tests.core.examples import (
     ANSWER_NODE,
@@ -154,8 +154,14 @@ def test_only_the_owner_moves_the_leaf() -> None:
 
 
 def test_a_message_is_named_after_its_turn() -> None:
-    assert turn_of_node(node_name(TurnId("a:m7"), 12)) == "a:m7"
-    assert turn_of_node(NodeId("nobody")) == ""
+    assert owner_of_node(node_name(TurnId("a:m7"), 12)) == (NodeOwner.TURN, "a:m7")
+    assert owner_of_node(name_of_node(NodeOwner.FRAME, "a:m7", 1)) == (NodeOwner.FRAME, "a:m7")
+    assert owner_of_node(name_of_node(NodeOwner.APPEND, "line\nfeed", 30)) == (
+        NodeOwner.APPEND,
+        "line\nfeed",
+    )
+    for stranger in ("nobody", "t1:m", "t1:m0", "t1:x1"):
+        assert owner_of_node(NodeId(stranger)) is None
 
 
 # Nothing that is there

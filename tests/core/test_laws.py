@@ -50,12 +50,15 @@ from lash_es.core.fork_events import SessionForked
 from lash_es.core.ids import InputId
 from lash_es.core.index import index_rows
 from lash_es.core.known import (
+    AppendEntry,
     BatchEntry,
+    FrameEntry,
     IndexEntry,
     IndexKey,
     IndexKind,
     InputEntry,
     SequenceEntry,
+    TombstoneEntry,
     TurnEntry,
     WorkKeyEntry,
 )
@@ -364,6 +367,9 @@ def test_the_index_is_a_fold_of_the_facts_and_has_a_key_for_every_entry() -> Non
             TurnEntry: IndexKind.TURN,
             WorkKeyEntry: IndexKind.WORK_KEY,
             BatchEntry: IndexKind.BATCH,
+            FrameEntry: IndexKind.FRAME,
+            AppendEntry: IndexKind.APPEND,
+            TombstoneEntry: IndexKind.TOMBSTONE,
         }
         for key, entry in index.items():
             assert key.kind is named.get(type(entry), IndexKind.SOURCE_KEY)

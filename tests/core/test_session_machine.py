@@ -53,7 +53,6 @@ from lash_es.core.commands import (
     EnqueueTurnInput,
     OpenSession,
     ParkSession,
-    PruneTurnInputs,
     ReclaimLease,
     ReleaseLease,
     RenewLease,
@@ -64,18 +63,30 @@ from lash_es.core.commands import (
     WithClaim,
     WithInput,
 )
+from lash_es.core.descriptions import DescribeSession, Description
 from lash_es.core.effects import EffectRequest, ModelCall, ToolCall
 from lash_es.core.errors import CommandRejected
 from lash_es.core.events import (
     TurnCommitted,
+)
+from lash_es.core.frames import current_frame_id
+from lash_es.core.graph_commands import (
+    Ancestor,
+    AppendNodes,
+    MaintainSession,
+    NewNode,
+    OpenFrame,
+    TombstoneNodes,
 )
 from lash_es.core.ids import (
     BatchId,
     CallId,
     ClaimId,
     EffectId,
+    FrameId,
     Generation,
     InputId,
+    NodeId,
     Position,
     SessionId,
     TurnId,
@@ -84,17 +95,19 @@ from lash_es.core.ids import (
 from lash_es.core.ingress import ActiveTurn, Boundary, NextTurn
 from lash_es.core.known import BatchEntry, InputEntry, TurnEntry
 from lash_es.core.limits import Limits
-from lash_es.core.messages import FinishReason, TokenUsage
+from lash_es.core.messages import FinishReason, Role, TokenUsage
 from lash_es.core.outcomes import (
     EffectCancelled,
     EffectFailed,
     EffectOutcome,
     Finished,
+    FrameSwitched,
     ModelReplied,
     Stopped,
     StopReason,
     ToolCallRef,
     ToolReturned,
+    TurnOutcome,
 )
 from lash_es.core.owners import (
     Fence,
@@ -112,6 +125,7 @@ from lash_es.core.transcripts import (
     FromInputs,
     FromReply,
     FromResults,
+    FromWork,
     Node,
     TurnLimitNotice,
 )
@@ -132,8 +146,8 @@ from lash_es.core.work_commands import (
     EnqueueWork,
     LeadingCommand,
     LeadingTurnWork,
-    PruneFinishedWork,
     TheseBatches,
+    WithWork,
 )
 from lash_es.verify.spec import Decision, given
 from tests.core import naive
@@ -172,6 +186,7 @@ PROCESSES: Final = {"alice": ("near", 1), "bob": ("near", 2), "carol": ("far", 3
 """On which host each owner runs, and since when."""
 SIGHTS: Final = ("gone", "another", "alive", "unseen")
 MODELS: Final = ("m1", "m2")
+FRAMES: Final = ("f1", "f2", "f3", " ", "s1:frame:initial")
 TEXTS: Final = ("hello", "goodbye")
 OUTCOMES: Final = ("replied", "silent", "returned", "failed", "cancelled")
 STEPS: Final[dict[type[Step], str]] = {
@@ -272,6 +287,20 @@ class SessionMachine(RuleBasedStateMachine):
         expected = self.naive.configured(self.now_ms, naive_policy(provider, model, None))
         self.ask(ConfigureSession(now_ms=self.now_ms, policy=policy), expected)
 
+    @rule(name=st.sampled_from(["a name", None]))
+    def describe(self, name: str | None) -> None:
+        command = DescribeSession(now_ms=self.now_ms, description=Description(name=name))
+        self.ask(command, self.naive.described(self.now_ms, name))
+
+    @invariant()
+    def both_remember_the_same_birth(self) -> None:
+        state = self.before.state
+        if not isinstance(state, Open):
+            return
+        birth, model = state.birth, state.birth.model or state.policy.model
+        found = (birth.description.name, model.model_id)
+        assert found == (self.naive.called, self.naive.born_with)
+
     @rule(provider=st.sampled_from(["p1", "p2"]), really=mostly)
     def begin_anew(self, provider: str, really: bool) -> None:
         name = "s1" if really or self.naive.facts == 0 else "s2"
@@ -295,6 +324,56 @@ class SessionMachine(RuleBasedStateMachine):
         name = "" if fact is None else fact.turn_id
         fence = self.naive_fence(owner)
         self.ask(command, self.naive.branched(self.now_ms, fence, name, len(nodes)))
+
+    @rule(owner=whose, name=st.sampled_from(FRAMES), count=st.integers(0, 2))
+    def open_frame(self, owner: str, name: str, count: int) -> None:
+        nodes = tuple(self.node("begin") for _ in range(count))
+        command = OpenFrame(
+            now_ms=self.now_ms,
+            fence=self.fence(owner),
+            frame_id=FrameId(name),
+            reason="compaction",
+            nodes=nodes,
+        )
+        fence = self.naive_fence(owner)
+        self.ask(command, self.naive.framed(self.now_ms, fence, name, count))
+
+    @rule(owner=whose, count=st.integers(0, 2), fresh=mostly, required=st.booleans())
+    def append(self, owner: str, count: int, fresh: bool, required: bool) -> None:
+        name = self.mint("an") if fresh else "an0"
+        leaf = self.naive.leaf
+        ancestor = Ancestor(
+            node_id=NodeId(leaf), path_to=NodeId(leaf) if leaf else None, is_on_path=bool(leaf)
+        )
+        command = AppendNodes(
+            now_ms=self.now_ms,
+            fence=self.fence(owner),
+            name=name,
+            nodes=tuple(self.node("more") for _ in range(count)),
+            ancestor=ancestor if required else None,
+        )
+        fence, is_there = self.naive_fence(owner), bool(leaf) or not required
+        self.ask(command, self.naive.appended(self.now_ms, fence, name, count, is_there))
+
+    def node(self, text: str) -> NewNode:
+        return NewNode(role=Role.USER, body=self.body(text))
+
+    @rule(data=st.data())
+    def hide(self, data: st.DataObject) -> None:
+        names = ["nobody", *self.naive.nodes()[-4:], *self.naive.hidden[-2:]]
+        chosen = data.draw(st.lists(st.sampled_from(names), max_size=3))
+        command = TombstoneNodes(now_ms=self.now_ms, node_ids=tuple(map(NodeId, chosen)))
+        self.ask(command, self.naive.tombstoned(self.now_ms, chosen))
+
+    @invariant()
+    def both_are_in_the_same_frame(self) -> None:
+        state = self.before.state
+        if not isinstance(state, Open):
+            return
+        model = self.naive
+        assert current_frame_id(state.graph, state.session_id) == model.frame
+        assert state.graph.hidden_count == len(model.hidden)
+        assert state.graph.forgotten_count == model.hidden_for_good
 
     @rule()
     def park(self) -> None:
@@ -483,9 +562,9 @@ class SessionMachine(RuleBasedStateMachine):
         return targets.InputId(name), name
 
     @rule()
-    def prune(self) -> None:
-        command = PruneTurnInputs(now_ms=self.now_ms)
-        self.ask(command, self.naive.pruned(self.now_ms))
+    def maintain(self) -> None:
+        command = MaintainSession(now_ms=self.now_ms)
+        self.ask(command, self.naive.maintained(self.now_ms))
 
     # What may happen: queued work
 
@@ -538,6 +617,14 @@ class SessionMachine(RuleBasedStateMachine):
             owner, where, most, LeadingCommand() if where == "command" else leading
         )
 
+    @rule(owner=whose, most=st.integers(0, 3), this_turn=mostly)
+    def take_work_in(self, owner: str, most: int, this_turn: bool) -> None:
+        turn = self.open_turn() if this_turn else "turn to come"
+        leading = LeadingTurnWork(
+            boundary=BOUNDARIES["checkpoint"], batches_max=most, turn_id=TurnId(turn)
+        )
+        self.claim_selected(owner, "checkpoint", most, leading, into=turn)
+
     @rule(owner=whose, at_idle=mostly, data=st.data())
     def claim_these(self, owner: str, at_idle: bool, data: st.DataObject) -> None:
         working = list(self.naive.working())
@@ -555,13 +642,14 @@ class SessionMachine(RuleBasedStateMachine):
         where: str,
         wanted: int | list[str],
         selection: LeadingCommand | LeadingTurnWork | TheseBatches,
+        into: str | None = None,
     ) -> None:
         token = self.mint("work")
         fence = self.naive_fence(owner)
         command = ClaimWork(
             now_ms=self.now_ms, fence=self.fence(owner), token=token, selection=selection
         )
-        expected = self.naive.work_claimed(self.now_ms, fence, token, where, wanted)
+        expected = self.naive.work_claimed(self.now_ms, fence, token, where, wanted, into=into)
         self.ask(command, expected)
         if expected == "WorkClaimed":
             held = [each.claim for each in self.naive.working().values() if each.claim]
@@ -579,10 +667,6 @@ class SessionMachine(RuleBasedStateMachine):
         name = data.draw(st.sampled_from(["nobody", *self.naive.batches][-2:] + working * 2))
         command = CancelWork(now_ms=self.now_ms, batch_id=BatchId(name))
         self.ask(command, self.naive.work_cancelled(self.now_ms, name))
-
-    @rule()
-    def prune_work(self) -> None:
-        self.ask(PruneFinishedWork(now_ms=self.now_ms), self.naive.work_pruned(self.now_ms))
 
     @rule(owner=whose, data=st.data(), whole=mostly)
     def complete_work(self, owner: str, data: st.DataObject, whole: bool) -> None:
@@ -621,6 +705,8 @@ class SessionMachine(RuleBasedStateMachine):
             if found is not None and data.draw(mostly):
                 self.take_a_step_of_the_turn(data, found[1])
             elif found is None and data.draw(st.booleans()):
+                self.drain_work(me, fresh=True, last=data.draw(mostly))
+            elif found is None and data.draw(st.booleans()):
                 self.start(me, TEXTS[0], fresh=True)
             elif data.draw(st.booleans()):
                 self.complete_work(me, data, whole=True)
@@ -630,15 +716,18 @@ class SessionMachine(RuleBasedStateMachine):
         elif len(claims) > 1:
             self.claim_work(me, data.draw(st.sampled_from(["idle", "checkpoint", "command"])), 3)
         else:
-            self.queue_work(
-                key=data.draw(st.sampled_from([None, "w1"])),
-                kind="wake",
-                slot="join",
-                delivery=data.draw(st.sampled_from(["early", "early", "late"])),
-                merge="a",
-                wait_ms=0,
-                fresh=True,
-            )
+            self.queue_a_wake(data)
+
+    def queue_a_wake(self, data: st.DataObject) -> None:
+        self.queue_work(
+            key=data.draw(st.sampled_from([None, "w1"])),
+            kind="wake",
+            slot="join",
+            delivery=data.draw(st.sampled_from(["early", "early", "late"])),
+            merge="a",
+            wait_ms=0,
+            fresh=True,
+        )
 
     # What may happen: turns
 
@@ -667,15 +756,31 @@ class SessionMachine(RuleBasedStateMachine):
         fence = self.naive_fence(owner)
         self.ask(command, self.naive.started(self.now_ms, fence, name, None, claim))
 
+    @rule(owner=whose, fresh=mostly, last=mostly)
+    def drain_work(self, owner: str, fresh: bool, last: bool) -> None:
+        name = self.mint("t") if fresh or not self.naive.turns else list(self.naive.turns)[-1]
+        claim = self.work_claims[-1 if last else 0]
+        command = StartTurn(
+            now_ms=self.now_ms,
+            fence=self.fence(owner),
+            turn_id=TurnId(name),
+            source=WithWork(claim_id=ClaimId(claim[0]), token=claim[1]),
+        )
+        fence = self.naive_fence(owner)
+        expected = self.naive.started(self.now_ms, fence, name, None, claim, on_work=True)
+        self.ask(command, expected)
+
     @rule(owner=whose)
     def go_on(self, owner: str) -> None:
         turn = self.open_turn()
         command = ContinueTurn(now_ms=self.now_ms, fence=self.fence(owner), turn_id=TurnId(turn))
         self.ask(command, self.naive.continued(self.now_ms, self.naive_fence(owner), turn))
 
-    @rule(owner=whose, next_one=mostly)
-    def ask_the_model(self, owner: str, next_one: bool) -> None:
-        self.request(owner, ("model", "", 0, 0), next_one=next_one)
+    @rule(owner=whose, next_one=mostly, is_for_news=st.sampled_from([False, False, True]))
+    def ask_the_model(self, owner: str, next_one: bool, is_for_news: bool = False) -> None:
+        found = self.naive.open_turn()
+        iteration = found[1].batches + 1 if found and is_for_news else 0
+        self.request(owner, ("model", "", iteration, 0), next_one=next_one)
 
     @precondition(lambda self: self.naive.open_turn() is not None)
     @rule(owner=whose, next_one=mostly, ordinal=st.integers(0, 2), this_reply=mostly)
@@ -736,20 +841,30 @@ class SessionMachine(RuleBasedStateMachine):
     def commit(self, owner: str, ran_into_limit: bool, data: st.DataObject) -> None:
         name = self.open_turn()
         done = self.done(data, whole=True) if data.draw(mostly) else []
-        outcome = Stopped(reason=StopReason.MAX_TURNS) if ran_into_limit else Finished()
+        outcome: TurnOutcome = Finished()
+        frame = data.draw(st.sampled_from([None, None, None, *FRAMES]))
+        if ran_into_limit:
+            outcome = Stopped(reason=StopReason.MAX_TURNS)
+        elif frame is not None:
+            outcome = FrameSwitched(frame_id=FrameId(frame))
         command = CommitTurn(
             now_ms=self.now_ms,
             fence=self.fence(owner),
             turn_id=TurnId(name),
             outcome=outcome,
-            completions=tuple(map(done_of, done)),
+            work_completions=tuple(map(done_of, done)),
         )
         fence = self.naive_fence(owner)
         expected = self.naive.commit(
-            self.now_ms, fence, name, ran_into_limit=ran_into_limit, done=done
+            self.now_ms,
+            fence,
+            name,
+            ran_into_limit=ran_into_limit,
+            done=done,
+            frame=None if ran_into_limit else frame,
         )
-        for event in self.ask(command, expected).events[-1:]:
-            assert isinstance(event, TurnCommitted)
+        facts = self.ask(command, expected).events
+        for event in (each for each in facts if isinstance(each, TurnCommitted)):
             assert [seen(node) for node in event.nodes] == self.naive.turns[name].messages
             if data.draw(st.integers(0, 3)) == 0:
                 self.branch(owner, back=0, place=data.draw(st.integers(0, 1)))
@@ -806,6 +921,9 @@ class SessionMachine(RuleBasedStateMachine):
     def tell_the_turn_something(self, data: st.DataObject) -> None:
         self.enqueue(None, "into the turn", into=True, fresh=True)
         self.accept("the holder", data.draw(st.integers(1, 2)), data.draw(boundaries))
+        if data.draw(st.booleans()):
+            self.queue_a_wake(data)
+        self.take_work_in("the holder", 2, this_turn=True)
         if not data.draw(mostly):
             self.abandon(data)
 
@@ -892,12 +1010,15 @@ class SessionMachine(RuleBasedStateMachine):
                 batch.source_key,
                 batch.position,
                 batch.claim and (batch.claim.claim_id, batch.claim.token, batch.claim.generation),
+                batch.claim and batch.claim.turn_id,
                 batch.claims_count,
+                batch.attempts,
             )
             for batch in state.work.batches.values()
         ]
         assert found == [
-            (n, b.number, b.key, b.at, b.claim, b.claims) for n, b in self.naive.working().items()
+            (n, b.number, b.key, b.at, b.claim, b.claim and b.into, b.claims, b.attempts)
+            for n, b in self.naive.working().items()
         ]
 
     @invariant()
@@ -932,6 +1053,7 @@ class SessionMachine(RuleBasedStateMachine):
             turn.generation,
             turn.took + turn.told,
         )
+        assert list(found.batch_ids) == turn.work
         assert (STEPS[type(found.step)], found.iteration) == (turn.step, turn.batches)
         assert found.model_calls_max == turn.limit
         assert list(found.results) == list(turn.answers)
@@ -1027,7 +1149,7 @@ def ingress_of(into: naive.Going) -> ActiveTurn | NextTurn:
 def request_of(asked: naive.Asked) -> EffectRequest:
     kind, call, reply_at, ordinal = asked
     if kind == "model":
-        return ModelCall(iteration=0)
+        return ModelCall(iteration=reply_at)
     reply = BodyRef(position=Position(reply_at), ordinal=0)
     return ToolCall(call_id=CallId(call), tool="tool", reply=reply, ordinal=ordinal)
 
@@ -1061,6 +1183,8 @@ def seen(node: Node) -> naive.Message:
     match node.source:
         case FromInputs(bodies=bodies):
             return ("user", *(body.position for body in bodies))
+        case FromWork(bodies=bodies):
+            return ("event", *(body.position for body in bodies))
         case FromReply(body=body):
             return ("assistant", body.position)
         case TurnLimitNotice(model_calls_max=most):

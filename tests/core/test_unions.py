@@ -17,9 +17,11 @@ from lash_es.core import (
     activity,
     batches,
     commands,
+    descriptions,
     effects,
     events,
     fork_events,
+    graph_commands,
     graph_events,
     ingress,
     known,
@@ -33,7 +35,7 @@ from lash_es.core import (
 )
 from lash_es.core.activity import StreamedActivity
 from lash_es.core.causes import cause
-from lash_es.core.commands import Command, OwnerCommand, WithClaim, WithInput
+from lash_es.core.commands import Command, OwnerCommand, TurnSource
 from lash_es.core.decide import decide
 from lash_es.core.errors import CommandRejected, ImpossibleEvent
 from lash_es.core.events import (
@@ -48,6 +50,7 @@ from lash_es.core.events import (
 from lash_es.core.evolve import evolve, fold
 from lash_es.core.known import names
 from lash_es.core.work_commands import WorkSelection
+from lash_es.core.work_events import DrainedWork
 from tests.core.test_decision_matrix import ROWS, SCENES
 from tests.core.test_forks import FORKED_FACT
 from tests.core.test_laws import BATCHES_MAX, facts, sample
@@ -65,14 +68,16 @@ def classes_of(module: ModuleType) -> set[type]:
 
 def test_the_union_of_facts_names_every_fact() -> None:
     defined = classes_of(events) | classes_of(graph_events) | classes_of(work_events)
-    defined |= classes_of(fork_events)
-    assert defined == set(get_args(Event)) | {DirectInput, DrainedInputs}
+    defined |= {descriptions.SessionDescribed, fork_events.SessionForked}
+    assert defined == set(get_args(Event)) | {DirectInput, DrainedInputs, DrainedWork}
     assert set(get_args(Event)) == {SessionOpened, *get_args(OpenEvent)}
 
 
 def test_the_union_of_commands_names_every_command() -> None:
-    defined = classes_of(commands) | classes_of(work_commands)
-    parts = {WithInput, WithClaim, commands.InputCompletion, *get_args(WorkSelection)}
+    defined = classes_of(commands) | classes_of(work_commands) | classes_of(graph_commands)
+    parts = {*get_args(TurnSource), commands.InputCompletion, *get_args(WorkSelection)}
+    parts |= {graph_commands.NewNode, graph_commands.Ancestor}
+    defined |= {descriptions.DescribeSession}
     assert defined == set(get_args(Command)) | parts
 
 
@@ -136,6 +141,8 @@ def test_activity_is_no_fact() -> None:
         commands,
         effects,
         events,
+        graph_commands,
+        graph_events,
         ingress,
         known,
         messages,

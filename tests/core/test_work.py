@@ -29,6 +29,7 @@ from lash_es.core.errors import (
 )
 from lash_es.core.events import Event, HistoryTrimmed
 from lash_es.core.evolve import evolve, fold
+from lash_es.core.graph_commands import MaintainSession
 from lash_es.core.ids import BatchId, ClaimId, Generation, Position, Version
 from lash_es.core.known import IndexKey, IndexKind
 from lash_es.core.limits import Limits
@@ -42,7 +43,6 @@ from lash_es.core.work_commands import (
     EnqueueWork,
     LeadingCommand,
     LeadingTurnWork,
-    PruneFinishedWork,
     TheseBatches,
 )
 from lash_es.core.work_errors import (
@@ -219,7 +219,7 @@ def test_finished_work_keeps_its_source_key_until_it_is_pruned(ending: Event) ->
     assert receipt.status is (BatchStatus.COMPLETED if is_completed else BatchStatus.CANCELLED)
 
     taken = attrs.evolve(queued(B2, 2, source_key=KEY), at_ms=60)
-    given(*keyed).when(PruneFinishedWork(now_ms=60)).then(pruned).when(again).then(taken)
+    given(*keyed).when(MaintainSession(now_ms=60)).then(pruned).when(again).then(taken)
 
 
 def test_what_finishes_after_a_prune_is_remembered() -> None:
@@ -233,7 +233,7 @@ def test_what_finishes_after_a_prune_is_remembered() -> None:
 
 
 def test_nothing_is_pruned_where_nothing_has_finished() -> None:
-    given(*WORK_HELD).when(PruneFinishedWork(now_ms=60)).nothing_happened()
+    given(*WORK_HELD).when(MaintainSession(now_ms=60)).nothing_happened()
 
 
 def test_a_sequence_is_never_used_again() -> None:
@@ -483,7 +483,7 @@ def test_a_commit_finishes_the_work_that_its_turn_has_done() -> None:
         for event in story
     )
     commit = CommitTurn(
-        now_ms=80, fence=FENCE, turn_id=TURN, outcome=Finished(), completions=(done(B1),)
+        now_ms=80, fence=FENCE, turn_id=TURN, outcome=Finished(), work_completions=(done(B1),)
     )
 
     found = given(*story).when(commit).events
@@ -494,7 +494,7 @@ def test_a_commit_finishes_the_work_that_its_turn_has_done() -> None:
 
 def test_one_stale_completion_refuses_the_whole_commit() -> None:
     commit = CommitTurn(
-        now_ms=80, fence=FENCE, turn_id=TURN, outcome=Finished(), completions=(done(B1),)
+        now_ms=80, fence=FENCE, turn_id=TURN, outcome=Finished(), work_completions=(done(B1),)
     )
 
     given(*ANSWER).when(commit).refused(superseded())
@@ -557,7 +557,7 @@ def test_a_batch_waits_is_held_is_finished_or_is_unknown() -> None:
     assert found.batch.status is BatchStatus.COMPLETED
     assert found.batch.work_class.value == "turn_work"
     assert standing(over, B3, known, 50) == BatchUnknown()
-    pruned = finished.when(PruneFinishedWork(now_ms=60)).state
+    pruned = finished.when(MaintainSession(now_ms=60)).state
     assert isinstance(pruned, Open)
     assert standing(pruned, B1, known, 60) == BatchUnknown()
 

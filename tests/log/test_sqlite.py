@@ -4,6 +4,7 @@ import contextlib
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,7 @@ from tests.log.conformance import (
     stored_body,
 )
 from tests.log.tapes import SESSION, STREAM, play
+from tests.log.threads import threads_take_turns
 
 
 @pytest.fixture
@@ -333,6 +335,25 @@ def test_a_lock_that_is_held_too_long_is_busy(store: SQLiteStore, path: Path) ->
     assert store.read(A, Position(0), 1) == ()
     other.execute("ROLLBACK")
     other.close()
+    assert store.append([an_append(A, 0)]) == Appended(versions=(Version(1),))
+
+
+def test_threads_that_share_a_store_take_turns(path: Path) -> None:
+    with contextlib.closing(SQLiteStore.open(path, create=True)) as store:
+        threads_take_turns(store)
+
+
+def test_who_must_not_wait_does_not_wait_for_another_thread_either(store: SQLiteStore) -> None:
+    def meanwhile() -> None:
+        with pytest.raises(StoreBusy) as caught:
+            store.append_each([[an_append(A, 0)]], may_wait=False)
+        assert caught.value.waited_ms == 0
+
+    def in_the_transaction(_: sqlite3.Connection) -> None:
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(meanwhile).result(timeout=60)
+
+    store._connections.write(in_the_transaction)
     assert store.append([an_append(A, 0)]) == Appended(versions=(Version(1),))
 
 

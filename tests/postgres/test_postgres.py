@@ -49,6 +49,7 @@ from tests.log.conformance import (
     stored_body,
 )
 from tests.log.tapes import STREAM, play
+from tests.log.threads import threads_take_turns
 from tests.postgres.postgres_recorders import stock_recorder
 from tests.postgres.postgres_server import Database, Relay, drop_all, new_database, server_url
 
@@ -86,6 +87,10 @@ def store(database: Database) -> Iterator[PostgresStore]:
 @pytest.mark.parametrize("clause", CLAUSES, ids=lambda clause: clause.__name__)
 def test_postgres_keeps(clause: Clause, make_store: MakeStore) -> None:
     clause(make_store)
+
+
+def test_threads_that_share_a_store_take_turns(store: PostgresStore) -> None:
+    threads_take_turns(store)
 
 
 def _same(store: PostgresStore) -> PostgresStore:

@@ -13,7 +13,10 @@ from lash_es.log.port import Store
 from tests.postgres.postgres_server import Database, new_database, server_url
 from tests.scenarios import (
     test_commit,
+    test_drain,
+    test_edges,
     test_fault,
+    test_graph,
     test_input,
     test_lease,
     test_open,
@@ -24,7 +27,10 @@ from tests.scenarios.hands import Site
 
 MODULES: Final = (
     test_commit,
+    test_drain,
+    test_edges,
     test_fault,
+    test_graph,
     test_input,
     test_lease,
     test_open,

@@ -73,6 +73,8 @@ async def answer(core: LashCore, store: SQLiteStore, asked: dict[str, str]) -> o
             return trimmed(store, asked["session"])
         case "verify":
             return problems(store, asked["session"])
+        case "reindex":
+            return reindexed(store, asked["session"])
         case op:
             async with core.session(asked["session"]).open() as session:
                 return await work(session, op, asked.get("key", ""))
@@ -86,6 +88,16 @@ def problems(store: SQLiteStore, session_id: str) -> list[str]:
 
     verdict = verify_session(store, StreamId("default", SessionId(session_id)))
     return [problem.reason for problem in verdict.problems]
+
+
+def reindexed(store: SQLiteStore, session_id: str) -> int:
+    """Write what old code knows nothing of."""
+    from lash_es.codec.streams import StreamId
+    from lash_es.core.ids import SessionId
+    from lash_es.log.reindexing import rebuild_index
+
+    report = rebuild_index(store, StreamId("default", SessionId(session_id)))
+    return len(report.different)
 
 
 def trimmed(store: SQLiteStore, session_id: str) -> int:

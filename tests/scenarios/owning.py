@@ -5,10 +5,12 @@ from contextlib import asynccontextmanager
 
 from lash_es import Limits, ModelReply, ProsePart, World
 from lash_es.codec.contents import encode_content
+from lash_es.core.batches import WorkBoundary, WorkCompletion
+from lash_es.core.bodies import NewBody
 from lash_es.core.commands import (
     AcquireLease,
     ClaimTurnInputs,
-    CommitTurn,
+    Command,
     InputCompletion,
     OpenSession,
     ReleaseLease,
@@ -18,21 +20,23 @@ from lash_es.core.commands import (
     WithInput,
 )
 from lash_es.core.effects import ModelCall
-from lash_es.core.events import TurnInputsClaimed
-from lash_es.core.ids import EffectId, Generation, Revision, SessionId, TurnId
-from lash_es.core.known import names as keys_of
+from lash_es.core.events import Event, TurnInputsClaimed
+from lash_es.core.ids import EffectId, Generation, SessionId, TurnId
 from lash_es.core.messages import FinishReason, TokenUsage, TurnInput
 from lash_es.core.outcomes import Finished, ModelReplied
 from lash_es.core.owners import Fence, LeaseOwner
 from lash_es.core.policy import ModelSpec, SessionPolicy
-from lash_es.core.receipts import Acquired, CommitReceipt, committed, leased
+from lash_es.core.receipts import Acquired, CommitReceipt, leased
 from lash_es.core.stamps import commit_hash
 from lash_es.core.state import Open
 from lash_es.core.turns import OpenTurn
+from lash_es.core.work_commands import ClaimWork, LeadingTurnWork
+from lash_es.core.work_events import WorkClaimed
 from lash_es.log.log import StoreLog
 from lash_es.runtime.committing import Draft, Lane
 from lash_es.runtime.opening import require_open
 from lash_es.runtime.world import system_now_ms
+from lash_es.session.session_commits import SessionCommits
 from tests.session.stores import Place, stream
 
 POLICY = SessionPolicy(provider_id="scripted", model=ModelSpec(model_id="m"))
@@ -72,6 +76,14 @@ class Owner:
 
         self.fence = await self.lane.transact(step)
 
+    def body(self, text: str) -> NewBody:
+        """Say something, under the salt of this file."""
+        return encode_content(TurnInput.of_text(text), SALT)
+
+    async def execute(self, command: Command) -> tuple[Event, ...]:
+        """Decide a command and record what it makes happen."""
+        return await self.lane.execute(command)
+
     async def release(self) -> None:
         await self.lane.execute(ReleaseLease(now_ms=self.now_ms, fence=self.fence))
 
@@ -86,6 +98,22 @@ class Owner:
         assert isinstance(event, TurnInputsClaimed)
         return InputCompletion(
             claim_id=event.claim_id, token=event.token, input_ids=event.input_ids
+        )
+
+    async def claim_work(self) -> WorkCompletion:
+        """Claim the work that leads, and say how its completion would be written."""
+        leading = LeadingTurnWork(boundary=WorkBoundary.IDLE, batches_max=1)
+        (event,) = await self.lane.execute(
+            ClaimWork(
+                now_ms=self.now_ms,
+                fence=self.fence,
+                token=self.lane.world.token(),
+                selection=leading,
+            )
+        )
+        assert isinstance(event, WorkClaimed)
+        return WorkCompletion(
+            claim_id=event.claim_id, token=event.token, batch_ids=event.batch_ids
         )
 
     async def answered(
@@ -128,28 +156,22 @@ class Owner:
         *,
         commit_hash: str | None = None,
         expected_revision: int | None = None,
-        inputs_done: tuple[InputCompletion, ...] = (),
+        input_completions: tuple[InputCompletion, ...] = (),
         releases_lease: bool = False,
         session_id: str | None = None,
+        work_completions: tuple[WorkCompletion, ...] = (),
     ) -> CommitReceipt:
-        expected = None if expected_revision is None else Revision(expected_revision)
-        command = CommitTurn(
-            now_ms=self.now_ms,
-            fence=self.fence,
-            turn_id=TurnId(turn_id),
-            outcome=Finished(),
-            session_id=None if session_id is None else SessionId(session_id),
-            expected_revision=expected,
+        return await SessionCommits(self.lane).commit(
+            self.fence,
+            turn_id,
+            Finished(),
+            session_id=session_id,
+            expected_revision=expected_revision,
             commit_hash=commit_hash,
-            inputs_done=inputs_done,
+            input_completions=input_completions,
             releases_lease=releases_lease,
+            work_completions=work_completions,
         )
-
-        def step(draft: Draft) -> CommitReceipt:
-            before = draft.session
-            return committed(before, command, draft.known, draft.do(command))
-
-        return await self.lane.transact(step, *keys_of(command))
 
 
 @asynccontextmanager

@@ -20,11 +20,14 @@ from lash_es import (
     RuntimeTurnCommitConflict,
     SessionBindingMismatch,
     SessionExecutionLeaseExpired,
+    SessionStore,
 )
-from lash_es.core.errors import TurnInputClaimSuperseded
+from lash_es.core.errors import SessionNotOpen, TurnInputClaimSuperseded
 from lash_es.core.ids import Generation, Revision
 from lash_es.core.messages import TokenUsage
-from tests.scenarios.owning import ALICE, USAGE, owner
+from lash_es.core.outcomes import Finished
+from lash_es.core.work_errors import QueuedWorkClaimSuperseded
+from tests.scenarios.owning import ALICE, NOBODYS, USAGE, Owner, owner
 from tests.session.host import host, run, texts
 from tests.session.scripted import says, speaking
 from tests.session.stores import Place, names, version
@@ -42,6 +45,39 @@ def test_commit_02_a_stream_is_bound_to_its_session(place: Place) -> None:
                 await alpha.commit("t2", session_id="beta")
             assert (refusal.value.bound, refusal.value.attempted) == ("alpha", "beta")
             assert version(place.store(), "alpha") == written
+
+    run(scene())
+
+
+def test_commit_02_a_store_of_one_session_commits_for_no_other(place: Place) -> None:
+    async def scene() -> None:
+        own = SessionStore(place.another().store())
+        with pytest.raises(SessionNotOpen):
+            await own.commit(NOBODYS, "t1", Finished())
+        async with host(place.store()) as core:
+            session = await core.session("alpha").store(own)
+            alpha = Owner(session._shared.lane)
+            await alpha.acquire()
+            await alpha.answered("t1")
+            presented = await own.commit_hash("t1", Finished())
+            with pytest.raises(SessionBindingMismatch) as refusal:
+                await own.commit(alpha.fence, "t1", Finished(), session_id="beta")
+            assert (refusal.value.bound, refusal.value.attempted) == ("alpha", "beta")
+            first = await own.commit(
+                alpha.fence,
+                "t1",
+                Finished(),
+                session_id="alpha",
+                expected_revision=0,
+                commit_hash=presented,
+                releases_lease=True,
+            )
+            again = await own.commit(NOBODYS, "t1", Finished(), commit_hash=presented)
+            assert (first.is_stored, again.is_stored) == (False, True)
+            assert again.revision == first.revision == 1
+            assert await own.inputs.claim_for_next_turn(NOBODYS, inputs_max=0) is None
+            await own.leases.release(alpha.fence)
+            await session.close()
 
     run(scene())
 
@@ -141,13 +177,46 @@ def test_commit_12_a_rejected_claim_has_not_consumed_the_other(
             before, written = await alice.state(), version(place.store())
             both = (valid, stale) if is_stale_last else (stale, valid)
             with pytest.raises(TurnInputClaimSuperseded) as refusal:
-                await alice.commit("t1", inputs_done=both)
+                await alice.commit("t1", input_completions=both)
             assert refusal.value.claim_id == stale.claim_id
             assert version(place.store()) == written
             assert await alice.state() == before
-            await alice.commit("t1", inputs_done=(valid, other))
+            await alice.commit("t1", input_completions=(valid, other))
             after = await alice.state()
             assert (dict(after.inputs.pending), after.head.revision) == ({}, 1)
+
+    run(scene())
+
+
+@pytest.mark.parametrize("is_work_stale", [True, False])
+def test_commit_12_a_rejected_lane_has_not_consumed_the_other(
+    place: Place, is_work_stale: bool
+) -> None:
+    async def scene() -> None:
+        async with host(place.store()) as core, core.session("s").open() as session:
+            await session.enqueue("one")
+            await session.enqueue_wake("done", process_id="p", sequence=1, event_type="exit")
+        async with owner(place) as alice:
+            await alice.acquire()
+            inputs, work = await alice.claim(), await alice.claim_work()
+            await alice.answered("t1")
+            before, written = await alice.state(), version(place.store())
+            inputs_token, work_token = (
+                (inputs.token, "another") if is_work_stale else ("another", work.token)
+            )
+            refused = QueuedWorkClaimSuperseded if is_work_stale else TurnInputClaimSuperseded
+            with pytest.raises(refused):
+                await alice.commit(
+                    "t1",
+                    input_completions=(evolve(inputs, token=inputs_token),),
+                    work_completions=(evolve(work, token=work_token),),
+                )
+            assert version(place.store()) == written
+            assert await alice.state() == before
+            await alice.commit("t1", input_completions=(inputs,), work_completions=(work,))
+            after = await alice.state()
+            assert (dict(after.inputs.pending), dict(after.work.batches)) == ({}, {})
+            assert (after.head.revision, before.head.revision) == (1, 0)
 
     run(scene())
 

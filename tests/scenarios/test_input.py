@@ -27,6 +27,7 @@ from lash_es.core.outcomes import InputStatus
 from lash_es.core.owners import Fence
 from lash_es.core.receipts import CancelOutcome, TurnInputClaim, TurnInputReceipt
 from lash_es.core.transcripts import FromInputs
+from lash_es.runtime.maintaining import maintain
 from tests.scenarios.hands import Hand, Site, got, owner, scenario
 
 TURN = TurnId("active-turn-1")
@@ -137,8 +138,9 @@ def test_input_06_vacuum_prunes_tombstones_only(site: Site) -> None:
             await hand.inputs.cancel(each.input_id)
         stays = await hand.enqueue("stays")
         version = (await hand.state()).version
-        assert await hand.inputs.prune() == 2
-        assert await hand.inputs.prune() == 0
+        assert (await maintain(hand.lane)).removed_pending_turn_input_tombstone_count == 2
+        again = await maintain(hand.lane)
+        assert again.removed_pending_turn_input_tombstone_count == 0
         assert (await hand.state()).version == version + 1  # Nothing of the history is gone.
         assert await hand.inputs.cancel(gone[0].input_id) == NotFound()
         assert await hand.pending() == [stays.input_id]

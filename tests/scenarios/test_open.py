@@ -3,17 +3,24 @@
 from collections.abc import Mapping, Sequence
 
 import pytest
+from attrs import evolve
 
 from lash_es import (
     BusyWithTurn,
+    Description,
+    DurabilityTier,
+    MemoryStore,
     NodeNotFound,
     Residency,
     RuntimeFault,
+    SessionDeleted,
+    SessionRequest,
     SessionStore,
     StoreSessionMismatch,
 )
 from lash_es.codec.streams import StreamId
 from lash_es.core.bodies import BodyRef
+from lash_es.core.ids import SessionId
 from lash_es.log.appends import StoredBody
 from tests.log.trims import trimming
 from tests.scenarios.owning import owner
@@ -309,5 +316,91 @@ def test_open_05_the_recorded_provider_stays_and_another_one_fails_the_first_tur
             assert refusal.value.code == "llm_provider"
             assert policy.provider_id in str(refusal.value)
             assert version(place.store()) == written
+
+    run(scene())
+
+
+def test_commit_04_the_tier_of_a_store_is_pinned(place: Place) -> None:
+    """Each of the three says its own, and a factory's sessions have the factory's."""
+
+    async def scene() -> None:
+        is_memory = isinstance(place.store().as_stored, MemoryStore)
+        expected = DurabilityTier.INLINE if is_memory else DurabilityTier.DURABLE
+        async with host(place.store()) as core:
+            factory = core.session_factory()
+            made = await factory.create_store(SessionRequest(session_id="s"))
+            tiers = {core.durability_tier, factory.durability_tier, made.durability_tier}
+            assert tiers == {expected}
+            assert SessionStore(place.store()).durability_tier is expected
+        assert expected.value == ("inline" if is_memory else "durable")
+
+    run(scene())
+
+
+def test_commit_18_the_record_of_a_birth_round_trips(place: Place) -> None:
+    async def scene() -> None:
+        async with host(place.store(), model="m") as core:
+            birth = core.session("root").described(name="Conformance Root", cwd="/work/here")
+            async with birth.open() as session:
+                meta = session.metadata()
+                assert (meta.session_id, meta.name) == ("root", "Conformance Root")
+                assert (meta.model.model_id, meta.cwd) == ("m", "/work/here")
+                assert meta.parent_session_id is None
+                assert session.parent_session_id is None
+                await session.configure(model="another")
+        async with host(place.store(), model="third") as later:
+            async with later.session("root").described(name="never").open() as again:
+                assert again.metadata() == meta
+            child = await later.session("child", parent="root")
+            assert child.parent_session_id == "root"
+            assert child.metadata().name == "child"
+
+    run(scene())
+
+
+def test_commit_28_a_factory_creates_once_and_finds_what_there_is(place: Place) -> None:
+    async def scene() -> None:
+        request = SessionRequest(
+            session_id="child",
+            model="model-a",
+            description=Description(parent_session_id=SessionId("root")),
+        )
+        async with host(place.store()) as core:
+            factory = core.session_factory()
+            assert await factory.open_existing("child") is None
+            assert version(place.store(), "child") == 0
+            meta = await (await factory.create_store(request)).load_meta()
+            assert (meta.session_id, meta.name, meta.model.model_id) == (
+                "child",
+                "child",
+                "model-a",
+            )
+            assert (meta.parent_session_id, meta.created_at_ms > 0) == ("root", True)
+        async with host(place.store()) as later:
+            factory = later.session_factory()
+            found = await factory.open_existing("child")
+            assert found is not None
+            assert await found.load_meta() == meta
+            written = version(place.store(), "child")
+            other = SessionRequest(
+                session_id="child", model="model-b", description=Description(name="other")
+            )
+            assert await (await factory.create_store(other)).load_meta() == meta
+            assert version(place.store(), "child") == written
+            named = evolve(request, session_id="named", description=Description(name="My name"))
+            await factory.create_store(named)
+            again = await (await factory.create_store(evolve(named, model="b"))).load_meta()
+            assert (again.name, again.model.model_id) == ("My name", "model-a")
+            # Which model the next turn asks is the host's to say; the record stays.
+            async with later.session("child", model="model-c").open() as session:
+                assert session.policy_snapshot().model.model_id == "model-c"
+                assert session.metadata() == meta
+            assert await factory.delete_session("child")
+            with pytest.raises(SessionDeleted):
+                await factory.open_existing("child")
+            with pytest.raises(SessionDeleted):
+                await factory.create_store(request)
+            with pytest.raises(SessionDeleted):
+                await found.load_meta()
 
     run(scene())

@@ -575,8 +575,8 @@ def test_queue_47_source_keys_are_remembered_after_completion(place: Place) -> N
             repeated = await admin.refresh_tool_catalog(reason="r", idempotency_key="1")
             assert repeated == refresh
             assert await bob.everything() == []
-            assert await bob.session.prune_finished_work() == 3
-            assert await bob.session.prune_finished_work() == 0
+            assert (await bob.session.maintain()).removed_queued_work_count == 3
+            assert (await bob.session.maintain()).removed_queued_work_count == 0
             renewed = await bob.queue(wake("done"), source_key="done")
             assert renewed.batch_id != sent["done"]
             assert await bob.pending() == [renewed.batch_id]

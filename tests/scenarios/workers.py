@@ -202,7 +202,7 @@ class Worker:
                     fence=fence,
                     turn_id=turn_id,
                     outcome=Finished(),
-                    completions=tuple(completions_of(claims)),
+                    work_completions=tuple(completions_of(claims)),
                 )
             )
             if release:

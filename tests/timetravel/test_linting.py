@@ -21,10 +21,11 @@ from lash_es.core.events import (
     TurnInputsAccepted,
     TurnInputsDeferred,
 )
-from lash_es.core.ids import ClaimId, Generation, Position, Revision
+from lash_es.core.ids import BatchId, ClaimId, Generation, Position, Revision
 from lash_es.core.ingress import ActiveTurn, Boundary
 from lash_es.core.messages import TokenUsage
 from lash_es.core.outcomes import Stopped, StopReason
+from lash_es.core.work_events import DrainedWork
 from lash_es.timetravel.linting import Anomaly, lint
 from tests.core.effort import effort
 from tests.core.examples import (
@@ -106,6 +107,10 @@ ENDED = TurnEnded(
 )
 
 
+def worked(*batch_ids: BatchId) -> Event:
+    return attrs.evolve(started(), origin=DrainedWork(batch_ids=batch_ids), bodies=())
+
+
 @pytest.mark.parametrize(
     ("anomaly", "position", "events"),
     [
@@ -120,6 +125,11 @@ ENDED = TurnEnded(
         (Anomaly.DOUBLE_CLAIM, 4, (*WAITING, CLAIM_OF_1, CLAIM_OF_1)),
         (Anomaly.DOUBLE_CLAIM, 5, (*WAITING, CLAIM_OF_1, drained(I1), CLAIM_OF_1)),
         (Anomaly.DOUBLE_CLAIM, 4, (*LEASED, queued(B1, 1), work_held(B1), work_held(B1))),
+        (
+            Anomaly.LOST_WORK,
+            5,
+            (*LEASED, queued(B1, 1), work_held(B1), worked(B1), COMMITTED_FACT),
+        ),
         (Anomaly.LOST_INPUT, 5, (*WAITING, CLAIM_OF_1, drained(I1), ENDED)),
         (Anomaly.LOST_INPUT, 4, (*WANTING, started(), ENDED)),
         (Anomaly.LOST_INPUT, 2, (*LEASED, TurnInputCancelled(at_ms=30, input_id=I1))),

@@ -23,6 +23,7 @@ from lash_es.codec.records import Header
 from lash_es.codec.streams import StreamId
 from lash_es.core import events, fork_events, graph_events, work_events
 from lash_es.core.batches import NEVER_MERGE, DeliveryPolicy, SlotPolicy, WorkKind
+from lash_es.core.descriptions import Description, SessionDescribed
 from lash_es.core.effects import ModelCall
 from lash_es.core.ids import (
     AppendId,
@@ -30,6 +31,7 @@ from lash_es.core.ids import (
     CallId,
     ClaimId,
     EffectId,
+    FrameId,
     Generation,
     InputId,
     NodeId,
@@ -40,7 +42,14 @@ from lash_es.core.ids import (
     Version,
 )
 from lash_es.core.messages import Role, TokenUsage
-from lash_es.core.outcomes import EffectCancelled, Finished, Stopped, StopReason
+from lash_es.core.outcomes import (
+    EffectCancelled,
+    Finished,
+    FrameSwitched,
+    Stopped,
+    StopReason,
+    TurnOutcome,
+)
 from lash_es.core.policy import ModelSpec, SessionPolicy
 from lash_es.core.transcripts import Node, TurnLimitNotice
 from lash_es.timetravel.history import read_history
@@ -79,7 +88,7 @@ def ended(
     )
 
 
-def committed(outcome: Finished | Stopped) -> events.TurnCommitted:
+def committed(outcome: TurnOutcome) -> events.TurnCommitted:
     return events.TurnCommitted(
         **AT,
         generation=GENERATION,
@@ -99,6 +108,13 @@ BATCHES = (BatchId("a"), BatchId("b"))
 WORDLESS: list[tuple[events.Event, str]] = [
     (events.SessionOpened(**AT, session_id=SessionId("s"), policy=POLICY), "model p:m"),
     (events.SessionConfigured(**AT, policy=POLICY), "from now on model p:m"),
+    (
+        SessionDescribed(
+            **AT, description=Description(name="A", cwd="/x", parent_session_id=SessionId("p"))
+        ),
+        "described: A, /x, child of p",
+    ),
+    (SessionDescribed(**AT, description=Description(cwd="/x")), "described: /x"),
     (events.SessionParked(**AT), "parked"),
     (graph_events.SessionBegunAnew(**AT, policy=POLICY), "begun anew, model p:m"),
     (
@@ -108,6 +124,44 @@ WORDLESS: list[tuple[events.Event, str]] = [
     (
         graph_events.LeafMoved(**AT, generation=GENERATION, parent=None, nodes=(NODE,)),
         "going on from t1:m1",
+    ),
+    (
+        graph_events.FrameOpened(
+            **AT,
+            generation=GENERATION,
+            frame_id=FrameId("f1"),
+            previous_frame_id=FrameId("s:frame:initial"),
+            reason="compaction",
+            parent=None,
+            nodes=(NODE,),
+            bodies=(),
+        ),
+        "frame f1 (compaction), begins with 1 message",
+    ),
+    (
+        graph_events.FrameOpened(
+            **AT,
+            generation=GENERATION,
+            frame_id=FrameId("f1"),
+            previous_frame_id=FrameId("s:frame:initial"),
+            reason="continue_as",
+            parent=None,
+            nodes=(),
+            bodies=(),
+        ),
+        "frame f1 (continue_as)",
+    ),
+    (
+        graph_events.NodesAppended(
+            **AT, generation=GENERATION, name="an", parent=None, nodes=(NODE, NODE), bodies=()
+        ),
+        "2 messages added by the host",
+    ),
+    (graph_events.NodesTombstoned(**AT, node_ids=(NODE.node_id,)), "1 message hidden"),
+    (graph_events.NodesForgotten(**AT, nodes_count=2), "2 messages hidden for good"),
+    (
+        committed(FrameSwitched(frame_id=FrameId("f2"))),
+        f"{TURN} goes on in frame f2: revision 1, 1 message, 4 tokens",
     ),
     (events.SessionTombstoned(**AT), "deleted for ever"),
     (
@@ -148,9 +202,29 @@ WORDLESS: list[tuple[events.Event, str]] = [
     ),
     (
         work_events.WorkClaimed(
-            **AT, generation=GENERATION, claim_id=ClaimId("c"), token="x", batch_ids=BATCHES
+            **AT,
+            generation=GENERATION,
+            claim_id=ClaimId("c"),
+            token="x",
+            turn_id=None,
+            batch_ids=BATCHES,
         ),
         "2 batches claimed as c",
+    ),
+    (
+        work_events.WorkClaimed(
+            **AT,
+            generation=GENERATION,
+            claim_id=ClaimId("c"),
+            token="x",
+            turn_id=TurnId("t"),
+            batch_ids=BATCHES[:1],
+        ),
+        "1 batch claimed as c for the open turn",
+    ),
+    (
+        work_events.WorkFailed(**AT, generation=GENERATION, batch_ids=BATCHES),
+        "2 batches tried too often",
     ),
     (
         work_events.WorkClaimAbandoned(**AT, claim_id=ClaimId("c"), batch_ids=BATCHES[:1]),

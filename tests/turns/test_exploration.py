@@ -26,7 +26,7 @@ from lash_es.core.events import (
     TurnEnded,
 )
 from lash_es.core.messages import FinishReason
-from lash_es.core.outcomes import EffectOutcome, Finished
+from lash_es.core.outcomes import EffectOutcome, Finished, Stopped
 from lash_es.core.owners import Fence
 from lash_es.core.turns import BatchDone, ModelCallFailed, OpenTurn, Replied
 from lash_es.turns.standard import next_commands
@@ -167,6 +167,7 @@ def ending(world: World) -> str:
     outcome = last.outcome
     if isinstance(outcome, Finished):
         return f"{kind}: finished"
+    assert isinstance(outcome, Stopped)
     return f"{kind}: {outcome.reason.value} {outcome.code or ''}".rstrip()
 
 

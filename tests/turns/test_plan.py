@@ -171,6 +171,7 @@ def shown(wanted: Plan) -> tuple[str, str]:
 def outcome_shown(verb: str, outcome: TurnOutcome) -> tuple[str, str]:
     if isinstance(outcome, Finished):
         return f"{verb}: finished", ""
+    assert isinstance(outcome, Stopped)
     return f"{verb}: {outcome.reason.value}", "" if outcome.code is None else f"  {outcome.code}"
 
 

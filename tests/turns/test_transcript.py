@@ -1,7 +1,9 @@
 """Nodes and bodies become messages."""
 
+import attrs
 import pytest
 
+from lash_es.core.batches import ProcessWake
 from lash_es.core.ids import CallId, NodeId
 from lash_es.core.messages import (
     EffectFailure,
@@ -25,12 +27,14 @@ from lash_es.core.transcripts import (
     FromInputs,
     FromReply,
     FromResults,
+    FromWork,
     Node,
     NodeSource,
     ResultRef,
     TurnLimitNotice,
 )
 from lash_es.turns.transcript import Content, content_kinds, input_parts, message
+from tests.codec.golden_work import WAKE
 from tests.core.examples import at
 
 PNG = ImageItem(media_type="image/png", data=b"png")
@@ -110,6 +114,20 @@ def test_a_reply_keeps_its_parts_and_their_order() -> None:
     )
 
     assert made(Role.ASSISTANT, FromReply(body=at(4)), ModelReply(parts=parts)).parts == parts
+
+
+def wake(wake_id: str, sequence: int) -> ProcessWake:
+    return attrs.evolve(WAKE, wake_id=wake_id, sequence=sequence)
+
+
+def test_a_wake_says_who_it_is_from_and_the_same_cause_speaks_once() -> None:
+    source = FromWork(bodies=(at(2), at(3), at(4)))
+    wakes = (wake("a", 1), wake("b", 2), wake("a", 3))
+
+    assert made(Role.EVENT, source, *wakes).parts == (
+        text("Process p1, event 1 (deploy.complete): Fertig. \U0001f642"),
+        text("Process p1, event 2 (deploy.complete): Fertig. \U0001f642"),
+    )
 
 
 def result(status: ToolStatus, position: int | None) -> ResultRef:

@@ -59,6 +59,7 @@ WITNESS_LENGTHS = {
 
 WITHOUT_A_LETTER = (
     "AbandonWorkClaim",
+    "AppendNodes",
     "BeginAnew",
     "BranchToNode",
     "CancelTurnInputSuffix",
@@ -67,15 +68,22 @@ WITHOUT_A_LETTER = (
     "ClaimActiveTurnInputs",
     "ClaimWork",
     "CompleteWork",
+    "DescribeSession",
     "EnqueueWork",
     "FinishedWorkPruned",
+    "FrameOpened",
     "HistoryTrimmed",
     "LeafMoved",
-    "PruneFinishedWork",
-    "PruneTurnInputs",
+    "MaintainSession",
+    "NodesAppended",
+    "NodesForgotten",
+    "NodesTombstoned",
+    "OpenFrame",
     "ReclaimLease",
     "SessionBegunAnew",
+    "SessionDescribed",
     "SessionForked",
+    "TombstoneNodes",
     "TrimHistory",
     "TurnInputTombstonesPruned",
     "TurnInputsAccepted",
@@ -86,6 +94,7 @@ WITHOUT_A_LETTER = (
     "WorkClaimed",
     "WorkCompleted",
     "WorkEnqueued",
+    "WorkFailed",
 )
 """What no letter leads to yet; whoever writes one takes its arms out of here."""
 

@@ -1,12 +1,7 @@
-"""Rules of withdrawing: one input, many, all from one on; and of forgetting what is settled."""
+"""Rules of withdrawing: one input, many, all from one on."""
 
 from lash_es.core.commands import CancelTurnInput, CancelTurnInputs, CancelTurnInputSuffix
-from lash_es.core.events import (
-    Event,
-    TurnInputCancelled,
-    TurnInputsCancelled,
-    TurnInputTombstonesPruned,
-)
+from lash_es.core.events import Event, TurnInputCancelled, TurnInputsCancelled
 from lash_es.core.ids import InputId
 from lash_es.core.known import Known
 from lash_es.core.rules.bounds import require_within
@@ -47,14 +42,6 @@ def suffix(
         ),
         now_ms,
     )
-
-
-def prune(session: Open, now_ms: int) -> tuple[Event, ...]:
-    """Forget what is settled, if anything is."""
-    count = session.inputs.settled_count
-    if count == 0:
-        return ()
-    return (TurnInputTombstonesPruned(at_ms=now_ms, tombstones_count=count),)
 
 
 def input_named(session: Open, target: CancelTarget, known: Known) -> InputId | None:

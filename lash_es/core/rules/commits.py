@@ -8,7 +8,8 @@ The checks come in this order, and the first that fails is what the caller hears
 3. the fence;
 4. the revision that is expected;
 5. the turn: it is the open one, nothing of it is in flight, it holds what the commit says;
-6. what is to be completed: the exact set of each claim, of inputs and then of queued work.
+6. what is to be completed: the exact set of each claim, of inputs and then of queued work;
+7. the frame that it opens: no session is in one twice.
 """
 
 from lash_es.core import inputs, steering
@@ -22,14 +23,15 @@ from lash_es.core.errors import (
     TurnInputClaimSuperseded,
 )
 from lash_es.core.events import Event, LeaseReleased, TurnCommitted
-from lash_es.core.ids import InputId, Revision
+from lash_es.core.ids import InputId, Position, Revision
 from lash_es.core.known import Known
-from lash_es.core.rules import leases, work
+from lash_es.core.rules import frames, leases, work
 from lash_es.core.rules.inputs import claimed_by
 from lash_es.core.rules.open_turns import require_turn
-from lash_es.core.rules.turns import notices, require_settled
+from lash_es.core.rules.turns import require_settled
 from lash_es.core.stamps import commit_hash
 from lash_es.core.state import Open
+from lash_es.core.turns import OpenTurn, notices
 
 
 def commit(session: Open, command: CommitTurn, now_ms: int, known: Known) -> tuple[Event, ...]:
@@ -41,8 +43,13 @@ def commit(session: Open, command: CommitTurn, now_ms: int, known: Known) -> tup
         return leases.release(session, release, now_ms) if command.releases_lease else ()
     leases.fenced(session, command, now_ms)
     _require_revision(session, command)
-    committed = _committed(session, command, now_ms)
-    facts = (*work.complete(session, command.completions, now_ms), committed)
+    turn = require_turn(session, command.turn_id)
+    committed = _committed(session, turn, command, now_ms)
+    done = work.complete(session, command.work_completions, now_ms)
+    taken = work.taken(session, turn, command.work_completions, now_ms)
+    here = Position(session.version + len(done) + len(taken))
+    switched = frames.switched(session, command, known, now_ms, here)
+    facts = (*done, *taken, committed, *switched)
     if not command.releases_lease:
         return facts
     return (*facts, LeaseReleased(at_ms=now_ms, generation=session.lease.generation))
@@ -86,8 +93,8 @@ def _require_revision(session: Open, command: CommitTurn) -> None:
         )
 
 
-def _committed(session: Open, command: CommitTurn, now_ms: int) -> TurnCommitted:
-    turn = steering.all_told(session, require_turn(session, command.turn_id))
+def _committed(session: Open, turn: OpenTurn, command: CommitTurn, now_ms: int) -> TurnCommitted:
+    turn = steering.all_told(session, turn)
     require_settled(turn)
     nodes = (*turn.nodes, *notices(turn, command.outcome))
     _require_hash(session, command, commit_hash(turn, command.outcome, nodes))
@@ -112,7 +119,7 @@ def _committed(session: Open, command: CommitTurn, now_ms: int) -> TurnCommitted
 def _completed(session: Open, command: CommitTurn) -> list[InputId]:
     """List what the commit completes: of each claim all that it holds, and nothing else."""
     completed: list[InputId] = []
-    for done in command.inputs_done:
+    for done in command.input_completions:
         held = claimed_by(session, done.claim_id, done.token)
         if not held or sorted(held) != sorted(done.input_ids):
             raise TurnInputClaimSuperseded(session_id=session.session_id, claim_id=done.claim_id)

@@ -11,11 +11,11 @@ from lash_es.core.errors import (
 from lash_es.core.events import Event
 from lash_es.core.graph_events import LeafMoved, SessionBegunAnew
 from lash_es.core.ids import NodeId
-from lash_es.core.known import Known
+from lash_es.core.known import Known, holds_nodes, node_key
 from lash_es.core.limits import Limits
 from lash_es.core.rules.sessions import require_policy
 from lash_es.core.state import Open
-from lash_es.core.transcripts import node_name, turn_of_node
+from lash_es.core.transcripts import name_of_node, owner_of_node
 from lash_es.core.turns import OpenTurn
 
 
@@ -38,13 +38,13 @@ def branch(session: Open, command: BranchToNode, now_ms: int, known: Known) -> t
 
 
 def _require_node(session: Open, node_id: NodeId, command: BranchToNode, known: Known) -> None:
-    """Refuse what no commit holds: the messages of a turn have names that count up from one."""
-    turn_id = turn_of_node(node_id)
-    entry = known.turn(turn_id)
-    names = [node_name(turn_id, place) for place in range(1, len(command.nodes) + 1)]
-    is_of_turn = names == [node.node_id for node in command.nodes]
-    if entry is None or not entry.is_committed or not is_of_turn:
-        raise NodeNotFound(session_id=session.session_id, node_id=node_id)
+    """Refuse what no fact holds: the messages of a turn have names that count up from one."""
+    owner, key = owner_of_node(node_id), node_key(node_id)
+    if owner is not None and key is not None and holds_nodes(known.entries.get(key)):
+        names = [name_of_node(*owner, place) for place in range(1, len(command.nodes) + 1)]
+        if names == [node.node_id for node in command.nodes]:
+            return
+    raise NodeNotFound(session_id=session.session_id, node_id=node_id)
 
 
 def begin_anew(

@@ -1,6 +1,7 @@
 """Rules of the session itself: opening, reopening, configuring."""
 
 from lash_es.core.commands import BeginAnew, OpenSession
+from lash_es.core.descriptions import UNDESCRIBED, DescribeSession, SessionDescribed
 from lash_es.core.errors import StoreSessionMismatch
 from lash_es.core.events import Event, SessionConfigured, SessionOpened
 from lash_es.core.heads import TURN_SOURCE, UsageKey
@@ -25,6 +26,23 @@ def reopen(session: Open, command: OpenSession, now_ms: int, limits: Limits) -> 
     if session.session_id != command.session_id:
         raise StoreSessionMismatch(loaded=session.session_id, requested=command.session_id)
     return configure(session, _reconciled(session.policy, command.policy), now_ms, limits)
+
+
+def describe(
+    session: Open, command: DescribeSession, now_ms: int, limits: Limits
+) -> tuple[Event, ...]:
+    """Say it right after the birth, or never."""
+    said = command.description
+    if session.version != 1 or said == UNDESCRIBED:
+        return ()
+    for field, value in (
+        ("name", said.name),
+        ("cwd", said.cwd),
+        ("parent_session_id", said.parent_session_id),
+    ):
+        if value is not None:
+            require_name(field, value, limits.description_chars_max)
+    return (SessionDescribed(at_ms=now_ms, description=said),)
 
 
 def configure(

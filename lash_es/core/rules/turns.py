@@ -1,10 +1,13 @@
 """Rules of the turn: starting, going on, ending with a commit or without one."""
 
+from typing import assert_never
+
 from lash_es.core import inputs
 from lash_es.core.commands import (
     ContinueTurn,
     EndTurn,
     StartTurn,
+    TurnSource,
     WithClaim,
     WithInput,
 )
@@ -25,14 +28,14 @@ from lash_es.core.events import (
 )
 from lash_es.core.known import Known
 from lash_es.core.limits import Limits
-from lash_es.core.messages import Role
-from lash_es.core.outcomes import Stopped, StopReason
+from lash_es.core.rules import work
 from lash_es.core.rules.bounds import require_body, require_name
 from lash_es.core.rules.inputs import claimed_by
 from lash_es.core.rules.open_turns import require_turn
 from lash_es.core.state import Open
-from lash_es.core.transcripts import Node, TurnLimitNotice, node_name
 from lash_es.core.turns import OpenTurn
+from lash_es.core.work_commands import WithWork
+from lash_es.core.work_events import DrainedWork
 
 
 def start(session: Open, command: StartTurn, now_ms: int, known: Known) -> tuple[Event, ...]:
@@ -71,18 +74,30 @@ def _is_known_turn(session: Open, command: StartTurn, known: Known) -> bool:
     entry = known.turn(command.turn_id)
     if entry is None:
         return False
-    if isinstance(command.source, WithClaim) or entry.content is None:
-        is_same = isinstance(command.source, WithClaim) and entry.content is None
+    source = command.source
+    if entry.content is None or not isinstance(source, WithInput):
+        is_same = entry.content is None and not isinstance(source, WithInput)
     else:
-        is_same = entry.content.holds(command.source.body, known.salts)
+        is_same = entry.content.holds(source.body, known.salts)
     if is_same:
         return True
     raise TurnIdConflict(session_id=session.session_id, turn_id=command.turn_id)
 
 
-def _origin(session: Open, source: WithInput | WithClaim) -> TurnOrigin:
-    if isinstance(source, WithInput):
-        return DirectInput()
+def _origin(session: Open, source: TurnSource) -> TurnOrigin:
+    match source:
+        case WithInput():
+            return DirectInput()
+        case WithClaim():
+            return _drained(session, source)
+        case WithWork():
+            held = work.require_turn_work(session, source.claim_id, source.token)
+            return DrainedWork(batch_ids=held)
+        case _:
+            assert_never(source)
+
+
+def _drained(session: Open, source: WithClaim) -> DrainedInputs:
     held = claimed_by(session, source.claim_id, source.token)
     claims = [session.inputs.pending[input_id].claim for input_id in held]
     generation = session.lease.generation
@@ -108,20 +123,8 @@ def require_settled(turn: OpenTurn) -> None:
         raise EffectsUnsettled(turn_id=turn.turn_id, effect_ids=tuple(turn.effects))
 
 
-def notices(turn: OpenTurn, outcome: object) -> tuple[Node, ...]:
-    """The transcript says so when a turn ran into its limit."""
-    if not isinstance(outcome, Stopped) or outcome.reason is not StopReason.MAX_TURNS:
-        return ()
-    notice = Node(
-        node_id=node_name(turn.turn_id, len(turn.nodes) + 1),
-        role=Role.SYSTEM,
-        source=TurnLimitNotice(model_calls_max=turn.model_calls_max),
-    )
-    return (notice,)
-
-
 def end(session: Open, command: EndTurn, now_ms: int, limits: Limits) -> tuple[Event, ...]:
-    """Give the turn's inputs back; one that came back too often has failed."""
+    """Give back what the turn took; what came back too often has failed."""
     turn = require_turn(session, command.turn_id)
     require_settled(turn)
     pending = session.inputs.pending
@@ -137,4 +140,4 @@ def end(session: Open, command: EndTurn, now_ms: int, limits: Limits) -> tuple[E
         failed_input_ids=failed,
         deferred_input_ids=inputs.wanting_into(session.inputs, turn.turn_id),
     )
-    return (ended,)
+    return (*work.failing(session, turn, now_ms, limits), ended)

@@ -1,4 +1,4 @@
-"""Rules of queued work: taking, claiming, giving back, withdrawing, completing, forgetting."""
+"""Rules of queued work: taking, claiming, giving back, withdrawing, completing."""
 
 from collections.abc import Iterator
 
@@ -20,7 +20,9 @@ from lash_es.core.known import BatchEntry, Known
 from lash_es.core.limits import Limits
 from lash_es.core.rules.bounds import require_body, require_name, require_within
 from lash_es.core.rules.leases import fenced
+from lash_es.core.rules.open_turns import require_turn
 from lash_es.core.state import Open
+from lash_es.core.turns import OpenTurn
 from lash_es.core.work import Batch
 from lash_es.core.work_commands import (
     AbandonWorkClaim,
@@ -38,12 +40,12 @@ from lash_es.core.work_errors import (
     QueuedWorkClaimSuperseded,
 )
 from lash_es.core.work_events import (
-    FinishedWorkPruned,
     WorkCancelled,
     WorkClaimAbandoned,
     WorkClaimed,
     WorkCompleted,
     WorkEnqueued,
+    WorkFailed,
 )
 
 
@@ -108,10 +110,16 @@ def finished(session: Open, batch_id: BatchId, known: Known) -> BatchEntry | Non
 
 
 def is_held(session: Open, batch: Batch, now_ms: int) -> bool:
-    """Tell whether a live claim holds the batch."""
+    """Tell whether a live claim, or the open turn, holds the batch."""
+    if _is_taken(session, batch):
+        return True
     if batch.claim is None or batch.claim.generation != session.lease.generation:
         return False
     return leases.live_holder(session.lease, now_ms) is not None
+
+
+def _is_taken(session: Open, batch: Batch) -> bool:
+    return isinstance(session.turn, OpenTurn) and batch.batch_id in session.turn.batch_ids
 
 
 def claim(session: Open, command: ClaimWork, now_ms: int, limits: Limits) -> tuple[Event, ...]:
@@ -120,6 +128,9 @@ def claim(session: Open, command: ClaimWork, now_ms: int, limits: Limits) -> tup
     if _asked_count(selection) == 0:
         return ()
     fenced(session, command, now_ms)
+    turn_id = selection.turn_id if isinstance(selection, LeadingTurnWork) else None
+    if turn_id is not None:
+        require_turn(session, turn_id)
     group = _selected(session, selection, now_ms, limits)
     if not group:
         return ()
@@ -128,6 +139,7 @@ def claim(session: Open, command: ClaimWork, now_ms: int, limits: Limits) -> tup
         generation=session.lease.generation,
         claim_id=work.claim_name(group[0]),
         token=command.token,
+        turn_id=turn_id,
         batch_ids=tuple(batch.batch_id for batch in group),
     )
     return (claimed,)
@@ -207,8 +219,9 @@ def held_by(session: Open, claim_id: ClaimId, token: str) -> tuple[Batch, ...]:
 
 
 def abandon(session: Open, command: AbandonWorkClaim, now_ms: int) -> tuple[Event, ...]:
-    """Give back what the claim holds; nothing left is no error."""
-    held = held_by(session, command.claim_id, command.token)
+    """Give back what the claim holds and no turn has taken; nothing left is no error."""
+    claimed = held_by(session, command.claim_id, command.token)
+    held = [batch for batch in claimed if not _is_taken(session, batch)]
     if not held:
         return ()
     abandoned = WorkClaimAbandoned(
@@ -257,9 +270,54 @@ def _completed(session: Open, completion: WorkCompletion, now_ms: int) -> WorkCo
     )
 
 
-def prune(session: Open, now_ms: int) -> tuple[Event, ...]:
-    """Forget what has finished, if anything has."""
-    finished_count = session.work.finished_count
-    if not finished_count:
+def require_turn_work(session: Open, claim_id: ClaimId, token: str) -> tuple[BatchId, ...]:
+    """Return the turn work that a claim of this generation holds."""
+    generation = session.lease.generation
+    held = tuple(
+        batch.batch_id
+        for batch in held_by(session, claim_id, token)
+        if batch.work_class is WorkClass.TURN_WORK
+        and batch.claim is not None
+        and batch.claim.generation == generation
+    )
+    if not held:
+        raise QueuedWorkClaimSuperseded(session_id=session.session_id, claim_id=claim_id)
+    return held
+
+
+def taken(
+    session: Open, turn: OpenTurn, completions: tuple[WorkCompletion, ...], now_ms: int
+) -> tuple[Event, ...]:
+    """Finish what the turn has taken, whoever holds the lease, but for what is named besides."""
+    named_ids = {batch_id for each in completions for batch_id in each.batch_ids}
+    claims: dict[ClaimId, list[BatchId]] = {}
+    for batch in _held_by_turn(session, turn):
+        if batch.claim is not None and batch.batch_id not in named_ids:
+            claims.setdefault(batch.claim.claim_id, []).append(batch.batch_id)
+    return tuple(
+        WorkCompleted(
+            at_ms=now_ms,
+            generation=session.lease.generation,
+            claim_id=claim_id,
+            batch_ids=tuple(batch_ids),
+        )
+        for claim_id, batch_ids in claims.items()
+    )
+
+
+def failing(session: Open, turn: OpenTurn, now_ms: int, limits: Limits) -> tuple[Event, ...]:
+    """Give up what was tried as often as it may be; the turn ends without a commit."""
+    tried = tuple(
+        batch.batch_id
+        for batch in _held_by_turn(session, turn)
+        if batch.attempts >= limits.drain_attempts_max
+    )
+    if not tried:
         return ()
-    return (FinishedWorkPruned(at_ms=now_ms, batches_count=finished_count),)
+    failed = WorkFailed(at_ms=now_ms, generation=session.lease.generation, batch_ids=tried)
+    return (failed,)
+
+
+def _held_by_turn(session: Open, turn: OpenTurn) -> list[Batch]:
+    batches = session.work.batches
+    return [batches[batch_id] for batch_id in turn.batch_ids if batch_id in batches]

@@ -43,7 +43,6 @@ from lash_es.log.steadiness import ClockAnchor
 from lash_es.log.stores import postgres_activity as activity
 from lash_es.log.stores import postgres_blobs as blobs
 from lash_es.log.stores import postgres_clock_anchors as anchors
-from lash_es.log.stores import postgres_groups as groups
 from lash_es.log.stores import postgres_hints as hints
 from lash_es.log.stores import postgres_reads as reads
 from lash_es.log.stores import postgres_snapshots as snapshots
@@ -144,7 +143,7 @@ class PostgresStore(PostgresRetention):
         """
         for batch in batches:
             require_appendable(batch)
-        written = self._connections.write(lambda cursor: groups.append_each(cursor, batches))
+        written = self._connections.write(lambda cursor: writes.append_each(cursor, batches))
         results = (written,) * len(batches) if isinstance(written, Unknown) else written
         self._tally.appended(batches, results)
         return results

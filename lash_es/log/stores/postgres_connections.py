@@ -10,6 +10,8 @@ Two connections to one server, and what is known when one of them is lost.
    is, first ends that session and waits until it is gone: what is then read is the outcome.
 5. A statement is a transaction (autocommit): an error on a connection that lives on is its answer,
    and means that nothing was written.
+6. Who comes to a connection from another thread waits for its turn: on the wire a statement that
+   overtakes another one would take its rows.
 """
 
 from collections.abc import Callable, Generator
@@ -70,7 +72,7 @@ class Connections:
     @contextmanager
     def _cursor(self, pinned: Pinned) -> Generator[Cursor[Row]]:
         self.require_open()
-        with typed_errors(self.server):
+        with pinned.turn, typed_errors(self.server):
             cursor: Cursor[Row] | None = None
             try:
                 cursor = pinned.cursor()

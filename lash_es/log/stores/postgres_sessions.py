@@ -5,6 +5,7 @@ Each statement is a transaction (autocommit) and stays prepared.
 """
 
 import time
+from threading import Lock
 from typing import Final
 
 import psycopg
@@ -93,11 +94,13 @@ class Pinned:
     One connection that is kept, and replaced where it is found dead before it is used.
 
     Its one cursor is kept, too: what it knows of its parameters' types costs 30 us to find out.
+    So whoever uses it holds ``turn`` until the rows are read.
     """
 
     def __init__(self, server: Server) -> None:
         self._server = server
         self._cursor: Cursor[Row] | None = None
+        self.turn = Lock()
         self.session = Session(0, "")
         self.uses_count = 0
 

@@ -15,8 +15,8 @@ from psycopg.types.numeric import Int8
 
 from lash_es.core.known import IndexKey
 from lash_es.log.appends import Appended, AppendResult, StreamAppend
+from lash_es.log.stores import postgres_groups as groups
 from lash_es.log.stores import postgres_snapshots as snapshots
-from lash_es.log.stores.postgres_groups import append_group
 from lash_es.log.stores.postgres_reads import Row, ask
 
 PARAMETERS_MAX: Final = 50
@@ -66,8 +66,17 @@ def append(cursor: Cursor[Row], appends: Sequence[StreamAppend]) -> AppendResult
         return Appended(versions=())
     if len(appends) == 1 and not appends[0].is_after_loss and _append_one(cursor, appends[0]):
         return Appended(versions=(appends[0].version,))
-    (result,) = append_group(cursor, [appends])
+    (result,) = groups.append_group(cursor, [appends])
     return result
+
+
+def append_each(
+    cursor: Cursor[Row], batches: Sequence[Sequence[StreamAppend]]
+) -> tuple[AppendResult, ...]:
+    """Append batches, each by itself; one alone, as most are, needs no group."""
+    if len(batches) == 1:
+        return (append(cursor, batches[0]),)
+    return groups.append_each(cursor, batches)
 
 
 def _append_one(cursor: Cursor[Row], append: StreamAppend) -> bool:

@@ -2,7 +2,8 @@
 Two connections to one database file, one more that checkpoints, and what can go wrong on them.
 
 One connection writes and is pinned: its statements stay prepared. The other only reads, so that a
-commit that waits for the disk on a thread of its own never keeps a reader waiting.
+commit that waits for the disk on a thread of its own never keeps a reader waiting. Who comes to
+the writer from another thread while it is in a transaction waits for the end of that.
 """
 
 import sqlite3
@@ -76,6 +77,7 @@ class Connections(SQLiteDatastore):
         self._sqlite_writer = writer
         self._sqlite_reader = reader
         self._library_lock = Lock()
+        self._turn = Lock()
         self.checkpoints = Checkpoints(place.path, lambda: _checkpointing(place))
         self._is_closed = False
 
@@ -96,13 +98,23 @@ class Connections(SQLiteDatastore):
             its pages may be in the file's log, and a crash before the next commit would bring
             them back.
         """
-        with self._errors():
+        with self._errors(), self._in_turn(may_wait=may_wait):
             try:
                 self._begin(may_wait=may_wait)
                 result = work(self._sqlite_writer)
                 return self._commit(result)
             finally:
                 self._sqlite_writer.rollback()
+
+    @contextmanager
+    def _in_turn(self, *, may_wait: bool) -> Generator[None]:
+        """Keep other threads out of the transaction: it is the connection's, not the thread's."""
+        if not self._turn.acquire(blocking=may_wait):
+            raise StoreBusy(where=self.place.where, waited_ms=0)
+        try:
+            yield
+        finally:
+            self._turn.release()
 
     def _begin(self, *, may_wait: bool) -> None:
         try:
