@@ -231,7 +231,10 @@ def _truth(operand: Operand) -> Test:
 
 
 def _always(value: Plain) -> Operand:
-    return lambda *_: value
+    def always(_: State, __: Event) -> Plain:
+        return value
+
+    return always
 
 
 def _count(operand: Operand) -> Operand:

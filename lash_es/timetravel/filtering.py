@@ -1,6 +1,7 @@
 """Which facts of a log are told: by kind, by generation, by the turn, input or claim they name."""
 
 from collections.abc import Iterator
+from typing import cast
 
 import attrs
 from attrs import frozen
@@ -62,7 +63,7 @@ def _named(event: Event) -> Iterator[object]:
 
 
 def _listed(value: object) -> tuple[object, ...]:
-    return value if isinstance(value, tuple) else ()
+    return cast("tuple[object, ...]", value) if isinstance(value, tuple) else ()
 
 
 def _field(event: Event, name: str) -> object:

@@ -196,12 +196,15 @@ class StoredHistory:
         self.require(position)
         first = max(self.oldest, position - 1)
         records = self.store.read(self.stream, Position(first), position - first + 1)
-        if not records or records[-1].position != position:
+        by_position = {record.position: record for record in records}
+        record = by_position.get(Position(position))
+        before = by_position.get(Position(position - 1))
+        if record is None:
             raise CorruptHistory(
                 session_id=self.stream.session_id, position=Position(position), reason="missing"
             )
-        before = records[-2].digest if len(records) > 1 else None
-        return checked_fact(self.stream, records[-1], Position(position), before)
+        digest = None if before is None else before.digest
+        return checked_fact(self.stream, record, record.position, digest)
 
     def require(self, version: int) -> None:
         """Refuse a version that never was, or is gone; raises as ``Past.state_at``."""

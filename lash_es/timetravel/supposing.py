@@ -252,20 +252,24 @@ def _put(stored: object, names: list[str], value: object, position: Position) ->
     *inner, last = names
     for name in inner:
         stored = _inside(stored, name, position)
-    if isinstance(stored, dict) and last in stored:
-        cast("dict[str, object]", stored)[last] = value
-    elif isinstance(stored, list) and last.isdecimal() and int(last) < len(stored):
+    _inside(stored, last, position)  # What is not there cannot be put in place of.
+    if isinstance(stored, list):
         cast("list[object]", stored)[int(last)] = value
     else:
-        raise _no_field(last, position, stored)
+        cast("dict[str, object]", stored)[last] = value
 
 
 def _inside(stored: object, name: str, position: Position) -> object:
-    if isinstance(stored, dict) and name in stored:
-        return cast("dict[str, object]", stored)[name]
-    if isinstance(stored, list) and name.isdecimal() and int(name) < len(stored):
-        return cast("list[object]", stored)[int(name)]
-    raise _no_field(name, position, stored)
+    holder = stored
+    if isinstance(stored, dict):
+        fields = cast("dict[str, object]", stored)
+        if name in fields:
+            return fields[name]
+    elif isinstance(stored, list):
+        items = cast("list[object]", stored)
+        if name.isdecimal() and int(name) < len(items):
+            return items[int(name)]
+    raise _no_field(name, position, holder)
 
 
 def _no_field(name: str, position: Position, stored: object) -> ImpossibleEdit:

@@ -9,7 +9,7 @@ delta debugging, as Hypothesis shrinks.
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import ClassVar, Final, TypeVar
+from typing import ClassVar, Final, TypeVar, cast
 
 from attrs import define, frozen
 
@@ -204,11 +204,12 @@ def read(text: str) -> Iterator[Placed]:
     for line in filter(None, text.splitlines()):
         stored = plain_values(line.encode(), "fact")
         match stored:
-            case {"position": int(position), "name": str(name), "v": int(v), "data": dict(data)}:
-                kind = EVENT_CLASSES.get(name)
+            case {"position": int(position), "name": str(name), "v": int(v)}:
+                kind, data = EVENT_CLASSES.get(name), stored.get("data")
             case _:
                 raise UndecodableValue(what="fact", reason="it has not the parts of one")
-        if kind is None:
+        if kind is None or not isinstance(data, dict):
             raise UndecodableValue(what=name, reason="no event has this name")
         current = EVENT_NAMES[kind][1]
-        yield Position(position), from_plain(upcast(name, v, data, current=current), kind, name)
+        plain = upcast(name, v, cast("dict[str, object]", data), current=current)
+        yield Position(position), from_plain(plain, kind, name)
