@@ -355,6 +355,18 @@ LANES: Final[Mapping[str, tuple[str, Phases]]] = {
             ]
         ],
     ),
+    "concurrency": (
+        "long: eight processes ask the same sessions; their receipts are held against the facts",
+        [[{"concurrency": module("tests.concurrency")}]],
+    ),
+    "flat": (
+        "long: what every command costs after ten turns and after 100 000, counted",
+        [[{"flat": module("tests.flat")}]],
+    ),
+    "altered": (
+        "long: twenty sampled tests are altered in what they expect, and have to go red",
+        [[{"altered": module("tests.altered")}]],
+    ),
     "mutate": (
         "long: the rules of leases and inputs changed one place at a time",
         [[{"mutate": module("tests.mutation")}]],
