@@ -9,9 +9,10 @@ delta debugging, as Hypothesis shrinks.
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import takewhile
 from typing import ClassVar, Final, TypeVar, cast
 
-from attrs import define, frozen
+from attrs import Factory, define, frozen
 
 from lash_es.codec.canonical import plain_values
 from lash_es.codec.errors import UndecodableValue
@@ -75,7 +76,7 @@ def minimal_case(
     Raises:
         NoTestCase: it never holds; or too many facts lead there; or the first were trimmed.
 
-    Cost: folds what is left for each try, ``TRIES_MAX`` times at most.
+    Cost: a fold of the rest behind what is left out for each try, ``TRIES_MAX`` at most.
     """
     session_id = past.stream.session_id
     if past.oldest:
@@ -90,6 +91,7 @@ def minimal_case(
     steps = past.steps(0, first.position + 1)
     facts = tuple((step.position, step.event) for step in steps)
     tries = _Tries(condition, on_try)
+    tries.holds(facts)  # So that no try folds what every one begins with.
     return MinimalCase(
         condition=condition,
         facts=tuple(smallest(facts, tries.holds)),
@@ -100,24 +102,39 @@ def minimal_case(
 
 @define
 class _Tries:
-    """Folds what is left, as often as is allowed."""
+    """
+    Folds what is left, as often as is allowed: from where it is another than what held last.
+    """
 
     condition: Condition
     on_try: Callable[[int], object]
     count: int = 0
+    _held: Sequence[Placed] = ()
+    _states: list[State] = Factory(lambda: [NOT_OPENED])
 
     def holds(self, facts: Sequence[Placed]) -> bool:
+        """Tell whether all of them can follow, and the condition holds after the last one."""
         if self.count >= TRIES_MAX:
             return False
         self.count += 1
+        both = zip(self._held, facts, strict=False)
+        shared = sum(1 for _ in takewhile(lambda pair: pair[0] is pair[1], both))
+        states = self._states[: shared + 1]
         try:
-            last = after(facts)
+            for placed in facts[shared:]:
+                states.append(_followed(states[-1], placed))
         except ImpossibleEvent:
             return False
-        if not self.condition.holds(*last):
+        if not self.condition.holds(states[-1], facts[-1][1]):
             return False
+        self._held, self._states = facts, states
         self.on_try(len(facts))
         return True
+
+
+def _followed(state: State, placed: Placed) -> State:
+    position, event = placed
+    return at_version(evolve(at_version(state, position), event), position + 1)
 
 
 def smallest(items: Sequence[_T], holds: Callable[[Sequence[_T]], bool]) -> Sequence[_T]:
@@ -150,8 +167,8 @@ def after(facts: Iterable[Placed]) -> tuple[State, Event]:
     """
     state: State = NOT_OPENED
     last: Event | None = None
-    for position, last in facts:
-        state = at_version(evolve(at_version(state, position), last), position + 1)
+    for placed in facts:
+        state, last = _followed(state, placed), placed[1]
     if last is None:
         raise ValueError("no facts")
     return state, last
