@@ -1,4 +1,4 @@
-from lash_es.codec.cursors import MalformedCursor, SessionCursor
+from lash_es.codec.cursors import MalformedCursor, SessionCursor, WrongSession
 from lash_es.codec.errors import (
     CorruptBody,
     CorruptHistory,
@@ -87,6 +87,7 @@ from lash_es.core.receipts import (
 from lash_es.core.targets import CancelTarget, InputId, SourceKey
 from lash_es.core.work_errors import BatchIdConflict, BatchNotOfOneClass, QueuedWorkClaimSuperseded
 from lash_es.core.work_receipts import BatchFinished, BatchReceipt, BatchUnknown, WorkClaimReceipt
+from lash_es.log.activities import ActivityWindow
 from lash_es.log.archiving import FolderArchive
 from lash_es.log.errors import (
     StorageError,
@@ -107,24 +108,14 @@ from lash_es.log.stores.ciphers import aes_keys, keys_from_environment
 from lash_es.log.stores.memory import MemoryStore
 from lash_es.log.stores.sqlite import SQLiteStore
 from lash_es.log.stores.sqlite_connections import Durability
+from lash_es.log.subscribing import GapReason
 from lash_es.log.trimming import Trimmed
+from lash_es.projections.chronology import Called, Said, Shown, Thought
+from lash_es.projections.message_tree import TreeMessage
+from lash_es.projections.observation import AgentFrameSwitched, QueueChange, QueueChanged
 from lash_es.projections.pending import PendingQueues
 from lash_es.projections.usage import SessionUsageReport
-from lash_es.runtime.activities import (
-    AcceptedInput,
-    ActivitySink,
-    AssistantProseDelta,
-    ErrorReported,
-    ModelRequestStarted,
-    QueuedInputAccepted,
-    QueuedWorkStarted,
-    ReasoningTextDelta,
-    ToolCallCompleted,
-    ToolCallStarted,
-    TurnActivity,
-    UsageReported,
-    WorkCause,
-)
+from lash_es.runtime.activities import ActivitySink
 from lash_es.runtime.cancelling import CancelToken
 from lash_es.runtime.faults import (
     HandleConsumed,
@@ -155,10 +146,24 @@ from lash_es.runtime.tools import OnTakeover, Tool, tool
 from lash_es.runtime.world import World
 from lash_es.session.builder import Opening, SessionBuilder, SessionSpec
 from lash_es.session.core import LashCore
+from lash_es.session.event_streams import SessionEventStream, SessionObservationStream, Subscribed
 from lash_es.session.exporting import RuntimeSessionState
 from lash_es.session.factories import SessionFactory, SessionMeta, SessionRequest, StoredSession
 from lash_es.session.graph_handle import NewMessage
-from lash_es.session.observing import ObservableSession, SessionObservation
+from lash_es.session.observations import (
+    Closed,
+    Committed,
+    CursorRefused,
+    Gap,
+    LiveReplayGap,
+    Replayed,
+    SessionObservation,
+    SessionObservationEvent,
+    StreamEvent,
+    StreamGap,
+    SubscriberLagged,
+)
+from lash_es.session.observing import ObservableSession
 from lash_es.session.residency import Residency
 from lash_es.session.results import ToolCallRecord, TurnIssue, TurnOutput, TurnResult
 from lash_es.session.session import LashSession, ParkedSession
@@ -169,12 +174,29 @@ from lash_es.session.turn_builders import (
     QueuedTurnBuilder,
     TurnBuilder,
 )
-from lash_es.session.views import SessionReadView
+from lash_es.session.views import MessagePage, SessionReadView
 from lash_es.session.work import (
     QueuedWorkBatch,
     QueuedWorkItem,
     SessionCommandAdmin,
     SessionCommandReceipt,
+)
+from lash_es.turns.activities import (
+    AcceptedInput,
+    AssistantProseDelta,
+    EffectsRepeated,
+    ErrorReported,
+    ModelRequestStarted,
+    QueuedInputAccepted,
+    QueuedWorkStarted,
+    ReasoningTextDelta,
+    RepeatedEffect,
+    ToolCallCompleted,
+    ToolCallStarted,
+    TurnActivity,
+    TurnEndedUncommitted,
+    UsageReported,
+    WorkCause,
 )
 
 __version__: str
@@ -184,7 +206,9 @@ __all__ = [
     "AcceptedInput",
     "ActiveTurn",
     "ActivitySink",
+    "ActivityWindow",
     "AgentFrame",
+    "AgentFrameSwitched",
     "AlreadyCancelled",
     "AlreadyClaimed",
     "AlreadyCompleted",
@@ -202,19 +226,24 @@ __all__ = [
     "BodySealed",
     "Boundary",
     "BusyWithTurn",
+    "Called",
     "CancelOutcome",
     "CancelResult",
     "CancelTarget",
     "CancelToken",
     "Cancelled",
     "ClaimDiagnostics",
+    "Closed",
     "CommandRejected",
+    "Committed",
     "CorruptBody",
     "CorruptHistory",
+    "CursorRefused",
     "DeliveryPolicy",
     "Description",
     "Durability",
     "DurabilityTier",
+    "EffectsRepeated",
     "EnqueueTurnBuilder",
     "ErrorReported",
     "Finished",
@@ -223,6 +252,8 @@ __all__ = [
     "FrameIdConflict",
     "FrameReceipt",
     "FrameSwitched",
+    "Gap",
+    "GapReason",
     "HandleConsumed",
     "HeadRevisionConflict",
     "ImageItem",
@@ -240,12 +271,14 @@ __all__ = [
     "LeaseTimingsInvalid",
     "LimitExceeded",
     "Limits",
+    "LiveReplayGap",
     "LocalProcess",
     "Maintained",
     "MalformedCursor",
     "MemoryStore",
     "MergeGroup",
     "Message",
+    "MessagePage",
     "MissingCredentials",
     "MissingModelSpec",
     "ModelCallFailed",
@@ -274,6 +307,8 @@ __all__ = [
     "ProsePart",
     "Provider",
     "PydanticProvider",
+    "QueueChange",
+    "QueueChanged",
     "QueueFull",
     "QueuedInputAccepted",
     "QueuedTurnBuilder",
@@ -286,6 +321,8 @@ __all__ = [
     "RefreshToolCatalog",
     "Removed",
     "RenewIntervalTooSmall",
+    "RepeatedEffect",
+    "Replayed",
     "Rerun",
     "ResetSession",
     "Residency",
@@ -294,6 +331,7 @@ __all__ = [
     "RuntimeSessionState",
     "RuntimeTurnCommitConflict",
     "SQLiteStore",
+    "Said",
     "SealBroken",
     "SessionBindingMismatch",
     "SessionBuilder",
@@ -301,12 +339,15 @@ __all__ = [
     "SessionCommandReceipt",
     "SessionCursor",
     "SessionDeleted",
+    "SessionEventStream",
     "SessionExecutionLeaseExpired",
     "SessionFactory",
     "SessionFault",
     "SessionMeta",
     "SessionNotOpen",
     "SessionObservation",
+    "SessionObservationEvent",
+    "SessionObservationStream",
     "SessionPolicy",
     "SessionReadView",
     "SessionRequest",
@@ -315,6 +356,7 @@ __all__ = [
     "SessionStore",
     "SessionUsageReport",
     "Settle",
+    "Shown",
     "SlotPolicy",
     "SourceKey",
     "SourceKeyConflict",
@@ -331,9 +373,14 @@ __all__ = [
     "StoreUnavailable",
     "StoredDataError",
     "StoredSession",
+    "StreamEvent",
+    "StreamGap",
+    "Subscribed",
+    "SubscriberLagged",
     "SuffixCancelOutcome",
     "TextItem",
     "TextPart",
+    "Thought",
     "TokenUsage",
     "Tool",
     "ToolCallCompleted",
@@ -343,6 +390,7 @@ __all__ = [
     "ToolResultPart",
     "ToolSpec",
     "ToolStatus",
+    "TreeMessage",
     "TrimHeldBack",
     "TrimOutOfRange",
     "Trimmed",
@@ -350,6 +398,7 @@ __all__ = [
     "TtlTooSmall",
     "TurnActivity",
     "TurnBuilder",
+    "TurnEndedUncommitted",
     "TurnIdConflict",
     "TurnInput",
     "TurnInputClaim",
@@ -367,6 +416,7 @@ __all__ = [
     "WorkClass",
     "World",
     "WrittenByNewerVersion",
+    "WrongSession",
     "__version__",
     "aes_keys",
     "function_provider",
