@@ -6,7 +6,7 @@ are what people and models wrote: whoever prints a line makes it safe first.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, TypeAlias, TypeVar, assert_never, cast
 
 import orjson
@@ -46,6 +46,7 @@ from lash_es.core.events import (
     TurnStarted,
     body_ref,
 )
+from lash_es.core.fork_events import SessionForked
 from lash_es.core.graph_events import GraphEvent
 from lash_es.core.ids import EffectId, Generation, InputId, Position
 from lash_es.core.ingress import NextTurn
@@ -133,6 +134,10 @@ class Narrator:
             cause=header.cause,
         )
 
+    def expect(self, requests: Mapping[EffectId, EffectRequest]) -> None:
+        """Take note of what facts have asked for that are not told themselves."""
+        self._requests.update(requests)
+
     def call(self, call: ToolCall) -> str:
         """Write a tool call as a call, with the arguments as the model wrote them."""
         reply = self._store_content(call.reply.position, ModelReply)
@@ -177,6 +182,7 @@ class Narrator:
                 | SessionParked()
                 | SessionTombstoned()
                 | HistoryTrimmed()
+                | SessionForked()
             ):
                 return _session(event)
             case _:
@@ -370,7 +376,8 @@ def _session(
     | SessionDescribed
     | SessionParked
     | SessionTombstoned
-    | HistoryTrimmed,
+    | HistoryTrimmed
+    | SessionForked,
 ) -> str:
     match event:
         case SessionOpened():
@@ -383,6 +390,8 @@ def _session(
             return "deleted for ever"
         case HistoryTrimmed():
             return f"facts in front of version {event.below} may go"
+        case SessionForked():
+            return f"forked from {_short(event.parent)} at version {event.below}"
 
 
 def _described(event: SessionDescribed) -> str:

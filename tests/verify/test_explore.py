@@ -82,12 +82,13 @@ WITHOUT_A_LETTER = (
     "ForgetAttachment",
     "HistoryTrimmed",
     "PutAttachment",
+    "SessionForked",
     "TrimHistory",
 )
 """
 What no letter leads to: a trim compares positions for their order, and likeness knows them as
-names. ``tests/core/test_retention.py`` has its rules. States and attachments are beside everything
-else; ``tests/scenarios/test_enclosures.py`` has theirs.
+names. ``tests/core/test_retention.py`` has its rules. A fork begins a stream of its own. States
+and attachments are beside everything else; ``tests/scenarios/test_enclosures.py`` has theirs.
 """
 
 ENDING = """
