@@ -24,8 +24,8 @@ from lash_es.core.commands import WithClaim
 from lash_es.core.ids import SessionId
 from lash_es.core.policy import ModelSpec, SessionPolicy
 from lash_es.log.log import StoreLog
-from lash_es.log.port import Log
 from lash_es.log.stores.sqlite import SQLiteStore
+from lash_es.log.subscribing import FollowedLog
 from lash_es.runtime.committing import Lane
 from lash_es.runtime.opening import open_session
 from lash_es.runtime.world import World
@@ -133,7 +133,7 @@ async def _sqlite_counts(path: Path, history: int) -> dict[str, Counts]:
         await log.aclose()
 
 
-async def filled(log: Log, history: int) -> Owned:
+async def filled(log: FollowedLog, history: int) -> Owned:
     """Make a session with so many turns, and own it."""
     owned = await owned_lane(log, _SESSION, still_world())
     for number in range(history):

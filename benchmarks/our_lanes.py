@@ -39,7 +39,7 @@ from lash_es.core.outcomes import (
 from lash_es.core.owners import Fence, LeaseOwner
 from lash_es.core.policy import ModelSpec, SessionPolicy
 from lash_es.core.state import Open
-from lash_es.log.port import Log
+from lash_es.log.subscribing import FollowedLog
 from lash_es.runtime.committing import Draft, Lane
 from lash_es.runtime.world import World
 
@@ -49,7 +49,7 @@ _HOUR_MS = 3_600_000
 _USAGE = TokenUsage(input_tokens=1_200, output_tokens=340)
 
 
-async def owned_lane(log: Log, session_id: str, world: World = _WORLD) -> "Owned":
+async def owned_lane(log: FollowedLog, session_id: str, world: World = _WORLD) -> "Owned":
     """Open the session and take its lease for an hour."""
     lane = Lane(log, StreamId("default", SessionId(session_id)), world, Limits())
     await lane.catch_up()

@@ -34,32 +34,57 @@ ROOT: Final = Path(__file__).parent.parent
 PYTHON: Final = sys.executable
 SOURCES: Final = [n for n in ("lash_es", "tests", "benchmarks", "examples") if (ROOT / n).exists()]
 LATER_PYTHONS: Final = ("3.12", "3.13", "3.14")
+# Read as the newest: what a version between has not, the oldest or the newest has not either.
+NEWEST_PYTHON: Final = LATER_PYTHONS[-1]
+
+# One more than the two cores that CI has, since nearly every track also waits for something.
+TRACKS_AT_ONCE: Final = (os.cpu_count() or 2) + 1
 
 # Here every line and branch is a rule. Elsewhere some only answer to other people's weather.
 WHOLLY_COVERED: Final = {"core", "codec", "turns", "projections", "log"}
 PERCENT_ELSEWHERE_MIN: Final = 90
 
-# These compute; the others also wait, for disks and for other processes. The core's take as long
-# as all the rest together, so they have a track of their own.
+# These compute; the others also wait, for disks and for other processes.
 CORE_TESTS: Final = "core"
 PURE_TESTS: Final = ("codec", "turns", "projections", "timetravel", "verify")
 
-# As many as all others together, and they wait for disks: a track of their own.
+# As many as all others together.
 LOG_TESTS: Final = "log"
 
-# They kill processes and wait for real clocks: with a busy machine beside them they wait in vain.
-QUIET_TESTS: Final = ("crash", "clocks")
+# They kill processes, and wait for real clocks. No verdict depends on how long something takes.
+WAITING_TESTS: Final = ("crash", "clocks")
 
-# Run in ci, in a phase of its own, and not counted: a few of its lines answer to other servers.
+# Run in ci and not counted: a few of its lines answer to other servers.
 POSTGRES_TESTS: Final = "postgres"
 POSTGRES_FILES: Final = "lash_es/log/stores/postgres"
+
+# What leans on the oldest versions of what a base install brings, and needs nothing else.
+BASE_TESTS: Final = (
+    "tests/core",
+    "--ignore=tests/core/test_session_machine.py",
+    "--ignore=tests/core/test_laws.py",
+    "tests/codec",
+    "tests/log/test_conformance.py",
+    "tests/log/test_recorders.py",
+    "tests/session/test_inputs.py",
+)
+
+# What those tests ask for and no extra has: an independent reading of canonical JSON.
+BASE_TOOLS: Final = ("rfc8785",)
 
 # What a user may leave out, so what `import lash_es` may not need.
 OPTIONAL: Final = ("pydantic", "pydantic_ai", "typer", "rich", "psycopg", "hypothesis", "pytest")
 
-
 # What is written by tests, in bytes, with room to spare.
 SCRATCH_BYTES_MIN: Final = 2 * 1024**3
+
+ENVIRONMENT: Final[Mapping[str, str]] = {
+    # Otherwise pyright asks the network whether a newer pyright exists.
+    "PYRIGHT_PYTHON_IGNORE_WARNINGS": "1",
+    # Hundreds of processes are started. Where Python may not keep what it has compiled, as in many
+    # containers, each of them compiles the whole library: a third of what it does.
+    "PYTHONDONTWRITEBYTECODE": "",
+}
 
 
 def run(
@@ -69,8 +94,7 @@ def run(
     return subprocess.run(
         [str(word) for word in words],
         cwd=cwd,
-        # Otherwise pyright asks the network whether a newer pyright exists.
-        env=os.environ | {"PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"} | dict(environment or {}),
+        env=os.environ | ENVIRONMENT | dict(environment or {}),
         check=False,
         text=True,
         errors="replace",
@@ -127,7 +151,7 @@ def other_tests() -> list[Path]:
     """List the test folders and files that are not of the pure floors, so that none is missed."""
     tests_here = sorted((ROOT / "tests").glob("test_*.py"))
     folders = sorted(path.parent for path in (ROOT / "tests").glob("*/__init__.py"))
-    elsewhere = {CORE_TESTS, *PURE_TESTS, *QUIET_TESTS, LOG_TESTS, POSTGRES_TESTS}
+    elsewhere = {CORE_TESTS, *PURE_TESTS, *WAITING_TESTS, LOG_TESTS, POSTGRES_TESTS}
     return [path for path in (*folders, *tests_here) if path.name not in elsewhere]
 
 
@@ -217,7 +241,12 @@ def optional_libraries_loaded(statement: str = "import lash_es") -> str:
 
 
 def base_install() -> str:
-    """Install without extras, at the oldest versions we allow, and run the core's tests there."""
+    """
+    Install without extras, at the oldest versions we allow, and run there what leans on them.
+
+    Every dependency is met: attrs in the rules, the encoders in the codec, the recorders in the
+    stores, all together in sessions. What only our own code can change is not run again.
+    """
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
         venv.create(scratch / "venv")
@@ -231,8 +260,8 @@ def base_install() -> str:
         return first_problem(
             command(*install, str(ROOT)),
             command(python, "-c", "import lash_es", cwd=scratch),
-            command(*install, f"{ROOT}[verify]"),
-            command(python, "-m", "pytest", "tests/core", cwd=scratch / "away"),
+            command(*install, f"{ROOT}[verify]", *BASE_TOOLS),
+            command(python, "-m", "pytest", *BASE_TESTS, cwd=scratch / "away"),
         )
 
 
@@ -258,6 +287,9 @@ STATIC: Final[Mapping[str, Check]] = {
     # The project is named, since pyright would prefer a pyrightconfig.json of any folder above.
     "pyright": module("pyright", "--project", "pyproject.toml", "--pythonpath", PYTHON),
 }
+TYPES_LATER: Final[Mapping[str, Check]] = {
+    f"mypy {NEWEST_PYTHON}": module("mypy", "--python-version", NEWEST_PYTHON, "lash_es")
+}
 FAST: Final[Mapping[str, Check]] = {"core tests": module("pytest", "tests/core")}
 TESTS_POSTGRES: Final[Mapping[str, Check]] = {
     "postgres tests": module("pytest", ROOT / "tests" / POSTGRES_TESTS)
@@ -265,16 +297,21 @@ TESTS_POSTGRES: Final[Mapping[str, Check]] = {
 FORGET: Final[Mapping[str, Check]] = {"forget old coverage": module("coverage", "erase")}
 RANDOM_MACHINE: Final = ROOT / "tests" / CORE_TESTS / "test_session_machine.py"
 TESTS_CORE: Final[Mapping[str, Check]] = {
-    "tests of the core": tests(ROOT / "tests" / CORE_TESTS, f"--ignore={RANDOM_MACHINE}"),
-    # Every line of the core is reached without it, and being watched makes it three times as slow.
+    "tests of the core": tests(ROOT / "tests" / CORE_TESTS, f"--ignore={RANDOM_MACHINE}")
+}
+UNWATCHED: Final[Mapping[str, Check]] = {
+    # Every line is reached without them, and being watched makes them three times as slow.
+    "searches": module("pytest", ROOT / "tests" / "verify", "-m", "search"),
     "random machine": module("pytest", RANDOM_MACHINE),
 }
 TESTS_PURE: Final[Mapping[str, Check]] = {
-    "tests of the other pure floors": tests(*(ROOT / "tests" / name for name in PURE_TESTS))
+    "tests of the other pure floors": tests(
+        *(ROOT / "tests" / name for name in PURE_TESTS), "-m", "not search"
+    )
 }
 TESTS_LOG: Final[Mapping[str, Check]] = {"tests of the log": tests(ROOT / "tests" / LOG_TESTS)}
-TESTS_QUIET: Final[Mapping[str, Check]] = {
-    "tests that want quiet": tests(*(ROOT / "tests" / name for name in QUIET_TESTS))
+TESTS_WAITING: Final[Mapping[str, Check]] = {
+    "tests that wait": tests(*(ROOT / "tests" / name for name in WAITING_TESTS))
 }
 TESTS_OTHER: Final[Mapping[str, Check]] = {"all other tests": tests(*other_tests())}
 COVERAGE: Final[Mapping[str, Check]] = {"coverage": coverage_floors, "no cover": no_cover_marks}
@@ -282,14 +319,13 @@ BASE: Final[Mapping[str, Check]] = {
     "loads nothing optional": optional_libraries_loaded,
     "base install": base_install,
 }
-TYPES_LATER: Final[Mapping[str, Check]] = {
-    f"mypy {version}": module("mypy", "--python-version", version, "lash_es")
-    for version in LATER_PYTHONS
-}
 WHEELS: Final[Mapping[str, Check]] = {f"wheels {v}": wheels_for(v) for v in LATER_PYTHONS}
 
 Phases: TypeAlias = Sequence[Sequence[Mapping[str, Check]]]
-"""One phase after the other; the tracks of a phase run side by side, a track's checks in order."""
+"""
+One phase after the other. The tracks of a phase run side by side, ``TRACKS_AT_ONCE`` of them, and
+the next one begins when one ends, so the long ones stand first; a track's checks run in order.
+"""
 
 LANES: Final[Mapping[str, tuple[str, Phases]]] = {
     "static": ("format, lint, floors and types", [[STATIC]]),
@@ -319,6 +355,18 @@ LANES: Final[Mapping[str, tuple[str, Phases]]] = {
             ]
         ],
     ),
+    "concurrency": (
+        "long: eight processes ask the same sessions; their receipts are held against the facts",
+        [[{"concurrency": module("tests.concurrency")}]],
+    ),
+    "flat": (
+        "long: what every command costs after ten turns and after 100 000, counted",
+        [[{"flat": module("tests.flat")}]],
+    ),
+    "altered": (
+        "long: twenty sampled tests are altered in what they expect, and have to go red",
+        [[{"altered": module("tests.altered")}]],
+    ),
     "mutate": (
         "long: the rules of leases and inputs changed one place at a time",
         [[{"mutate": module("tests.mutation")}]],
@@ -340,15 +388,18 @@ LANES: Final[Mapping[str, tuple[str, Phases]]] = {
         [
             [FORGET],
             [
-                TESTS_CORE,
                 TESTS_LOG,
                 TESTS_OTHER,
                 TESTS_PURE,
-                {**STATIC, **TYPES_LATER},
-                {**BASE, **WHEELS},
+                TESTS_POSTGRES,
+                STATIC,
+                UNWATCHED,
+                TESTS_WAITING,
+                BASE,
+                TESTS_CORE,
+                TYPES_LATER,
+                WHEELS,
             ],
-            [TESTS_QUIET],
-            [TESTS_POSTGRES],
             [COVERAGE],
         ],
     ),
@@ -374,7 +425,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def run_phase(tracks: Sequence[Mapping[str, Check]]) -> list[str]:
     """Run tracks side by side; returns the names of the checks that fail."""
-    with ThreadPoolExecutor(max_workers=len(tracks)) as pool:
+    with ThreadPoolExecutor(max_workers=TRACKS_AT_ONCE) as pool:
         return [name for failures in pool.map(run_track, tracks) for name in failures]
 
 

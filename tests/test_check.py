@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 import tomllib
 from pathlib import Path
 
@@ -179,7 +180,7 @@ def test_the_parts_of_the_tests_are_all_of_them() -> None:
         *check.PURE_TESTS,
         check.LOG_TESTS,
         check.POSTGRES_TESTS,
-        *check.QUIET_TESTS,
+        *check.WAITING_TESTS,
         *(path.name for path in check.other_tests()),
     }
     here = {
@@ -189,3 +190,30 @@ def test_the_parts_of_the_tests_are_all_of_them() -> None:
 
     assert here <= parts
     assert not [name for name in check.PURE_TESTS if not (check.ROOT / "tests" / name).is_dir()]
+
+
+def test_what_is_started_may_keep_what_it_has_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = (sys.executable, "-c", "import sys; print(sys.dont_write_bytecode)")
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+
+    assert check.run(*shown).stdout == "False\n"
+    assert check.run(*shown, environment={"PYTHONDONTWRITEBYTECODE": "1"}).stdout == "True\n"
+
+
+def test_tracks_run_side_by_side_up_to_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(check, "TRACKS_AT_ONCE", 2)
+    running, most = 0, 0
+    lock, both = threading.Lock(), threading.Barrier(2)
+
+    def track() -> str:
+        nonlocal running, most
+        with lock:
+            running += 1
+            most = max(most, running)
+        both.wait(60)
+        with lock:
+            running -= 1
+        return ""
+
+    assert check.run_phase([{str(number): track} for number in range(4)]) == []
+    assert most == 2

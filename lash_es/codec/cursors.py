@@ -31,6 +31,18 @@ class MalformedCursor(LashError):
         return f"malformed cursor: {self.reason}"
 
 
+@define(kw_only=True)
+class WrongSession(LashError):
+    """The cursor is of another session than the one it was used on."""
+
+    expected: str
+    actual: str
+    terminal_by_kind: ClassVar[bool] = True
+
+    def _summary(self) -> str:
+        return f"the cursor is of session {self.actual!r}, expected one of {self.expected!r}"
+
+
 @total_ordering
 @frozen(repr=False, order=False)
 class SessionCursor:
@@ -71,4 +83,18 @@ class SessionCursor:
             session_id = base64.urlsafe_b64decode(padded).decode()
         except (binascii.Error, UnicodeDecodeError) as cause:
             raise MalformedCursor(reason="the session id is not base64url of UTF-8") from cause
-        return cls(SessionId(session_id), Version(int(version, 16)), int(seq, 16))
+        cursor = cls(SessionId(session_id), Version(int(version, 16)), int(seq, 16))
+        if str(cursor) != text:
+            # One place has one text, or hosts could not compare what they keep.
+            raise MalformedCursor(reason="the session id has bits that say nothing")
+        return cursor
+
+    def require_session(self, session_id: SessionId) -> None:
+        """
+        Refuse to be used on another session.
+
+        Raises:
+            WrongSession: with both names.
+        """
+        if self.session_id != session_id:
+            raise WrongSession(expected=session_id, actual=self.session_id)

@@ -8,12 +8,12 @@ never guesses, and neither does encoding: a clock that tells 1.5 ms would make a
 
 import base64
 from collections.abc import Mapping
-from typing import Final, TypeVar, get_args, get_origin
+from functools import cache
+from typing import TypeVar, cast, get_args, get_origin
 
 from cattrs import BaseConverter
-from cattrs.dispatch import StructureHook
+from cattrs.dispatch import StructureHook, UnstructureHook
 from cattrs.preconf.orjson import OrjsonConverter, make_converter
-from cattrs.strategies import configure_tagged_union
 
 from lash_es.codec.errors import UndecodableValue, UnencodableValue
 from lash_es.codec.wire_names import UNION_TAGS
@@ -62,11 +62,38 @@ def strict_converter() -> OrjsonConverter:
     return made
 
 
-def _make_converter() -> OrjsonConverter:
+@cache
+def _converter() -> OrjsonConverter:
     made = strict_converter()
     for union in _UNIONS:
-        configure_tagged_union(union, made, tag_generator=UNION_TAGS.__getitem__, tag_name="kind")
+        tag_union(union, made)
     return made
+
+
+def tag_union(union: object, made: OrjsonConverter) -> None:
+    """
+    Tag a union's members, as ``configure_tagged_union`` of cattrs does, but make a member's hooks
+    when it is first met: a hook is compiled, and most processes meet few of all members.
+    """
+    tags = {member: UNION_TAGS[member] for member in get_args(union)}
+    members = {tag: member for member, tag in tags.items()}
+    hooks: dict[type[object], UnstructureHook] = {}
+
+    def unstructure(value: object) -> dict[str, object]:
+        kind = type(value)
+        if kind not in hooks:
+            hooks[kind] = made.get_unstructure_hook(kind)
+        plain: dict[str, object] = hooks[kind](value)
+        plain["kind"] = tags[kind]
+        return plain
+
+    def structure(plain: object, _: object) -> object:
+        _exact(plain, dict)
+        fields = dict(cast("dict[str, object]", plain))
+        return made.structure(fields, members[cast("str", fields.pop("kind"))])
+
+    made.register_unstructure_hook_func(lambda kind: kind == union, unstructure)
+    made.register_structure_hook_func(lambda kind: kind == union, structure)
 
 
 def _is_integer(kind: object) -> bool:
@@ -110,12 +137,9 @@ def _exact(value: object, kind: type[_T]) -> _T:
     return value
 
 
-_CONVERTER: Final = _make_converter()
-
-
 def to_plain(value: object) -> dict[str, object]:
     """Turn an attrs value into a dict of plain values."""
-    plain: dict[str, object] = _CONVERTER.unstructure(value)
+    plain: dict[str, object] = _converter().unstructure(value)
     return plain
 
 
@@ -124,7 +148,7 @@ def from_plain(plain: Mapping[str, object], kind: type[_T], what: str) -> _T:
     Turn plain values into the attrs value they promise to be; ``what`` names it in the error.
     """
     try:
-        return _CONVERTER.structure(plain, kind)
+        return _converter().structure(plain, kind)
     except Exception as cause:
         raise UndecodableValue(
             what=what, reason=f"{type(cause).__name__}: {cause}"[:300]

@@ -22,9 +22,8 @@ from cattrs.preconf.orjson import OrjsonConverter
 from lash_es.codec.canonical import canonical_bytes, plain_values
 from lash_es.codec.errors import UndecodableValue
 from lash_es.codec.records import DIGEST_BYTES
-from lash_es.codec.shapes import strict_converter
+from lash_es.codec.shapes import strict_converter, tag_union
 from lash_es.codec.state_shapes import fingerprint
-from lash_es.codec.wire_names import UNION_TAGS
 from lash_es.core.batches import MergeKey
 from lash_es.core.effects import EffectRequest
 from lash_es.core.events import TurnOrigin
@@ -105,28 +104,8 @@ def _converter() -> OrjsonConverter:
     made.register_unstructure_hook_factory(_is_mapping, _pairs_unstructure_hook)
     made.register_unstructure_hook_factory(_is_open, _open_unstructure_hook)
     for union in _UNIONS:
-        _register(union, made)
+        tag_union(union, made)
     return made
-
-
-def _register(union: object, made: OrjsonConverter) -> None:
-    """
-    Tag a union's members, as ``configure_tagged_union`` does, without making their hooks at once:
-    every later registration would throw those away.
-    """
-    by_tag = {UNION_TAGS[member]: member for member in get_args(union)}
-
-    def unstructure(value: object) -> dict[str, object]:
-        plain: dict[str, object] = made.unstructure(value, unstructure_as=type(value))
-        plain["kind"] = UNION_TAGS[type(value)]
-        return plain
-
-    def structure(value: dict[str, object], _: object) -> object:
-        member = by_tag[cast("str", value.pop("kind"))]
-        return made.structure(value, member)
-
-    made.register_unstructure_hook_func(lambda kind: kind == union, unstructure)
-    made.register_structure_hook_func(lambda kind: kind == union, structure)
 
 
 def _is_mapping(kind: object) -> bool:

@@ -27,7 +27,7 @@ from lash_es.log.announcing import Reading
 from lash_es.log.appends import Activity
 from lash_es.log.loading import Fact, checked_fact
 from lash_es.log.pages import START, Offset, Page, offset_of
-from lash_es.log.port import Store
+from lash_es.log.port import Log, Store
 from lash_es.log.watching import Handed, Wakes
 
 ITEMS_PER_PAGE: Final = 64
@@ -75,6 +75,34 @@ class Subscribable(Protocol):
     def wakes(self) -> Wakes:
         """What wakes whoever waits."""
         ...
+
+
+class FollowedLog(Log, Protocol):
+    """A log whose streams can be followed."""
+
+    @property
+    def wakes(self) -> Wakes:
+        """What wakes whoever waits."""
+        ...
+
+
+def missing_after(page: Page, asked: Offset) -> Gap | None:
+    """Say what a page lacks after the place that it was read from; none if it lacks nothing."""
+    reason, goes_on = GapReason.TRIMMED, asked
+    oldest = (Version(page.oldest), 0)
+    if asked > page.end:
+        goes_on, reason = page.end, GapReason.UNAVAILABLE
+    elif asked < oldest:
+        goes_on = oldest
+    elif asked >= page.low_water:
+        return None
+    return Gap(
+        reason=reason,
+        asked=asked,
+        kept=max(oldest, page.low_water),
+        latest=page.end,
+        goes_on=goes_on,
+    )
 
 
 def subscribe(
@@ -248,23 +276,9 @@ class Subscription:
 
     def _gap(self, page: Page) -> Gap | None:
         """Say what is missing after what was read, once."""
-        asked, reason = self._read_up_to, GapReason.TRIMMED
-        oldest = (Version(page.oldest), 0)
-        if asked > page.end:
-            goes_on, reason = page.end, GapReason.UNAVAILABLE
-        elif asked < oldest:
-            goes_on = oldest
-        elif asked < page.low_water and self._low_water_told < page.low_water:
-            goes_on = asked
-        else:
-            return None
-        return Gap(
-            reason=reason,
-            asked=asked,
-            kept=max(oldest, page.low_water),
-            latest=page.end,
-            goes_on=goes_on,
-        )
+        gap = missing_after(page, self._read_up_to)
+        is_told = gap is not None and gap.goes_on == gap.asked
+        return None if is_told and self._low_water_told >= page.low_water else gap
 
     def _items(self, page: Page) -> Iterator[tuple[Offset, Item]]:
         version = self._read_up_to[0]

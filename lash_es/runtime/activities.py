@@ -12,152 +12,26 @@ from collections.abc import Awaitable, Callable
 from typing import Final, TypeAlias
 
 from attrs import evolve as with_changes
-from attrs import frozen
 
 from lash_es.codec.activities import encode_activity
 from lash_es.core.activity import ProseStreamed, ReasoningStreamed, StreamedActivity
-from lash_es.core.batches import WorkBoundary
 from lash_es.core.errors import LashError
-from lash_es.core.ids import BatchId, CallId, EffectId, Generation, Version
-from lash_es.core.ingress import Boundary
-from lash_es.core.messages import Message, TokenUsage, ToolStatus
+from lash_es.core.ids import Generation, Version
 from lash_es.log.appends import ActivityRefused
 from lash_es.runtime.committing import Lane
+from lash_es.turns.activities import (
+    AssistantProseDelta,
+    ReasoningTextDelta,
+    TurnActivity,
+    TurnActivityEvent,
+)
 
 ACTIVITY_CHARS_MAX: Final = 2_048
-"""A stretch of text is written when it is this long,"""
+"""A stretch of text is written, and the next one begun, when it is this long,"""
 ACTIVITY_AGE_MS_MAX: Final = 100
 """or when its first character has waited this long."""
 ACTIVITIES_WAITING_MAX: Final = 1_024
 """From here on a slow reader gets longer stretches of text, so that what waits is bounded."""
-
-
-@frozen(kw_only=True)
-class ModelRequestStarted:
-    """The model is being asked; ``attempt`` above 1 replaces what the attempt before streamed."""
-
-    effect_id: EffectId
-    protocol_iteration: int
-    attempt: int
-
-
-@frozen(kw_only=True)
-class AssistantProseDelta:
-    """A piece of the answer."""
-
-    effect_id: EffectId
-    attempt: int
-    text: str
-
-
-@frozen(kw_only=True)
-class ReasoningTextDelta:
-    """A piece of the model's reasoning."""
-
-    effect_id: EffectId
-    attempt: int
-    text: str
-
-
-@frozen(kw_only=True)
-class ToolCallStarted:
-    """A tool is being called."""
-
-    effect_id: EffectId
-    call_id: CallId
-    name: str
-    arguments: str
-    attempt: int
-
-
-@frozen(kw_only=True)
-class ToolCallCompleted:
-    """A call's outcome is recorded."""
-
-    effect_id: EffectId
-    call_id: CallId
-    name: str
-    status: ToolStatus
-    text: str
-
-
-@frozen(kw_only=True)
-class UsageReported:
-    """A model call's tokens, and the turn's so far."""
-
-    protocol_iteration: int
-    usage: TokenUsage
-    cumulative: TokenUsage
-
-
-@frozen(kw_only=True)
-class ErrorReported:
-    """Something went wrong, in words."""
-
-    code: str
-    message: str
-
-
-@frozen(kw_only=True)
-class AcceptedInput:
-    """An input that a running turn took, under the name that its caller gave it, if any."""
-
-    id: str
-    message: Message
-
-
-@frozen(kw_only=True)
-class QueuedInputAccepted:
-    """The turn took inputs at a checkpoint; the next model call brings them to the model."""
-
-    checkpoint: Boundary
-    inputs: tuple[AcceptedInput, ...]
-
-
-@frozen(kw_only=True)
-class WorkCause:
-    """What a process had to say; the same ``cause_id``, the same cause."""
-
-    cause_id: str
-    event_type: str
-    process_id: str
-    sequence: int
-    text: str
-
-
-@frozen(kw_only=True)
-class QueuedWorkStarted:
-    """The turn took queued work, or began with it."""
-
-    boundary: WorkBoundary
-    batch_ids: tuple[BatchId, ...]
-    causes: tuple[WorkCause, ...]
-
-
-TurnActivityEvent: TypeAlias = (
-    QueuedWorkStarted
-    | QueuedInputAccepted
-    | ModelRequestStarted
-    | AssistantProseDelta
-    | ReasoningTextDelta
-    | ToolCallStarted
-    | ToolCallCompleted
-    | UsageReported
-    | ErrorReported
-)
-
-
-@frozen(kw_only=True)
-class TurnActivity:
-    """
-    One thing to show.
-
-    What belongs together (a call and its end, one reply's text) shares ``correlation_id``.
-    """
-
-    activity_id: str
-    correlation_id: str
-    event: TurnActivityEvent
 
 
 ActivitySink: TypeAlias = Callable[[TurnActivity], Awaitable[None]]
@@ -182,10 +56,12 @@ class ActivityPump:
         self._is_complete = False
         self._unwritten: list[StreamedActivity] = []
         self._waiting_since_ms = 0
+        self._writing = asyncio.Lock()
         self._pump = asyncio.create_task(self._run())
 
     def show(self, event: TurnActivityEvent, correlation_id: str) -> None:
         """Hand on an activity."""
+        self._buffer(event)
         token = self._lane.world.token()
         activity = TurnActivity(activity_id=token, correlation_id=correlation_id, event=event)
         if len(self._waiting) >= ACTIVITIES_WAITING_MAX:
@@ -195,6 +71,13 @@ class ActivityPump:
                 return
         self._waiting.append(activity)
         self._arrived.set()
+
+    async def write_out(self) -> None:
+        """
+        Write the text that was shown so far, in front of the fact that is recorded next: whoever
+        looks on has it before what supersedes it.
+        """
+        await self._write()
 
     async def finish(self) -> None:
         """
@@ -212,7 +95,6 @@ class ActivityPump:
     async def _run(self) -> None:
         failure: Exception | None = None
         while (activity := await self._next()) is not None:
-            self._buffer(activity.event)
             if self._is_due():
                 await self._write()
             if failure is None:
@@ -261,20 +143,25 @@ class ActivityPump:
         if not self._unwritten:
             self._waiting_since_ms = self._lane.world.monotonic_ms()
         last = self._unwritten[-1] if self._unwritten else None
-        if last is not None and with_changes(last, text="") == with_changes(streamed, text=""):
+        if (
+            last is not None
+            and len(last.text) < ACTIVITY_CHARS_MAX
+            and with_changes(last, text="") == with_changes(streamed, text="")
+        ):
             self._unwritten[-1] = with_changes(last, text=last.text + streamed.text)
         else:
             self._unwritten.append(streamed)
 
     async def _write(self) -> None:
-        payloads = [encode_activity(entry) for entry in self._unwritten]
-        self._unwritten.clear()
-        if not payloads:
-            return
-        try:
-            await self._append(payloads)
-        except LashError:
-            self._lane.log.tally.gaps += 1  # A reader will meet it; the turn goes on.
+        async with self._writing:
+            payloads = [encode_activity(entry) for entry in self._unwritten]
+            self._unwritten.clear()
+            if not payloads:
+                return
+            try:
+                await self._append(payloads)
+            except LashError:
+                self._lane.log.tally.gaps += 1  # A reader will meet it; the turn goes on.
 
     async def _append(self, payloads: list[bytes]) -> None:
         """

@@ -4,7 +4,7 @@ what follows from it, and shown when that is recorded.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 from attrs import frozen
 
@@ -14,24 +14,15 @@ from lash_es.core.commands import ClaimActiveTurnInputs
 from lash_es.core.events import Event, TurnInputsAccepted
 from lash_es.core.ids import BatchId
 from lash_es.core.ingress import Boundary
-from lash_es.core.inputs import PendingInput
-from lash_es.core.messages import Message, Role, TurnInput
+from lash_es.core.messages import TurnInput
 from lash_es.core.owners import Fence
 from lash_es.core.turns import OpenTurn
 from lash_es.core.work_commands import ClaimWork, LeadingTurnWork
 from lash_es.core.work_events import WorkClaimed
 from lash_es.log.contents import read_contents
-from lash_es.runtime.activities import (
-    AcceptedInput,
-    QueuedInputAccepted,
-    QueuedWorkStarted,
-    WorkCause,
-)
 from lash_es.runtime.committing import Draft, Lane
-from lash_es.turns.transcript import Contents, input_parts, wake_text
-
-_SUBMITTED: Final = ("host:", "injection:")
-"""What the runtime puts in front of the name that a caller gave a submission."""
+from lash_es.turns.activities import QueuedInputAccepted, QueuedWorkStarted
+from lash_es.turns.taking import inputs_accepted, submitted_name, work_started
 
 
 @frozen(kw_only=True)
@@ -90,15 +81,8 @@ def _inputs_taken(draft: Draft, events: Sequence[Event]) -> Iterator[InputsTaken
     for event in events:
         if isinstance(event, TurnInputsAccepted):
             entries = [pending[input_id] for input_id in event.input_ids]
-            named = tuple((_named(entry), entry.content.ref) for entry in entries)
+            named = tuple((submitted_name(entry), entry.content.ref) for entry in entries)
             yield InputsTaken(checkpoint=event.checkpoint, inputs=named)
-
-
-def _named(entry: PendingInput) -> str:
-    name = entry.source_key or entry.input_id
-    for prefix in _SUBMITTED:
-        name = name.removeprefix(prefix)
-    return name
 
 
 def work_taken(
@@ -123,27 +107,5 @@ async def shown(lane: Lane, taken: Taken) -> QueuedInputAccepted | QueuedWorkSta
     kinds = dict.fromkeys(taken.bodies, kind)
     contents = await lane.log.read(lambda store: read_contents(store, lane.stream, kinds))
     if isinstance(taken, InputsTaken):
-        inputs = tuple(_accepted(name, ref, contents) for name, ref in taken.inputs)
-        return QueuedInputAccepted(checkpoint=taken.checkpoint, inputs=inputs)
-    wakes = [each for each in contents.values() if isinstance(each, ProcessWake)]
-    return QueuedWorkStarted(
-        boundary=taken.boundary,
-        batch_ids=taken.batch_ids,
-        causes=tuple(map(_cause, wakes)),
-    )
-
-
-def _accepted(name: str, ref: BodyRef, contents: Contents) -> AcceptedInput:
-    said = contents[ref]
-    parts = input_parts([said] if isinstance(said, TurnInput) else [])
-    return AcceptedInput(id=name, message=Message(message_id=name, role=Role.USER, parts=parts))
-
-
-def _cause(wake: ProcessWake) -> WorkCause:
-    return WorkCause(
-        cause_id=wake.wake_id,
-        event_type=wake.event_type,
-        process_id=wake.process_id,
-        sequence=wake.sequence,
-        text=wake_text(wake),
-    )
+        return inputs_accepted(taken.checkpoint, taken.inputs, contents)
+    return work_started(taken.boundary, taken.batch_ids, taken.bodies, contents)

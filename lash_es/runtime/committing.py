@@ -29,7 +29,8 @@ from lash_es.log.appends import Appended, Conflict, StreamAppend, Unknown
 from lash_es.log.commitments import require_unsealed
 from lash_es.log.encoding import Folded, decode_index_entry, encode_append, nothing_folded
 from lash_es.log.loading import load
-from lash_es.log.port import Log, Store
+from lash_es.log.port import Store
+from lash_es.log.subscribing import FollowedLog
 from lash_es.runtime.faults import AppendUnresolved, TooManyConflicts
 from lash_es.runtime.world import World
 
@@ -99,7 +100,7 @@ class Lane:
     ``folded`` is never ahead of the log; it may be behind, and is caught up when that matters.
     """
 
-    def __init__(self, log: Log, stream: StreamId, world: World, limits: Limits) -> None:
+    def __init__(self, log: FollowedLog, stream: StreamId, world: World, limits: Limits) -> None:
         self.log = log
         self.stream = stream
         self.world = world

@@ -11,6 +11,8 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
+from attrs import evolve as with_changes
+
 from lash_es.codec.contents import encode_content
 from lash_es.codec.errors import UnencodableValue
 from lash_es.core.agenda import agenda
@@ -28,12 +30,7 @@ from lash_es.core.messages import EffectFailure, ModelReply, TokenUsage, ToolOut
 from lash_es.core.outcomes import EffectCancelled, EffectFailed
 from lash_es.core.state import Open
 from lash_es.core.turns import OpenTurn
-from lash_es.runtime.activities import (
-    ActivityPump,
-    ErrorReported,
-    ToolCallCompleted,
-    UsageReported,
-)
+from lash_es.runtime.activities import ActivityPump
 from lash_es.runtime.advancing import advance
 from lash_es.runtime.cancelling import CancelToken
 from lash_es.runtime.checkpoints import Taken, shown
@@ -41,6 +38,7 @@ from lash_es.runtime.committing import Draft, Lane, read_known
 from lash_es.runtime.faults import SESSION_EXECUTION_LEASE_LOST, RuntimeFault
 from lash_es.runtime.leasing import LeaseGuard
 from lash_es.runtime.performing import Performed, Performer, failed
+from lash_es.turns.activities import ErrorReported, ToolCallCompleted, UsageReported
 
 _R = TypeVar("_R")
 
@@ -66,6 +64,7 @@ class TurnDriver:
         self._turn_id = turn_id
         self._used = TokenUsage() if (turn := self._turn()) is None else turn.usage
         self._running: dict[EffectId, asyncio.Task[Performed]] = {}
+        self._begun_at_ms: dict[EffectId, int] = {}
         self._meant: str | None = None
 
     async def drive(self, taken: Sequence[Taken] = ()) -> None:
@@ -123,6 +122,7 @@ class TurnDriver:
                 raise lease_lost("it may have run out before the next effect could start")
             task = asyncio.create_task(self._performer.perform(turn, effect))
             self._running[effect.effect_id] = task
+            self._begun_at_ms[effect.effect_id] = self._lane.log.now_ms()
 
     async def _settle_what_arrives(self) -> None:
         """
@@ -154,6 +154,7 @@ class TurnDriver:
         if not outcomes and not is_cancelled:
             return
         effects = {effect.effect_id: effect for effect in agenda(self._lane.state)}
+        await self._pump.write_out()
         recorded, taken = await self._record(
             lambda draft: self._settle(draft, outcomes, is_cancelled=is_cancelled)
         )
@@ -201,7 +202,8 @@ class TurnDriver:
         except (LimitExceeded, UnencodableValue) as refusal:
             is_too_large = isinstance(refusal, LimitExceeded)
             code = "limit_exceeded" if is_too_large else "unencodable_value"
-            performed = failed(code, refusal.summary())
+            failure = failed(code, refusal.summary())
+            performed = with_changes(failure, arguments=performed.arguments)
             draft.do(self._settlement(effect_id, performed, now_ms))
         return performed
 
@@ -229,9 +231,14 @@ class TurnDriver:
         """Show what was recorded, after it was."""
         content = performed.content
         if isinstance(effect.request, ToolCall) and not isinstance(content, ModelReply):
-            self._pump.show(
-                _completed(effect, effect.request, content), f"tool:{effect.request.call_id}"
+            completed = _completed(
+                effect,
+                effect.request,
+                content,
+                arguments=performed.arguments,
+                duration_ms=self._lane.log.now_ms() - self._begun_at_ms[effect.effect_id],
             )
+            self._pump.show(completed, f"tool:{effect.request.call_id}")
         elif isinstance(content, ModelReply):
             self._pump.show(self._usage(effect, content), effect.effect_id)
         elif isinstance(performed.outcome, EffectFailed) and isinstance(content, EffectFailure):
@@ -262,15 +269,22 @@ def _performed(task: asyncio.Task[Performed]) -> Performed:
 
 
 def _completed(
-    effect: Effect, call: ToolCall, content: ToolOutput | EffectFailure
+    effect: Effect,
+    call: ToolCall,
+    content: ToolOutput | EffectFailure,
+    *,
+    arguments: str,
+    duration_ms: int,
 ) -> ToolCallCompleted:
     has_failed = isinstance(content, EffectFailure)
     return ToolCallCompleted(
         effect_id=effect.effect_id,
         call_id=call.call_id,
         name=call.tool,
+        arguments=arguments,
         status=ToolStatus.FAILED if has_failed else ToolStatus.SUCCEEDED,
         text=content.message if isinstance(content, EffectFailure) else content.text,
+        duration_ms=duration_ms,
     )
 
 

@@ -10,6 +10,7 @@ SESSION_EXECUTION_BUSY: Final = "session_execution_busy"
 SESSION_EXECUTION_LEASE_LOST: Final = "session_execution_lease_lost"
 STORE_COMMIT_FAILED: Final = "store_commit_failed"
 LLM_PROVIDER: Final = "llm_provider"
+LIVE_REPLAY: Final = "live_replay"
 
 _TERMINAL: Final = (
     "missing_execution_scope_id",

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeAlias, assert_never
 
+from attrs import evolve as with_changes
 from attrs import frozen
 
 from lash_es.core.effects import Effect, ModelCall, ToolCall
@@ -29,17 +30,17 @@ from lash_es.core.outcomes import (
     ToolReturned,
 )
 from lash_es.core.turns import OpenTurn
-from lash_es.runtime.activities import (
-    ActivityPump,
+from lash_es.runtime.activities import ActivityPump
+from lash_es.runtime.committing import Lane
+from lash_es.runtime.providers import Delta, ModelCallFailed, ProseDelta, Provider
+from lash_es.runtime.tools import OnTakeover, ToolCallFailed, ToolCallRefused, ToolSet
+from lash_es.runtime.transcripts import Transcript
+from lash_es.turns.activities import (
     AssistantProseDelta,
     ModelRequestStarted,
     ReasoningTextDelta,
     ToolCallStarted,
 )
-from lash_es.runtime.committing import Lane
-from lash_es.runtime.providers import Delta, ModelCallFailed, ProseDelta, Provider
-from lash_es.runtime.tools import OnTakeover, ToolCallFailed, ToolCallRefused, ToolSet
-from lash_es.runtime.transcripts import Transcript
 from lash_es.turns.prompts import model_request
 
 UNCERTAIN_TOOL_WAIT_MS_MAX: Final = 60_000
@@ -76,10 +77,11 @@ UncertainToolHandler: TypeAlias = Callable[[UncertainToolCall], Awaitable[Rerun 
 
 @frozen(kw_only=True)
 class Performed:
-    """What came of an effect: the control data, and the words."""
+    """What came of an effect: the control data, and the words; of a call, also what went in."""
 
     outcome: EffectOutcome
     content: ModelReply | ToolOutput | EffectFailure
+    arguments: str = ""
 
 
 def failed(code: str, text: str, *, is_retryable: bool = False) -> Performed:
@@ -124,7 +126,9 @@ class Performer:
             case ModelCall():
                 return await self._ask_model(turn, effect, effect.request)
             case ToolCall():
-                return await self._call_tool(turn, effect, effect.request)
+                arguments = await self._arguments(effect.request)
+                performed = await self._call_tool(turn, effect, effect.request, arguments)
+                return with_changes(performed, arguments=arguments)
             case _:
                 assert_never(effect.request)
 
@@ -148,8 +152,9 @@ class Performer:
         shown = kind(effect_id=effect.effect_id, attempt=effect.attempt, text=delta.text)
         self._pump.show(shown, effect.effect_id)
 
-    async def _call_tool(self, turn: OpenTurn, effect: Effect, call: ToolCall) -> Performed:
-        arguments = await self._arguments(call)
+    async def _call_tool(
+        self, turn: OpenTurn, effect: Effect, call: ToolCall, arguments: str
+    ) -> Performed:
         started = ToolCallStarted(
             effect_id=effect.effect_id,
             call_id=call.call_id,

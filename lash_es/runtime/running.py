@@ -6,7 +6,7 @@ its result, another turn brings it to its end before it starts. Pre-flight check
 acceptance and write nothing.
 """
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TypeAlias
@@ -20,7 +20,7 @@ from lash_es.core.frames import PLAIN_GRAPH
 from lash_es.core.ids import TurnId
 from lash_es.core.known import IndexKey, IndexKind
 from lash_es.core.leases import Holder
-from lash_es.core.messages import TurnInput
+from lash_es.core.messages import ToolSpec, TurnInput
 from lash_es.core.owners import Fence, LeaseOwner
 from lash_es.core.receipts import Busy, TurnOver, started
 from lash_es.core.state import Open
@@ -103,6 +103,10 @@ class TurnRunner:
         """Who writes outside turns: the same owner, for one append."""
         ttl_ms = self._equipment.timings.ttl_ms
         return BriefOwner(lane=self._lane, owner=self._owner, contest=self._contest, ttl_ms=ttl_ms)
+
+    def tool_specs(self) -> Sequence[ToolSpec]:
+        """List the tools that its turns offer to the model."""
+        return self._equipment.tools.specs()
 
     async def run_direct(
         self, turn_id: TurnId, turn_input: TurnInput, cancel: CancelToken, sink: ActivitySink

@@ -20,10 +20,11 @@ from lash_es.core.limits import DEFAULT_LIMITS, Limits
 from lash_es.core.owners import LeaseOwner
 from lash_es.core.policy import ModelSpec, SessionPolicy
 from lash_es.core.state import Deleted
+from lash_es.log.activities import DEFAULT_WINDOW, ActivityWindow
 from lash_es.log.errors import StoreUnavailable
 from lash_es.log.log import StoreLog
 from lash_es.log.placing import DurabilityTier, tier_of
-from lash_es.log.port import Log, Store
+from lash_es.log.port import Store
 from lash_es.log.removing import Archive
 from lash_es.log.sealed import SealedStore
 from lash_es.log.sealing import AtRest
@@ -87,6 +88,7 @@ class LashCore:
         uncertain_tool_wait_ms_max: how long to wait for that answer.
         transcripts_bytes_max: how much memory the messages that later prompts repeat may take, of
             all sessions together; what does not fit is read again.
+        activity_window: how much streamed text the log keeps for those who come back to it.
         world: ids, salts, sleep and the monotonic clock; for tests.
         clock_ms: the time of commands, in epoch milliseconds, where the store has no time of its
             own.
@@ -116,6 +118,7 @@ class LashCore:
         on_uncertain_tool: UncertainToolHandler | None = None,
         uncertain_tool_wait_ms_max: int = UNCERTAIN_TOOL_WAIT_MS_MAX,
         transcripts_bytes_max: int = TRANSCRIPTS_BYTES_MAX,
+        activity_window: ActivityWindow = DEFAULT_WINDOW,
         world: World | None = None,
         clock_ms: Callable[[], int] = system_now_ms,
     ) -> None:
@@ -141,8 +144,9 @@ class LashCore:
         self._residency = residency
         self._world = world or World()
         self._clock_ms = clock_ms
-        self._own_logs: dict[SessionStore, Log] = {}
-        self._log: Log = _log_on(_sealed(_opened(store), at_rest, blobs), clock_ms, self._world)
+        self._own_logs: dict[SessionStore, StoreLog] = {}
+        self._activity_window = activity_window
+        self._log = self._log_on(_sealed(_opened(store), at_rest, blobs))
 
     def session(
         self,
@@ -303,14 +307,28 @@ class LashCore:
             store.attach(lane)
         return lane
 
-    def _own_log(self, store: SessionStore, session_id: SessionId) -> Log:
+    def _own_log(self, store: SessionStore, session_id: SessionId) -> StoreLog:
         """Return the log on a session's own store, made when it is first used."""
         store.bind(session_id)
         if store not in self._own_logs:
-            self._own_logs[store] = _log_on(
-                _sealed(store.store, None, None), self._clock_ms, self._world
-            )
+            self._own_logs[store] = self._log_on(_sealed(store.store, None, None))
         return self._own_logs[store]
+
+    def _log_on(self, store: Store) -> StoreLog:
+        """Make the log; if its store's time cannot be asked, the store is let go."""
+        world = self._world
+        try:
+            return StoreLog(
+                store,
+                self._clock_ms,
+                monotonic_ns=world.monotonic_ns,
+                running_ms=world.monotonic_ms,
+                boot_id=world.boot_id(),
+                activity_window=self._activity_window,
+            )
+        except BaseException:
+            store.close()
+            raise
 
     def _handle(
         self,
@@ -366,18 +384,3 @@ def _postgres_store(url: str) -> Store:
         reason = f"{cause.name} is missing: install lash_es[postgres]"
         raise StoreUnavailable(where="PostgreSQL", reason=reason) from cause
     return PostgresStore.open(url, create=True)
-
-
-def _log_on(store: Store, clock_ms: Callable[[], int], world: World) -> StoreLog:
-    """Make the log; if its store's time cannot be asked, the store is let go."""
-    try:
-        return StoreLog(
-            store,
-            clock_ms,
-            monotonic_ns=world.monotonic_ns,
-            running_ms=world.monotonic_ms,
-            boot_id=world.boot_id(),
-        )
-    except BaseException:
-        store.close()
-        raise

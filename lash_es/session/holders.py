@@ -6,6 +6,7 @@ registers.
 """
 
 import asyncio
+import weakref
 from collections import Counter
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -16,6 +17,22 @@ from lash_es.runtime.faults import SessionStillInUse
 from lash_es.runtime.running import TurnRunner
 from lash_es.session.residency import Residency
 from lash_es.session.session_stores import SessionStore
+
+
+class Hold:
+    """
+    One holder's hold on an opened session: let go once, by its owner or when nobody has that any
+    more.
+    """
+
+    def __init__(self, owner: object, shared: "SharedSession", holder: str) -> None:
+        shared.hold(holder)
+        self._let_go = weakref.finalize(owner, shared.let_go, holder)
+        self._let_go.atexit = False
+
+    def release(self) -> None:
+        """Let the session go; twice is once."""
+        self._let_go()
 
 
 class SharedSession:
@@ -36,6 +53,7 @@ class SharedSession:
         self.lane = lane
         self.runner = runner
         self.writer = asyncio.Lock()
+        self.tail: object = None  # What ``tails.py`` keeps with the session.
         self._tokens: list[CancelToken] = []
         self._holders: Counter[str] = Counter()
 

@@ -21,8 +21,8 @@ from lash_es.log.contents import read_content, read_events
 from lash_es.log.encoding import decode_index_entry
 from lash_es.log.port import Store
 from lash_es.projections.turn_record import IssueEntry, ToolCallEntry, TurnRecord, turn_record
-from lash_es.runtime.activities import TurnActivity
 from lash_es.runtime.committing import Lane
+from lash_es.turns.activities import TurnActivity
 
 
 @frozen

@@ -7,7 +7,7 @@ Resident state answers at once; what appends is awaited.
 from collections.abc import Iterable
 from contextlib import nullcontext, suppress
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import attrs
 from attrs import field, frozen
@@ -35,7 +35,6 @@ from lash_es.session.factories import SessionMeta, metadata
 from lash_es.session.graph_handle import GraphHandle
 from lash_es.session.holders import SharedSession
 from lash_es.session.inheriting import INHERIT, Inherit
-from lash_es.session.observing import ObservableSession
 from lash_es.session.session_inputs import SessionInputs
 from lash_es.session.session_stores import SessionStore
 from lash_es.session.turn_builders import (
@@ -46,6 +45,9 @@ from lash_es.session.turn_builders import (
     pending_turn_input,
 )
 from lash_es.session.views import SessionReadView, read_view
+
+if TYPE_CHECKING:
+    from lash_es.session.observing import ObservableSession
 
 _HOLDER = "a handle"
 
@@ -122,8 +124,11 @@ class LashSession(GraphHandle):
         """Sum what the session has used."""
         return usage_report(self._state().ledger)
 
-    def observe(self) -> ObservableSession:
+    def observe(self) -> "ObservableSession":
         """Make a read-only handle; it holds the session until it is closed."""
+        # Most processes look at nothing, and need none of what streams and wires are made of.
+        from lash_es.session.observing import ObservableSession  # noqa: PLC0415
+
         return ObservableSession(self._usable("observe"))
 
     def clone(self) -> "LashSession":

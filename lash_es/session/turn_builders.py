@@ -20,12 +20,13 @@ from lash_es.core.known import names
 from lash_es.core.messages import TurnInput
 from lash_es.core.outcomes import InputStatus
 from lash_es.core.receipts import TurnInputReceipt, enqueued
-from lash_es.runtime.activities import ActivitySink, TurnActivity
+from lash_es.runtime.activities import ActivitySink
 from lash_es.runtime.cancelling import CancelToken
 from lash_es.runtime.committing import Draft
 from lash_es.runtime.draining import Drain
 from lash_es.session.holders import SharedSession
 from lash_es.session.results import TurnOutput, TurnResult, read_result
+from lash_es.turns.activities import TurnActivity
 
 
 class _Collector:

@@ -1,5 +1,7 @@
 """Plain values to attrs values and back: what is not exactly what it promises to be is refused."""
 
+from typing import cast
+
 import pytest
 from hypothesis import given
 
@@ -7,6 +9,7 @@ from lash_es.codec.errors import UndecodableValue
 from lash_es.codec.shapes import from_plain, to_plain
 from lash_es.core.events import TurnInputClaimAbandoned
 from lash_es.core.known import IndexEntry, InputEntry, SourceKeyEntry, TurnEntry
+from lash_es.core.messages import InputItem, ProsePart, TurnInput
 from tests.codec.strategies import values
 from tests.core.effort import effort
 
@@ -55,3 +58,39 @@ def test_index_entries_survive_the_round_trip(entry: IndexEntry) -> None:
     plain = to_plain(entry)
 
     assert from_plain(plain, type(entry), "entry") == entry
+
+
+TEXT: dict[str, object] = {"kind": "text", "text": "hello"}
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        list(TEXT.items()),  # A dict takes pairs, and so would we.
+        {"text": "hello"},
+        TEXT | {"kind": "prose"},  # A member of another union.
+        TEXT | {"kind": ["text"]},
+        TEXT | {"more": 1},
+        "text",
+        None,
+    ],
+)
+def test_what_is_no_member_of_a_union_is_refused(item: object) -> None:
+    assert from_plain({"items": [TEXT]}, TurnInput, "x") == TurnInput.of_text("hello")
+    with pytest.raises(UndecodableValue):
+        from_plain({"items": [item]}, TurnInput, "x")
+
+
+def test_what_is_read_is_left_as_it_was() -> None:
+    plain = {"items": [dict(TEXT)]}
+
+    from_plain(plain, TurnInput, "x")
+
+    assert plain == {"items": [TEXT]}
+
+
+def test_a_value_of_another_union_is_not_written() -> None:
+    item = cast("InputItem", ProsePart(text="hello"))
+
+    with pytest.raises(KeyError):
+        to_plain(TurnInput(items=(item,)))

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from lash_es.codec.cursors import MalformedCursor, SessionCursor
+from lash_es.codec.cursors import MalformedCursor, SessionCursor, WrongSession
 from lash_es.codec.errors import UnencodableValue
 from lash_es.codec.streams import StreamId
 from lash_es.core.ids import SessionId, Version
@@ -115,6 +115,7 @@ def test_a_cursor_is_good_in_a_url_and_hides_in_a_repr() -> None:
         "les1.-00000000000001a00000003.YQ",
         "les1.000000000000001a00000003.Y",
         "les1.000000000000001a00000003.YQ==",
+        "les1.000000000000001a00000003.YR",
         "les1.000000000000001a00000003.YQ\n",
         "les1.000000000000001a00000003.Y+",
         "les1.000000000000001a00000003._w",
@@ -126,3 +127,14 @@ def test_what_is_no_cursor_is_refused(text: str) -> None:
     with pytest.raises(MalformedCursor) as caught:
         SessionCursor.parse(text)
     assert caught.value.summary().startswith("malformed cursor: ")
+
+
+def test_a_cursor_is_of_one_session() -> None:
+    cursor = SessionCursor(SessionId("a"), Version(1))
+
+    cursor.require_session(SessionId("a"))
+    with pytest.raises(WrongSession) as refusal:
+        cursor.require_session(SessionId("b"))
+    assert refusal.value.fields == {"expected": "b", "actual": "a"}
+    assert refusal.value.is_terminal
+    assert str(refusal.value).startswith("the cursor is of session 'a', expected one of 'b'")

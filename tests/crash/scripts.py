@@ -32,6 +32,7 @@ from lash_es import (
     World,
 )
 from lash_es.log.port import Store
+from lash_es.runtime.contending import LOOKS_PER_TTL
 from lash_es.runtime.providers import DeltaSink, ProseDelta
 from tests.crash.processes import Tell
 from tests.session.scripted import Say, call, calls, says
@@ -39,7 +40,8 @@ from tests.session.virtual_time import VirtualTime
 
 TTL_MS: Final = 30_000
 SLOW_NS: Final = 10_000_000
-IDLE_S: Final = 3
+LOOK_MS: Final = TTL_MS // LOOKS_PER_TTL
+"""So long does who watches a lease sleep between two looks, and nobody else here does."""
 STALLS: Final = "stall"
 """The tool call that never returns in a process that is going to lose its lease."""
 NAPS: Final = "nap"
@@ -88,6 +90,8 @@ class Stage:
     _numbers: "count[int]" = field(factory=count, init=False)
     _measurements: "count[int]" = field(factory=count, init=False)
     stalling: asyncio.Event = field(factory=asyncio.Event, init=False)
+    _watching: asyncio.Event = field(factory=asyncio.Event, init=False)
+    """Set while somebody watches a lease, and so waits for time to pass."""
 
     @asynccontextmanager
     async def core(self, *lines: Say, instructions: str = "") -> AsyncGenerator[LashCore]:
@@ -102,7 +106,7 @@ class Stage:
             world=World(
                 monotonic_ms=self.time.now_ms,
                 monotonic_ns=self._measured_ns,
-                sleep_ms=self.time.sleep_ms,
+                sleep_ms=self._sleep_ms,
                 token=self._token,
                 salt=self._salt,
             ),
@@ -137,12 +141,26 @@ class Stage:
         """
         Do what may have to wait until time passes: who cannot believe the clock watches a lease.
 
-        Time passes only when nothing else happens, since it is in what is written.
+        Time passes only then, since it is in what is written.
         """
         doing = asyncio.ensure_future(work)
-        while not (await asyncio.wait({doing}, timeout=IDLE_S))[0]:
-            await self.time.advance(TTL_MS)
+        while not doing.done():
+            watching = asyncio.ensure_future(self._watching.wait())
+            await asyncio.wait({doing, watching}, return_when=asyncio.FIRST_COMPLETED)
+            watching.cancel()
+            if self._watching.is_set():
+                await self.time.advance(TTL_MS)
         await doing
+
+    async def _sleep_ms(self, duration_ms: int) -> None:
+        if duration_ms != LOOK_MS:
+            await self.time.sleep_ms(duration_ms)
+            return
+        self._watching.set()
+        try:
+            await self.time.sleep_ms(duration_ms)
+        finally:
+            self._watching.clear()
 
     def _turned(self, session: LashSession, turn_id: str, is_success: bool) -> None:
         fact = "turn.committed" if is_success else "turn.ended"

@@ -23,6 +23,7 @@ from attrs import evolve, frozen
 from lash_es import Durability, LashCore, ParkedSession, SQLiteStore
 from lash_es.core.ids import SessionId
 from lash_es.log.port import Store
+from lash_es.runtime import activities
 from lash_es.timetravel.verifying import verify_session
 from tests.crash.judging import Lives, wrong
 from tests.crash.ledgers import Ledger, read_sqlite
@@ -36,6 +37,8 @@ FIRST_MS: Final = 1_000_000
 AGAIN_MS: Final = 2_000_000
 """When the second process starts: every lease of the first one has run out."""
 
+PATIENCE_MS: Final = 1_000_000_000
+"""How long text waits to be written: for ever, as that is the time of the machine."""
 
 CHUNK: Final = 24
 """How many deaths in a row one process tries."""
@@ -111,6 +114,7 @@ def first_life(ground: Ground, script: Script, fate: Fate) -> list[Line]:
     """Play a script until it ends or dies."""
 
     def life(tell: Tell) -> None:
+        _be_patient()
         counted = ground.watch(fate, tell)
         asyncio.run(
             _played(
@@ -128,10 +132,19 @@ def second_life(ground: Ground, script: Script) -> list[Line]:
     """Open what was left, look at it, play the script again, and read what was said."""
 
     def life(tell: Tell) -> None:
+        _be_patient()
         stage = Stage(ground.store, tell, True, VirtualTime(AGAIN_MS), ground.is_in_order)
         asyncio.run(_played_again(script, stage))
 
     return lived(life)
+
+
+def _be_patient() -> None:
+    """
+    Let text be written in this process before a fact, or when there is much of it, and never since
+    it has waited: on a busy machine it would be written at other places every time.
+    """
+    activities.ACTIVITY_AGE_MS_MAX = PATIENCE_MS  # type: ignore[misc]
 
 
 async def _played(script: Script, stage: Stage) -> None:

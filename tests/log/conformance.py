@@ -33,7 +33,7 @@ from lash_es.log.encoding import encode_index_row
 from lash_es.log.errors import MalformedAppend, RepeatedStream, StorageError, StoreClosed
 from lash_es.log.loading import load, read_facts, step
 from lash_es.log.port import Store, StreamHead
-from tests.codec import golden_work
+from tests.codec import golden_graph, golden_work
 from tests.log.tapes import STREAM, play
 
 MakeStore: TypeAlias = Callable[[], Store]
@@ -670,8 +670,9 @@ def the_index_equals_the_fold_of_the_facts(make_store: MakeStore) -> None:
     store = make_store()
     play(store)
     golden_work.life(store)
+    golden_graph.life(store)
     kinds: set[IndexKind] = set()
-    for stream in (STREAM, golden_work.STREAM):
+    for stream in (STREAM, golden_work.STREAM, golden_graph.STREAM):
         folded = _index_of_facts(store, stream)
         stored = store.read_index_page(stream, None, 999)
         assert {each.key: each for each in stored} == folded

@@ -103,15 +103,18 @@ def test_threads_with_stores_of_their_own_race_as_processes_do(tmp_path: Path) -
     assert sorted(won) == list(range(100))
 
 
-def _kill_after(path: Path, delay_s: float) -> list[int]:
-    """Run a writer, kill it after a while, and return what it had acknowledged."""
+def _kill_after(path: Path, appends_min: int, delay_s: float) -> list[int]:
+    """
+    Run a writer, kill it so many appends and a while later, and return what it had acknowledged.
+    """
     command = [sys.executable, "-m", "tests.log.processes", str(path)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None
         assert child.stdout.readline() == "ready\n"
+        lines = [child.stdout.readline() for _ in range(appends_min)]
         time.sleep(delay_s)
         child.kill()
-        lines = child.stdout.read().splitlines()
+        lines += child.stdout.read().splitlines()
     assert child.returncode == -signal.SIGKILL
     return [int(line) for line in lines]
 
@@ -121,8 +124,9 @@ def test_what_was_acknowledged_survives_a_kill_at_any_moment(tmp_path: Path) -> 
     seed = random.randrange(2**32)
     chance = random.Random(seed)
     acknowledged: list[int] = []
-    for _ in range(10):
-        acknowledged += _kill_after(path, chance.uniform(0.001, 0.05))
+    for number in range(10):
+        # However busy the machine is, some are killed at the start and some later.
+        acknowledged += _kill_after(path, number % 4, chance.uniform(0.001, 0.05))
         store = SQLiteStore.open(path, create=False)
         folded = load(store, STREAM)
         kept = _folded_index(store)

@@ -19,9 +19,11 @@ from tests.scenarios import (
     test_graph,
     test_input,
     test_lease,
+    test_obs,
     test_open,
     test_park,
     test_queue,
+    test_remote,
 )
 from tests.scenarios.hands import Site
 
@@ -33,9 +35,11 @@ MODULES: Final = (
     test_graph,
     test_input,
     test_lease,
+    test_obs,
     test_open,
     test_park,
     test_queue,
+    test_remote,
 )
 
 

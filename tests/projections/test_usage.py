@@ -52,6 +52,18 @@ def test_names_are_sorted_and_rows_are_in_the_order_of_first_use() -> None:
     )
 
 
+def test_a_total_counts_both_caches_and_no_reasoning_twice() -> None:
+    used = TokenUsage(
+        input_tokens=1,
+        output_tokens=20,
+        cache_read_input_tokens=300,
+        cache_write_input_tokens=4_000,
+        reasoning_output_tokens=15,
+    )
+
+    assert usage_report(Ledger(rows={UsageKey("turn", "m"): used})).usage.total_tokens == 4_321
+
+
 BUCKETS: Final = tuple(field.name for field in attrs.fields(TokenUsage))
 usages = st.builds(TokenUsage, **{bucket: st.integers(0, 10**9) for bucket in BUCKETS})
 names = st.sampled_from(("turn", "compaction", "m1", "m2", "Modell \N{SNOWMAN}"))

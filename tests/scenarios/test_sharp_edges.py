@@ -87,6 +87,21 @@ EDGES: Final = {
     "77f": "scenarios/test_edges.py::test_edge_77f_a_drain_that_does_not_commit_completes_nothing_and_ends_some_time",  # noqa: E501
     "77g": "scenarios/test_edges.py::test_edge_77g_what_lies_in_a_sessions_own_store_is_not_drained_from_the_cores",  # noqa: E501
     "77h": "core/test_work.py::test_a_sequence_is_never_used_again",
+    "87a": "scenarios/test_obs.py::test_edge_87a_what_appended_nothing_publishes_nothing",
+    "88": "scenarios/test_obs.py::test_obs_26_reads_do_not_wait_for_a_running_turn",
+    "88a": "scenarios/test_obs.py::test_edge_88_the_view_and_the_cursor_of_mid_turn_are_of_one_state",  # noqa: E501
+    "89": "scenarios/test_obs.py::test_edge_89_sessions_with_colons_in_their_ids_have_cursors_too",
+    "90": "scenarios/test_obs.py::test_obs_16_bad_cursors_are_refused_before_the_log_is_read",
+    "91": "scenarios/test_obs.py::test_obs_11_a_trim_by_age_is_a_gap_and_reading_trims_nothing",
+    "92": "scenarios/test_obs.py::test_edge_92_any_process_serves_any_cursor_also_after_a_restart",
+    "92a": "scenarios/test_obs.py::test_obs_08_a_cursor_ahead_of_the_log_is_a_gap",
+    "93": "scenarios/test_obs.py::test_obs_20_a_recovering_stream_tells_of_the_gap_and_goes_on",
+    "94": "scenarios/test_remote.py::test_edge_94_a_remote_sequence_counts_every_event_and_shows_on_activity",  # noqa: E501
+    "95": "scenarios/test_obs.py::test_obs_29_a_failed_write_of_activity_fails_no_turn_and_is_a_gap",  # noqa: E501
+    "96": "scenarios/test_obs.py::test_obs_31_the_revision_rises_once_per_commit_and_not_in_mid_turn",  # noqa: E501
+    "97": "scenarios/test_obs.py::test_obs_24_one_cancelled_event_per_call_lists_what_was_really_cancelled",  # noqa: E501
+    "98": "core/test_heads.py::test_the_last_usage_is_of_the_last_turn_that_used_tokens",
+    "99": "projections/test_usage.py::test_a_total_counts_both_caches_and_no_reasoning_twice",
     "109": "scenarios/test_commit.py::test_commit_10_what_the_commit_hash_covers",
     "110": "core/test_commits.py::test_ids_times_and_fences_are_not_hashed",
     "111": "core/test_commits.py::test_the_checks_come_in_their_order",

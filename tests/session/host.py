@@ -15,10 +15,10 @@ from lash_es import (
     TurnActivity,
 )
 from lash_es.log.port import Store
-from lash_es.runtime.activities import TurnActivityEvent
 from lash_es.runtime.performing import UncertainToolHandler
 from lash_es.runtime.providers import Provider
 from lash_es.runtime.world import system_now_ms
+from lash_es.turns.activities import TurnActivityEvent
 from tests.session.virtual_time import VirtualTime
 
 _R = TypeVar("_R")

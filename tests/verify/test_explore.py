@@ -105,6 +105,7 @@ ENDING = """
 """
 
 
+@pytest.mark.search
 def test_a_small_space_is_exhausted_and_nothing_is_broken() -> None:
     report = explore(begin("alice", "bob", limits=LIMITS), SMALL)
 
@@ -116,6 +117,7 @@ def test_a_small_space_is_exhausted_and_nothing_is_broken() -> None:
     assert report.transitions > report.states
 
 
+@pytest.mark.search
 def test_arms_that_no_letter_leads_to_are_named() -> None:
     alphabet = (*ALPHABET, configures, parks)
     tiny = Bounds(inputs=1, turns=1, source_keys=0, crashes=0, jumps=0, states_max=700)
@@ -128,6 +130,7 @@ def test_arms_that_no_letter_leads_to_are_named() -> None:
     assert "TrimHistory" in explore(begin("alice"), tiny).arms_missing
 
 
+@pytest.mark.search
 @pytest.mark.parametrize("rule", ALWAYS)
 def test_a_planted_bug_is_found_by_a_shortest_history(rule: str) -> None:
     start = begin("alice", "bob", reducers=PLANTS[rule])
@@ -265,6 +268,7 @@ def alike_worlds(start: World, bounds: Bounds, depth_max: int) -> set[tuple[obje
     return found
 
 
+@pytest.mark.search
 def test_whatever_is_alike_leads_to_what_is_alike() -> None:
     start = begin("alice", "bob", limits=LIMITS)
     bounds = Bounds(inputs=2, turns=1, source_keys=0)

@@ -1,0 +1,1 @@
+"""Whether a test goes red when what it expects is altered."""

@@ -1,0 +1,1 @@
+"""Many processes ask the same sessions at once; what they were told is checked afterwards."""

@@ -1,0 +1,1 @@
+"""What a command costs does not grow with the past: counted, on each store and in the state."""
