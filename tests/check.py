@@ -368,7 +368,7 @@ LANES: Final[Mapping[str, tuple[str, Phases]]] = {
         [[{"altered": module("tests.altered")}]],
     ),
     "mutate": (
-        "long: the rules of leases and inputs changed one place at a time",
+        "long: the core changed one place at a time, judged by examples and by random lives",
         [[{"mutate": module("tests.mutation")}]],
     ),
     "soak": (

@@ -67,5 +67,5 @@ def require_plain(kind: type[AttrsInstance]) -> type[AttrsInstance]:
 
 def _draft(kind: type[AttrsInstance]) -> type:
     """Derive a class of the same layout whose fields may be written."""
-    free = {"__setattr__": object.__setattr__, "__delattr__": object.__delattr__}
-    return type(f"{kind.__name__}Draft", (kind,), {"__slots__": (), **free})
+    free = {"__slots__": (), "__setattr__": object.__setattr__}
+    return type(f"{kind.__name__}Draft", (kind,), free)

@@ -33,8 +33,8 @@ def as_test(rule: str, because: str, start: World, history: Sequence[Move]) -> s
     parts = [_source(fact, 8) + "," for fact in facts]
     if bodies:
         parts.append(f"bodies={_source(tuple(bodies.values()), 8)},")
-    if world.known.limits != DEFAULT_LIMITS:
-        parts.append(f"limits={_source(world.known.limits, 8)},")
+    if world.limits != DEFAULT_LIMITS:
+        parts.append(f"limits={_source(world.limits, 8)},")
     lines = [
         f"def test_{_name(rule)}() -> None:",
         f'    """Broken: {rule}; {because}."""'.replace("\\", "/"),
@@ -44,7 +44,7 @@ def as_test(rule: str, because: str, start: World, history: Sequence[Move]) -> s
         *_asked(history, last),
     ]
     body = "\n".join(lines)
-    imports = _imports((*facts, *bodies.values(), world.known.limits, history, last))
+    imports = _imports((*facts, *bodies.values(), world.limits, history, last))
     return f"{imports}\n\n\n{body}\n"
 
 

@@ -140,8 +140,18 @@ def test_one_that_is_named_twice_was_cancelled_just_before() -> None:
 def test_every_target_has_one_result_whatever_became_of_it() -> None:
     decision = given(*HELD).when(many(NOBODY, targets.InputId("i2"), NO_KEY, BY_KEY))
     decision.then(gone(I1))
-    found = [type(each.outcome) for each in results(decision)]
-    assert found == [NotFound, AlreadyClaimed, NotFound, Cancelled]
+    found = [(each.target, type(each.outcome)) for each in results(decision)]
+    assert found == [
+        (NOBODY, NotFound),
+        (targets.InputId("i2"), AlreadyClaimed),
+        (NO_KEY, NotFound),
+        (BY_KEY, Cancelled),
+    ]
+
+
+def test_what_was_cancelled_before_is_told_to_whoever_names_it_again() -> None:
+    decision = given(*KEYED, WITHDRAWN).when(many(BY_KEY)).nothing_happened()
+    assert [type(each.outcome) for each in results(decision)] == [AlreadyCancelled]
 
 
 def test_nothing_is_recorded_if_nothing_can_be_withdrawn() -> None:
@@ -175,7 +185,16 @@ def test_a_suffix_is_withdrawn_in_order_and_passes_over_what_is_held() -> None:
 
 
 def test_what_comes_before_the_anchor_is_left_alone() -> None:
-    given(*KEYED).when(from_on(targets.InputId("i2"))).then(gone(I2, I3))
+    anchor = targets.InputId("i2")
+    decision = given(*KEYED).when(from_on(anchor)).then(gone(I2, I3))
+    told = outcomes(decision)
+    assert kinds(told) == [("Cancelled", "i2"), ("Cancelled", "i3")]
+    assert isinstance(told, Outcomes)
+    assert told.anchor == anchor
+    settled = given(*KEYED, WITHDRAWN, attrs.evolve(WITHDRAWN, input_id=I3))
+    decision = settled.when(from_on(anchor)).then(gone(I2))
+    assert kinds(outcomes(decision)) == [("Cancelled", "i2"), ("AlreadyCancelled", "i3")]
+    assert settled_after(open_state(settled), anchor, decision.known) == (sequence_key(3),)
 
 
 def test_an_anchor_may_be_settled_and_so_may_what_follows_it() -> None:

@@ -216,6 +216,20 @@ def test_the_outcome_and_the_remark_on_a_limit_are_hashed() -> None:
     assert len(hashes) == 5
 
 
+def test_a_commit_at_the_limit_says_the_remark_too_or_is_refused() -> None:
+    turn = turn_of(*ANSWER)
+    limited = Stopped(reason=StopReason.MAX_TURNS)
+    event = given(*ANSWER).when(commit(outcome=limited)).events[0]
+    assert isinstance(event, TurnCommitted)
+    whole = commit_hash(turn, limited, event.nodes)
+    partial = commit_hash(turn, limited)
+
+    given(*ANSWER).when(commit(outcome=limited, commit_hash=whole)).then(event)
+    given(*ANSWER).when(commit(outcome=limited, commit_hash=partial)).refused(
+        conflict(partial, whole)
+    )
+
+
 def test_a_reply_that_says_nothing_leaves_the_meaning_to_its_usage() -> None:
     silent = ModelReplied(
         finish=ANSWERED.finish, has_content=False, tool_calls=(), usage=ANSWERED.usage
@@ -289,8 +303,19 @@ def test_the_receipt_names_the_commit_now_and_later() -> None:
 
     assert receipt(first) == CommitReceipt(Revision(1), hashed(*ANSWER), is_stored=False)
     assert receipt(again) == CommitReceipt(Revision(1), hashed(*ANSWER), is_stored=True)
-    with pytest.raises(LookupError):
+    with pytest.raises(LookupError, match="'t1' was neither committed now nor before"):
         receipts.committed(turn_state(), command, NOTHING_KNOWN, ())
+
+
+def test_a_commit_is_still_answered_while_the_next_turn_is_open() -> None:
+    command = commit(commit_hash=hashed(*ANSWER))
+    again = given(*COMMITTED, started(turn_id=TurnId("t2"), at_ms=90)).when(command)
+
+    before = again.given.state
+    assert isinstance(before, Open)
+    assert receipts.committed(before, command, again.known, again.events) == CommitReceipt(
+        Revision(1), hashed(*ANSWER), is_stored=True
+    )
 
 
 def turn_state() -> Open:

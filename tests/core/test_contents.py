@@ -95,11 +95,15 @@ STOP = attrs.evolve(SETTLE, outcome=EffectCancelled(), body=None)
 
 
 def test_a_body_is_committed_to_by_a_salted_digest() -> None:
-    assert HELLO.commitment == Commitment(
+    hello = NewBody(content=b'"hello"', salt=b"salt-of-hello-16")
+    text = attrs.evolve(hello, media_type="text/plain")
+
+    assert hello.commitment == Commitment(
         digest=hashlib.sha256(b'salt-of-hello-16"hello"').hexdigest(),
         bytes_count=7,
         media_type=JSON_MEDIA_TYPE,
     )
+    assert text.commitment == attrs.evolve(hello.commitment, media_type="text/plain")
     assert len(HELLO.salt) == SALT_BYTES
 
 

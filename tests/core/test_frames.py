@@ -3,6 +3,7 @@
 import attrs
 import pytest
 
+from lash_es.core.batches import WorkCompletion
 from lash_es.core.bodies import BodyRef, NewBody
 from lash_es.core.commands import BranchToNode, CommitTurn, StartTurn, WithInput, new_bodies
 from lash_es.core.commit_errors import BusyWithTurn, FrameIdConflict
@@ -58,7 +59,7 @@ from lash_es.core.outcomes import Finished, FrameSwitched
 from lash_es.core.stamps import commit_hash
 from lash_es.core.state import Open
 from lash_es.core.transcripts import FromInputs, Node
-from lash_es.core.work_events import FinishedWorkPruned, WorkCancelled
+from lash_es.core.work_events import FinishedWorkPruned, WorkCancelled, WorkCompleted
 from lash_es.verify.spec import Decision, given
 from tests.core.examples import (
     ANSWER,
@@ -76,9 +77,11 @@ from tests.core.examples import (
     POLICY,
     SESSION,
     TURN,
+    WORK_CLAIM,
     enqueued,
     queued,
     started,
+    work_held,
 )
 from tests.core.test_turns import turn_of
 
@@ -257,6 +260,24 @@ def test_a_commit_opens_the_frame_that_its_turn_ends_with() -> None:
     decision.then(committed, opens, LeaseReleased(at_ms=95, generation=Generation(1)))
     assert new_bodies(switching(F1, QUESTION)) == (GOODBYE,)
     assert opened(decision).head.leaf == Leaf(node_id=NodeId("f1:f1"), commit=Position(6))
+
+
+def test_the_frame_follows_its_commit_also_behind_the_work_that_it_completes() -> None:
+    work = (attrs.evolve(queued(B1, 1), at_ms=75), attrs.evolve(work_held(B1), at_ms=76))
+    done = WorkCompletion(claim_id=WORK_CLAIM, token="work-token", batch_ids=(B1,))
+    command = attrs.evolve(switching(F1, QUESTION), work_completions=(done,))
+
+    found = given(*ANSWER, *work).when(command).events
+
+    assert [type(event) for event in found] == [
+        WorkCompleted,
+        TurnCommitted,
+        FrameOpened,
+        LeaseReleased,
+    ]
+    assert isinstance(found[2], FrameOpened)
+    assert found[2].parent == len(ANSWER) + 3
+    assert found[2].nodes == (added("f1:f1", len(ANSWER) + 4, 1, Role.USER),)
 
 
 def test_a_commit_that_switches_to_where_it_is_opens_nothing() -> None:

@@ -173,6 +173,7 @@ def test_a_session_begun_anew_keeps_what_is_not_history() -> None:
 
     before, after = opened(*waiting), decision.state
     assert isinstance(after, Open)
+    assert after.at_ms == 95
     assert (after.head.leaf, after.head.turn_index) == (None, 0)
     assert after.head.last_usage == NO_TOKENS
     assert after.head.revision == before.head.revision == 1

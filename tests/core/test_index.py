@@ -5,8 +5,10 @@ from typing import get_args
 import attrs
 import pytest
 
+from lash_es.core.batches import NEVER_MERGE, SlotPolicy
 from lash_es.core.bodies import RecordedBody
 from lash_es.core.commands import (
+    BranchToNode,
     CancelTurnInput,
     Command,
     EnqueueTurnInput,
@@ -22,7 +24,7 @@ from lash_es.core.events import (
     TurnInputCancelled,
 )
 from lash_es.core.evolve import fold
-from lash_es.core.ids import Generation, Position, Revision
+from lash_es.core.ids import BatchId, FrameId, Generation, NodeId, Position, Revision
 from lash_es.core.index import index_rows
 from lash_es.core.ingress import ActiveTurn, NextTurn
 from lash_es.core.known import (
@@ -45,13 +47,16 @@ from lash_es.core.messages import TokenUsage
 from lash_es.core.outcomes import Finished, InputStatus, Stopped, StopReason
 from lash_es.core.stamps import commit_hash
 from lash_es.core.state import NOT_OPENED
+from lash_es.core.work_commands import EnqueueWork
 from lash_es.verify.spec import given
 from tests.core.examples import (
     ANSWER,
+    ASKED_NODE,
     BEGUN,
     COMMITTED,
     COMMITTED_FACT,
     DRAINING,
+    EARLIEST,
     FENCE,
     HELLO,
     I1,
@@ -61,6 +66,7 @@ from tests.core.examples import (
     OPENED,
     PENDING,
     TURN,
+    WAKE,
     acquired,
     at,
     drained,
@@ -221,6 +227,29 @@ def test_a_command_names_what_its_decision_looks_up(
     assert names(command) == expected
 
 
+def test_work_without_a_key_names_nothing_and_a_branch_its_last_message() -> None:
+    work = EnqueueWork(
+        now_ms=1,
+        batch_id=BatchId("b1"),
+        source_key=None,
+        delivery=EARLIEST,
+        slot=SlotPolicy.EXCLUSIVE,
+        merge_key=NEVER_MERGE,
+        available_at_ms=0,
+        kinds=(WAKE,),
+        bodies=(HELLO,),
+    )
+    elsewhere = attrs.evolve(ASKED_NODE, node_id=NodeId("t0:m1"))
+    branch = BranchToNode(
+        now_ms=1, fence=FENCE, parent=None, nodes=(elsewhere, elsewhere, ASKED_NODE)
+    )
+
+    assert names(work) == ()
+    assert names(attrs.evolve(work, source_key=KEY)) == (IndexKey(IndexKind.WORK_KEY, KEY),)
+    assert names(branch) == (TURN_KEY,)
+    assert names(attrs.evolve(branch, nodes=())) == ()
+
+
 def test_a_source_key_leads_to_what_became_of_its_input() -> None:
     assert follows(SOURCE_ENTRY) == (INPUT_KEY,)
     assert follows(turn_entry()) == ()
@@ -237,6 +266,10 @@ def test_the_body_to_compare_is_the_one_that_the_entry_committed_to() -> None:
 
 
 # What is known
+
+
+def test_a_sequence_has_a_key_of_its_own_kind() -> None:
+    assert sequence_key(7) == IndexKey(IndexKind.SEQUENCE, "7")
 
 
 def test_nothing_is_known_unless_it_was_looked_up() -> None:
@@ -261,12 +294,26 @@ def test_each_kind_of_entry_is_found_under_its_own_kind_of_key() -> None:
 
 def test_an_entry_of_another_kind_is_not_taken_for_an_answer() -> None:
     known = Known(
-        entries={SOURCE_KEY: turn_entry(), INPUT_KEY: SOURCE_ENTRY, TURN_KEY: SOURCE_ENTRY}
+        entries={
+            SOURCE_KEY: turn_entry(),
+            INPUT_KEY: SOURCE_ENTRY,
+            TURN_KEY: SOURCE_ENTRY,
+            IndexKey(IndexKind.WORK_KEY, KEY): turn_entry(),
+            IndexKey(IndexKind.BATCH, "b1"): turn_entry(),
+            IndexKey(IndexKind.FRAME, "f1"): turn_entry(),
+            IndexKey(IndexKind.APPEND, "n1"): turn_entry(),
+            sequence_key(1): turn_entry(),
+        }
     )
 
     assert known.source_key(KEY) is None
     assert known.settled_input(I1) is None
     assert known.turn(TURN) is None
+    assert known.work_key(KEY) is None
+    assert known.finished_batch(BatchId("b1")) is None
+    assert known.frame(FrameId("f1")) is None
+    assert known.append("n1") is None
+    assert known.input_at(1) is None
 
 
 def test_a_specification_knows_what_its_facts_wrote() -> None:

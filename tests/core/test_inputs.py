@@ -27,6 +27,7 @@ from lash_es.core.events import (
     TurnInputCancelled,
     TurnInputClaimAbandoned,
     TurnInputsClaimed,
+    TurnInputTombstonesPruned,
 )
 from lash_es.core.evolve import evolve, fold
 from lash_es.core.ids import ClaimId, Generation, InputId, Position, TurnId
@@ -136,6 +137,17 @@ def test_inputs_are_numbered_in_order() -> None:
 
 def test_a_number_is_never_used_again() -> None:
     given(*IDLE, enqueued(I1, 1), CANCELLED).when(enqueue(I2)).then(enqueued(I2, 2, at_ms=80))
+
+
+def test_what_was_settled_and_forgotten_stays_so_when_more_is_enqueued() -> None:
+    pruned = TurnInputTombstonesPruned(at_ms=85, tombstones_count=1)
+    history = (*IDLE, enqueued(I1, 1), CANCELLED)
+
+    settled = given(*history, enqueued(I2, 2, at_ms=90)).state
+    forgotten = given(*history, pruned, enqueued(I2, 2, at_ms=90)).state
+
+    assert (inputs_of(settled).settled_count, inputs_of(settled).pruned_below) == (1, 0)
+    assert (inputs_of(forgotten).settled_count, inputs_of(forgotten).pruned_below) == (0, 3)
 
 
 def test_without_a_source_key_the_same_content_is_another_input() -> None:

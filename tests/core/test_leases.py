@@ -279,15 +279,20 @@ def test_the_holder_renews() -> None:
     decision = given(*LEASED).when(renew(FENCE)).then(RENEWED)
 
     assert lease_of(decision.state).position == 2
+    assert isinstance(decision.state, Open)
+    assert decision.state.at_ms == 100
 
 
 def test_a_renewal_never_shortens_a_lease() -> None:
     shorter = LeaseRenewed(at_ms=100, generation=Generation(1), ttl_ms=1)
 
-    holder = lease_of(given(*LEASED, shorter).state).holder
-
-    assert holder is not None
-    assert (holder.ttl_ms, holder.expires_at_ms) == (1, EXPIRES_AT_MS)
+    assert lease_of(given(*LEASED, shorter).state).holder == Holder(
+        owner=ALICE,
+        token="alice-token",
+        ttl_ms=1,
+        claimed_at_ms=30,
+        expires_at_ms=EXPIRES_AT_MS,
+    )
 
 
 def test_an_expired_holder_does_not_renew() -> None:
@@ -343,9 +348,13 @@ def test_releasing_twice_is_releasing_once() -> None:
 def test_whatever_the_owner_writes_extends_its_lease() -> None:
     state = given(*LEASED, started(at_ms=5_000)).state
 
-    holder = lease_of(state).holder
-    assert holder is not None
-    assert holder.expires_at_ms == 5_000 + TTL_MS
+    assert lease_of(state).holder == Holder(
+        owner=ALICE,
+        token="alice-token",
+        ttl_ms=TTL_MS,
+        claimed_at_ms=30,
+        expires_at_ms=5_000 + TTL_MS,
+    )
 
 
 def test_writing_is_no_fact_of_the_lease() -> None:

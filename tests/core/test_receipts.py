@@ -20,10 +20,11 @@ from lash_es.core.events import (
     TurnEnded,
     TurnInputCancelled,
     TurnInputClaimAbandoned,
+    TurnInputsAccepted,
 )
 from lash_es.core.evolve import fold
 from lash_es.core.ids import Generation, InputId, Position
-from lash_es.core.ingress import ActiveTurn, NextTurn
+from lash_es.core.ingress import ActiveTurn, Boundary, NextTurn
 from lash_es.core.known import NOTHING_KNOWN, TurnEntry
 from lash_es.core.messages import TokenUsage
 from lash_es.core.outcomes import InputStatus, Stopped, StopReason
@@ -164,6 +165,39 @@ def test_a_resubmission_is_told_of_the_input_that_was_completed() -> None:
     assert told_of_enqueueing(*history, command=enqueue(I2, KEY)).status is InputStatus.COMPLETED
 
 
+def test_a_resubmission_is_told_whether_the_running_turn_has_its_input() -> None:
+    into = ActiveTurn(TURN)
+    keyed = attrs.evolve(KEYED, ingress=into, at_ms=55)
+    again = attrs.evolve(enqueue(I2, KEY), ingress=into, now_ms=60)
+    accepted = TurnInputsAccepted(
+        at_ms=56,
+        generation=Generation(1),
+        turn_id=TURN,
+        checkpoint=Boundary.AFTER_WORK,
+        claim_id=CLAIM,
+        token="claim-token",
+        input_ids=(I1,),
+    )
+
+    waits = told_of_enqueueing(*BEGUN, keyed, command=again)
+    held = told_of_enqueueing(*BEGUN, keyed, accepted, command=again)
+    left = told_of_enqueueing(
+        *BEGUN, keyed, accepted, command=attrs.evolve(again, now_ms=LATER_MS)
+    )
+
+    assert waits.status is InputStatus.PENDING_ACTIVE
+    assert held.status is InputStatus.ACCEPTED
+    assert left.status is InputStatus.PENDING_ACTIVE
+
+
+def test_an_input_is_described_as_free_unless_it_is_said_to_be_held() -> None:
+    into = attrs.evolve(enqueued(I1, 1), ingress=ActiveTurn(TURN))
+    entry = session(fold((*IDLE, into))).inputs.pending[I1]
+
+    assert receipts.waiting(entry).status is InputStatus.PENDING_ACTIVE
+    assert receipts.waiting(entry, is_held=True).status is InputStatus.ACCEPTED
+
+
 def test_there_is_no_receipt_for_what_is_nowhere() -> None:
     with pytest.raises(LookupError, match="'i1' is neither pending nor settled"):
         receipts.enqueued(session(fold(IDLE)), enqueue(), NOTHING_KNOWN)
@@ -274,7 +308,9 @@ def test_who_came_late_is_told_who_holds_the_lease() -> None:
 
 
 def test_a_lease_that_was_asked_for_is_somebodys() -> None:
-    with pytest.raises(LookupError, match="either taken or another's"):
+    with pytest.raises(
+        LookupError, match=r"^a lease that was asked for is either taken or another"
+    ):
         receipts.leased(session(fold(IDLE)), acquire(BOB, 100), ())
 
 

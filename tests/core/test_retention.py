@@ -202,6 +202,17 @@ def test_a_deleted_session_can_only_be_trimmed_and_keeps_its_tombstone() -> None
     given(*DELETED, trimmed(whole)).when(enqueue).refused(SessionDeleted(session_id=SESSION))
 
 
+def test_a_deleted_session_remembers_how_far_it_was_trimmed() -> None:
+    after = folded(*DELETED, trimmed(len(DELETED)))
+    with pytest.raises(ImpossibleEvent, match=f"found 1, expected .{len(DELETED)}, "):
+        evolve(after, trimmed(1))
+
+
+def test_a_session_remembers_its_trim_whatever_follows() -> None:
+    state = folded(*IDLE, trimmed(1), enqueued(I3, 1))
+    assert state.trim == Trim(position=Position(1), below=Version(1))
+
+
 def test_a_session_remembers_its_trim_when_it_is_deleted() -> None:
     state = folded(*IDLE, trimmed(1), SessionTombstoned(at_ms=101))
     assert oldest(state.trim) == 1

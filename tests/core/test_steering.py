@@ -48,6 +48,7 @@ from tests.core.examples import (
     ASK,
     BEGUN,
     BOBS_FENCE,
+    CALLS_AT,
     CLAIMED,
     COMMITTED,
     E1,
@@ -60,10 +61,12 @@ from tests.core.examples import (
     IDLE,
     LATER_MS,
     PENDING,
+    REPLIED,
     TTL_MS,
     TURN,
     acquired,
     at,
+    call,
     enqueued,
     node,
     requested,
@@ -132,6 +135,20 @@ def test_no_more_is_accepted_than_was_asked_for_or_a_claim_may_hold() -> None:
     first = accepted(I1, claim="tic:1:1")
     given(*many).when(accept(inputs_max=1)).then(first)
     given(*many, limits=Limits(inputs_per_claim_max=1)).when(accept()).then(first)
+
+
+def test_a_call_of_a_tool_tells_the_turn_nothing() -> None:
+    waiting = (*REPLIED, attrs.evolve(enqueued(I1, 1, ingress=INTO), at_ms=75))
+    history = (*waiting, accepted(I1, claim="tic:1:1", at_ms=76))
+    asked = attrs.evolve(requested(E2, call(0, CALLS_AT)), at_ms=77)
+
+    before, after = fold(history), fold((*history, asked))
+
+    assert isinstance(before, Open)
+    assert isinstance(after, Open)
+    assert isinstance(before.turn, OpenTurn)
+    assert isinstance(after.turn, OpenTurn)
+    assert (after.turn.nodes, after.turn.delivered_ids) == (before.turn.nodes, ())
 
 
 def test_who_wants_nothing_is_not_asked_for_its_lease() -> None:

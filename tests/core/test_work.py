@@ -232,6 +232,18 @@ def test_what_finishes_after_a_prune_is_remembered() -> None:
     decision.nothing_happened()
 
 
+def test_what_was_pruned_is_not_pruned_again() -> None:
+    finished = (*LEASED, queued(B1, 1), WorkCancelled(at_ms=45, batch_id=B1))
+    prune = MaintainSession(now_ms=60)
+    again = WorkCancelled(at_ms=70, batch_id=B2)
+
+    decision = given(*finished).when(prune)
+
+    decision.when(prune).nothing_happened()
+    later = given(*finished, *decision.events, attrs.evolve(queued(B2, 2), at_ms=65), again)
+    later.when(attrs.evolve(prune, now_ms=80)).then(FinishedWorkPruned(at_ms=80, batches_count=1))
+
+
 def test_nothing_is_pruned_where_nothing_has_finished() -> None:
     given(*WORK_HELD).when(MaintainSession(now_ms=60)).nothing_happened()
 
@@ -514,6 +526,8 @@ def test_several_claims_are_completed_together_or_not_at_all() -> None:
     given(*both).when(complete(*completions)).then(completed(B1), completed(B2, claim_id=second))
     given(*story).when(complete(*completions)).refused(superseded(second))
     given(*both).when(complete(done(B1), done(B1))).refused(superseded())
+    twice = (done(B1), done(B2, claim_id=second), done(B1))
+    given(*both).when(complete(*twice)).refused(superseded())
 
 
 @pytest.mark.parametrize("listed", [(), (B1,), (B2,), (B1, B1), (B1, B2, B3)])

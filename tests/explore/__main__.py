@@ -2,10 +2,11 @@
 The long form: ``python -m tests.explore`` tries every move up to its bounds and keeps what it
 found in ``tests/explore/results``, dated.
 
-Two spaces, since together they would be too large: ``queue`` has many inputs and turns that ask
-for nothing, ``turn`` has one input and a turn with its effects. Every bound is an option that
-holds for both: ``--inputs 4 --jumps 2`` are larger spaces. A counterexample is printed as a test,
-and the exit status is 1; so it is if a frontier is not empty at the end.
+The spaces are those of ``spaces.py``; ``--space wide`` is that one alone, beside what the day's
+file has of the others. Every bound is an option that holds for all that are searched: ``--space
+wide --inputs 4`` is a larger space, ``--plain`` goes through it a world at a time. A
+counterexample is printed as a test, and the exit status is 1; so it is if a frontier is not empty
+at the end.
 """
 
 import argparse
@@ -17,32 +18,35 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 import attrs
 
-from lash_es.core.limits import Limits
-from lash_es.verify.alphabet import ALPHABET, Bounds
-from lash_es.verify.explore import Report, explore
+from lash_es.verify.alphabet import Bounds
+from lash_es.verify.exhaust import exhaust
+from lash_es.verify.explore import explore
 from lash_es.verify.worlds import begin
+from tests.explore.spaces import SPACES, Space
 
 RESULTS: Final = Path(__file__).parent / "results"
 NAMES: Final = ("alice", "bob", "carol")
-SPACES: Final = {
-    "queue": Bounds(inputs=3, turns=1, model_calls_per_turn=0, source_keys=0),
-    "turn": Bounds(inputs=1, turns=1, source_keys=0),
-}
-LIMITS: Final = Limits(drain_attempts_max=0)
-"""An input fails at its first end without a commit: how often it may come back is a number."""
+STATES_MAX: Final = 1_000_000_000
+
+Found = dict[str, object]
 
 
-def searched(name: str, bounds: Bounds) -> tuple[dict[str, object], Report]:
+def searched(name: str, space: Space, *, is_plain: bool = False) -> Found:
     """Search a space, and say what it was and what was found."""
     started = time.process_time()
-    report = explore(begin(*NAMES[: bounds.owners], limits=LIMITS), bounds)
-    found: dict[str, object] = {
+    start = begin(*NAMES[: space.bounds.owners], limits=space.limits)
+    search = explore if is_plain else exhaust
+    report = search(start, space.bounds, alphabet=space.alphabet)
+    return {
         "space": name,
-        "bounds": attrs.asdict(bounds),
+        "because": space.because,
+        "bounds": attrs.asdict(space.bounds),
+        "letters": [letter.__name__ for letter in space.alphabet],
+        "drain_attempts_max": space.limits.drain_attempts_max,
         "states": report.states,
         "transitions": report.transitions,
         "depth": report.depth,
@@ -51,10 +55,40 @@ def searched(name: str, bounds: Bounds) -> tuple[dict[str, object], Report]:
         "broken": None if report.counterexample is None else report.counterexample.text,
         "never happened": list(report.never),
         "arms not taken": list(report.arms_missing),
-        "decided": {name: dict(report.decided[name]) for name in sorted(report.decided)},
-        "evolved": {name: report.evolved[name] for name in sorted(report.evolved)},
+        "decided": report.decided,
+        "evolved": report.evolved,
     }
-    return found, report
+
+
+def kept(to: Path, spaces: dict[str, Found]) -> Found:
+    """Write the day's file: these spaces, and what it has of others."""
+    date = datetime.now(UTC).date().isoformat()
+    file = to / f"explore-{date}.json"
+    if file.exists():
+        others = json.loads(file.read_text("utf-8"))["spaces"]
+        spaces = {**{each["space"]: each for each in others}, **spaces}
+    result: Found = {
+        "date": date,
+        "machine": f"{os.cpu_count()} cores of {platform.machine()}, shared with other work",
+        "versions": f"Python {platform.python_version()}",
+        "not searched to its end": _everywhere_not(spaces),
+        "never happened": _in_all(spaces, "never happened"),
+        "arms not taken": _in_all(spaces, "arms not taken"),
+        "spaces": [spaces[name] for name in SPACES if name in spaces],
+    }
+    to.mkdir(exist_ok=True)
+    file.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
+    return result
+
+
+def _in_all(spaces: dict[str, Found], what: str) -> list[str]:
+    named = (set(cast("list[str]", found[what])) for found in spaces.values())
+    return sorted(set[str].intersection(*named))
+
+
+def _everywhere_not(spaces: dict[str, Found]) -> list[str]:
+    missing = [name for name in SPACES if name not in spaces]
+    return missing + [name for name, found in spaces.items() if not found["frontier is empty"]]
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -62,35 +96,23 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.explore", description=__doc__)
     for field in attrs.fields(Bounds):
         parser.add_argument(f"--{field.name.replace('_', '-')}", type=int)
+    parser.add_argument("--space", action="append", choices=list(SPACES), help="only this one")
+    parser.add_argument("--plain", action="store_true", help="a world at a time")
     parser.add_argument("--to", type=Path, default=RESULTS, help="where the result is written")
     asked = vars(parser.parse_args(arguments))
-    to = asked.pop("to")
+    to, names, is_plain = asked.pop("to"), asked.pop("space") or [*SPACES], asked.pop("plain")
     changed = {name: number for name, number in asked.items() if number is not None}
-    spaces: list[dict[str, object]] = []
-    reports: list[Report] = []
-    for name, bounds in SPACES.items():
-        found, report = searched(name, attrs.evolve(bounds, **changed))
+    result: Found = {}
+    for name in names:
+        bounds = attrs.evolve(SPACES[name].bounds, **{"states_max": STATES_MAX, **changed})
+        space = attrs.evolve(SPACES[name], bounds=bounds)
+        found = searched(name, space, is_plain=is_plain)
         sys.stdout.write(json.dumps({k: v for k, v in found.items() if k != "broken"}) + "\n")
         sys.stdout.write(str(found["broken"] or "") + "\n")
         sys.stdout.flush()
-        spaces.append(found)
-        reports.append(report)
-    never = set[str].intersection(*(set(report.never) for report in reports))
-    date = datetime.now(UTC).date().isoformat()
-    kept = {
-        "date": date,
-        "machine": f"{os.cpu_count()} cores of {platform.machine()}, shared with other work",
-        "versions": f"Python {platform.python_version()}",
-        "letters": [letter.__name__ for letter in ALPHABET],
-        "never happened": sorted(never),
-        "arms not taken": sorted(
-            set[str].intersection(*(set(report.arms_missing) for report in reports))
-        ),
-        "spaces": spaces,
-    }
-    to.mkdir(exist_ok=True)
-    (to / f"explore-{date}.json").write_text(json.dumps(kept, indent=1) + "\n", "utf-8")
-    return 0 if not never and all(report.is_exhausted for report in reports) else 1
+        # Each is kept when it is found: a long command may be ended.
+        result = kept(to, {name: found})
+    return 0 if not result["not searched to its end"] and not result["never happened"] else 1
 
 
 if __name__ == "__main__":

@@ -347,7 +347,7 @@ def test_sim_38_rules_that_do_not_fence_are_caught() -> None:
     ("rule", "oracle"),
     [
         (
-            "A commit completes what its turn took, and defers what wanted into it",
+            "A commit completes what its turn took and what it names, and defers what missed it",
             "inputs_settled",
         ),
         ("An effect is settled once, and only if it was asked for", BROKEN),

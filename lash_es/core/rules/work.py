@@ -319,5 +319,6 @@ def failing(session: Open, turn: OpenTurn, now_ms: int, limits: Limits) -> tuple
 
 
 def _held_by_turn(session: Open, turn: OpenTurn) -> list[Batch]:
-    batches = session.work.batches
-    return [batches[batch_id] for batch_id in turn.batch_ids if batch_id in batches]
+    # Without batches, the queue is not looked at: what a turn comes to does not depend on it.
+    found = (session.work.batches.get(batch_id) for batch_id in turn.batch_ids)
+    return [batch for batch in found if batch is not None]
