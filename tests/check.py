@@ -379,6 +379,10 @@ LANES: Final[Mapping[str, tuple[str, Phases]]] = {
         "long: a million facts, over a thousand sessions and in one, beside an empty database",
         [[{"growth": module("tests.growth")}]],
     ),
+    "travel": (
+        "long: every question about the past of a session of a million facts",
+        [[{"travel": module("tests.travel")}]],
+    ),
     "rolling": (
         "long: old code and new code on one database, while processes are replaced",
         [[{"rolling restart": module("tests.rolling")}]],

@@ -1,34 +1,36 @@
-"""Which session of which log is meant, and as of which position: ``SESSION[@POSITION]``."""
+"""Which session of which log is meant, and as of when: ``SESSION[@POSITION|@TIME|@TURN]``."""
 
 import os
 import re
 from collections.abc import Generator
 from contextlib import closing, contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
+import attrs
 import typer
 from attrs import frozen
 
-from lash_es.cli.options import URL_SCHEMES
 from lash_es.cli.places import VARIABLE, default_db
 from lash_es.cli.refusing import UnknownPosition, UnknownSession
 from lash_es.codec.streams import StreamId
-from lash_es.core.ids import Position, SessionId
-from lash_es.log.errors import StoreUnavailable
+from lash_es.core.ids import Position, SessionId, Version
 from lash_es.log.inspecting import InspectedStore
 from lash_es.log.port import Store
 from lash_es.log.sealed import SealedStore
 from lash_es.log.sealing import AtRest
 from lash_es.log.stores.ciphers import keys_from_environment
 from lash_es.log.stores.folders import blob_folder
-from lash_es.log.stores.sqlite import SQLiteStore
-from lash_es.timetravel.history import History, read_history
+from lash_es.timetravel.moments import UnknownTurn, version_at_ms, versions_of_turn
+from lash_es.timetravel.opening import open_place
+from lash_es.timetravel.past import StoredHistory
 
 SESSIONS_NAMED_MAX: Final = 8
 KEY_HINT: Final = " (name the variable that holds it: --key-env NAME)"
 # Far more than a log can have, and fewer than Python refuses to read.
 _POSITION: Final = re.compile(r"[0-9]{1,1000}")
+_DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 @frozen(kw_only=True)
@@ -87,15 +89,7 @@ def open_inner(
             ``for_reading``, it would have to be written to be read.
     """
     place = str(opening.db or os.environ.get(VARIABLE) or default_db())
-    if not place.startswith(URL_SCHEMES):
-        return SQLiteStore.open(place, create=create, for_reading=for_reading)
-    try:
-        # Its driver is an extra: who needs none imports none.
-        from lash_es.log.stores.postgres import PostgresStore
-    except ModuleNotFoundError as cause:
-        reason = f"{cause.name} is missing: install lash-es[postgres]"
-        raise StoreUnavailable(where="PostgreSQL", reason=reason) from cause
-    return PostgresStore.open(place, create=create, schema=opening.schema, for_reading=for_reading)
+    return open_place(place, create=create, schema=opening.schema, for_reading=for_reading)
 
 
 @contextmanager
@@ -138,38 +132,69 @@ class Moment:
     stream: StreamId
     position: Position | None
 
+    @property
+    def name(self) -> str:
+        """Write it as an address."""
+        session = self.stream.session_id
+        return session if self.position is None else f"{session}@{self.position}"
+
 
 def moment(log: Log, address: str) -> Moment:
     """
-    Read ``SESSION[@POSITION]``. A session whose own name is the whole of it is meant first.
+    Read ``SESSION[@POSITION|@TIME|@TURN|@TURN^]``. A session whose own name is the whole of it is
+    meant first. A turn means its last fact, or the newest while it is open; with ``^``, the fact
+    in front of its first.
 
     Raises:
         UnknownSession: there is no such session.
-        BadParameter: what is behind the last ``@`` is no position.
+        NothingYet: it had no fact at that time.
+        BadParameter: what is behind the last ``@`` is no position, no time and no turn.
     """
-    session, at, position = address.rpartition("@")
+    session, at, when = address.rpartition("@")
     if not at or log.holds(StreamId(log.namespace, SessionId(address))):
         return Moment(stream=log.stream(address), position=None)
-    if _POSITION.fullmatch(position) is None:
+    stream = log.stream(session)
+    if _POSITION.fullmatch(when):
+        return Moment(stream=stream, position=Position(int(when)))
+    past = StoredHistory.of(log.store, stream)
+    at_ms = _time_ms(when)
+    if at_ms is not None:
+        return Moment(stream=stream, position=Position(version_at_ms(past, at_ms) - 1))
+    try:
+        before, after = versions_of_turn(past, when.removesuffix("^"))
+    except UnknownTurn:
         raise typer.BadParameter(
-            f"{position!r} in {address!r} is no position: expected a whole number from 0 on"
-        )
-    return Moment(stream=log.stream(session), position=Position(int(position)))
+            f"{when!r} in {address!r} is no position: expected a whole number from 0 on, a time "
+            "like 2026-11-28T09:30:00, or a turn of the session"
+        ) from None
+    version = before if when.endswith("^") else after
+    return Moment(stream=stream, position=Position(version - 1))
 
 
-def read_moment(log: Log, meant: Moment) -> History:
+def _time_ms(text: str) -> int | None:
+    """Read a time, of this machine's zone unless it says another; none if it is no time."""
+    if _DATE.match(text) is None:
+        return None
+    try:
+        return int(datetime.fromisoformat(text).timestamp() * 1000)
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def past_at(log: Log, meant: Moment) -> StoredHistory:
     """
-    Read the history up to and including the position.
+    Look at a session up to and including the position.
 
     Raises:
         UnknownPosition: the session has no fact there.
-        CorruptHistory: the log is damaged; the whole of it is checked, also after the position.
+        HistoryTrimmedBelow: it had, and it was trimmed.
     """
-    history = read_history(log.store, meant.stream)
+    past = StoredHistory.of(log.store, meant.stream)
     if meant.position is None:
-        return history
-    if meant.position >= history.version:
+        return past
+    if meant.position >= past.version:
         raise UnknownPosition(
-            session_id=meant.stream.session_id, position=meant.position, version=history.version
+            session_id=meant.stream.session_id, position=meant.position, version=past.version
         )
-    return history.as_of(meant.position + 1)
+    past.require(meant.position + 1)
+    return attrs.evolve(past, version=Version(meant.position + 1))

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from lash_es.cli import travel_app
 from lash_es.cli.db_app import db_app
 from lash_es.cli.options import (
     AsJson,
@@ -77,47 +78,8 @@ def demo(
         run_demo(directory, model, db, as_json=as_json)
 
 
-@app.command()
-def log(
-    session: Session,
-    db: LogDb = None,
-    namespace: Namespace = "default",
-    *,
-    schema: Schema = "public",
-    key_env: KeyEnv = None,
-    blobs: BlobFolder = None,
-    as_json: AsJson = False,
-) -> None:
-    """Print every fact of a session: when it was recorded, by whom, and what led to it."""
-    from lash_es.cli.addressing import Opening
-    from lash_es.cli.log_verb import print_log
-
-    opening = Opening(db=db, schema=schema, key_variable=key_env, blobs=blobs)
-    with refusals():
-        print_log(opening, namespace, session, as_json=as_json)
-
-
-@app.command()
-def show(
-    session: Annotated[
-        str,
-        typer.Argument(metavar="SESSION[@POSITION]", help="The id, and a position in its log."),
-    ],
-    db: LogDb = None,
-    namespace: Namespace = "default",
-    *,
-    schema: Schema = "public",
-    key_env: KeyEnv = None,
-    blobs: BlobFolder = None,
-    as_json: AsJson = False,
-) -> None:
-    """Print a session's state as of a position, or the newest one and the transcript."""
-    from lash_es.cli.addressing import Opening
-    from lash_es.cli.show_verb import print_state
-
-    opening = Opening(db=db, schema=schema, key_variable=key_env, blobs=blobs)
-    with refusals():
-        print_state(opening, namespace, session, as_json=as_json)
+for _name, _verb in travel_app.VERBS.items():
+    app.command(_name)(_verb)
 
 
 @app.command()

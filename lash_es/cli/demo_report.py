@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+import attrs
 from attrs import frozen
 
 from lash_es.cli.demo_run import Run
@@ -22,11 +23,11 @@ from lash_es.cli.log_verb import COLUMNS, table_rows, told
 from lash_es.cli.offline import QUESTIONS
 from lash_es.cli.places import default_db, own_name
 from lash_es.cli.screen import Piece, Screen, day, plural, print_json
-from lash_es.cli.show_verb import show_state, tokens
+from lash_es.cli.show_verb import show_state, tokens, view
 from lash_es.cli.verify_verb import verdict_rows
 from lash_es.core.effects import ToolCall
 from lash_es.core.events import EffectRequested, EffectSettled
-from lash_es.core.ids import TurnId
+from lash_es.core.ids import TurnId, Version
 from lash_es.core.messages import ModelReply, ProsePart
 from lash_es.core.outcomes import Finished
 from lash_es.core.state import Open
@@ -34,6 +35,7 @@ from lash_es.log.contents import read_content
 from lash_es.projections.turn_record import turn_record
 from lash_es.projections.usage import usage_report
 from lash_es.timetravel.narrating import Line
+from lash_es.timetravel.past import StoredHistory
 from lash_es.timetravel.transcripts import read_transcript
 from lash_es.timetravel.verifying import Verdict, verify_session
 
@@ -90,8 +92,9 @@ def print_report(run: Run) -> None:
     _print_table(screen, run, lines)
     if run.kill is not None:
         screen.heading("The state as of the kill")
-        as_of_kill = run.history.as_of(run.kill.position + 1)
-        show_state(screen, run.log, as_of_kill, is_newest=False)
+        past = StoredHistory.of(run.log.store, run.stream)
+        as_of_kill = attrs.evolve(past, version=Version(run.kill.position + 1))
+        show_state(screen, run.log, view(run.log, as_of_kill, is_newest=False))
     else:
         screen.heading("Nobody was killed")
         screen.line(run.failure or NO_KILL, indent=2)

@@ -10,7 +10,6 @@ _DEFAULT_PLACE: Final = (
     "($XDG_STATE_HOME or ~/.local/state; macOS: ~/Library/Application Support; "
     "Windows: %LOCALAPPDATA%)."
 )
-URL_SCHEMES: Final = ("postgresql://", "postgres://")
 
 
 def _file_named(named: str) -> Path:
@@ -61,3 +60,10 @@ BlobFolder = Annotated[
 Namespace = Annotated[str, typer.Option(metavar="NAME", help="Which sessions of the log.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
 Session = Annotated[str, typer.Argument(metavar="SESSION", help="The session's id.")]
+Moment = Annotated[
+    str,
+    typer.Argument(
+        metavar="SESSION[@WHEN]",
+        help="The id, and a position in its log, a time, a turn, or TURN^ for before it.",
+    ),
+]

@@ -82,7 +82,13 @@ class Screen:
                 margin = " " * indent + told + " " * (width - cell_len(told))
                 self._print(Text.assemble((margin, "cyan"), part))
 
-    def table(self, columns: Sequence[Column], rows: Sequence[Sequence[Piece]]) -> None:
+    def table(
+        self,
+        columns: Sequence[Column],
+        rows: Sequence[Sequence[Piece]],
+        *,
+        with_titles: bool = True,
+    ) -> None:
         """Print a table, a line a row; the last column is cut where the terminal ends."""
         texts = [[_assembled([cell]) for cell in row] for row in rows]
         titles = [Text(shown(column.title), style="bold") for column in columns]
@@ -90,7 +96,7 @@ class Screen:
             max(cell.cell_len for cell in cells) for cells in zip(titles, *texts, strict=True)
         ]
         kept = self._kept(columns, widths)
-        for row in (titles, *texts):
+        for row in (titles, *texts) if with_titles else texts:
             self._print(self._row([(row[i], widths[i], columns[i]) for i in kept]))
 
     def _wrapped(self, text: Text, width: int) -> list[Text]:

@@ -14,6 +14,7 @@ from attrs import frozen
 from lash_es.core.bodies import BodyRef, Commitment
 from lash_es.core.descriptions import SessionDescribed
 from lash_es.core.effects import EffectRequest
+from lash_es.core.fork_events import SessionForked
 from lash_es.core.graph_events import FrameOpened, GraphEvent, LeafMoved, NodesAppended
 from lash_es.core.ids import (
     ClaimId,
@@ -345,6 +346,7 @@ OpenEvent: TypeAlias = (
     | GraphEvent
     | SessionTombstoned
     | HistoryTrimmed
+    | SessionForked
     | WorkEnqueued
     | WorkClaimed
     | WorkCompleted
@@ -353,9 +355,7 @@ OpenEvent: TypeAlias = (
     | WorkCancelled
     | FinishedWorkPruned
 )
-"""
-What can happen to an open session; the most frequent first, since a match tries them in turn.
-"""
+"""What can happen to an open session; the most frequent first: a match tries them in turn."""
 
 Event: TypeAlias = SessionOpened | OpenEvent
 
@@ -384,7 +384,7 @@ OwnerEvent: TypeAlias = (
 def commitments(event: Event) -> tuple[Commitment, ...]:
     """Return what the event says of its bodies, in order."""
     match event:
-        case TurnInputEnqueued() | TurnStarted() | EffectSettled():
+        case TurnInputEnqueued() | TurnStarted() | EffectSettled() | SessionForked():
             return event.bodies
         case HistoryTrimmed() | WorkEnqueued() | FrameOpened() | NodesAppended():
             return event.bodies

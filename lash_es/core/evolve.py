@@ -16,6 +16,7 @@ from typing import assert_never
 
 from lash_es.core import (
     descriptions,
+    forks,
     frames,
     heads,
     inputs,
@@ -56,6 +57,7 @@ from lash_es.core.events import (
     TurnInputTombstonesPruned,
     TurnStarted,
 )
+from lash_es.core.fork_events import SessionForked
 from lash_es.core.frames import Graph
 from lash_es.core.graph_events import (
     FrameOpened,
@@ -194,6 +196,8 @@ def _evolve_open(session: Open, event: OpenEvent) -> State:
         case HistoryTrimmed():
             trim = retention.trimmed(session.trim, event, here)
             return _next(session, event.at_ms, is_parked=session.is_parked, trim=trim)
+        case SessionForked():
+            return forks.forked(session, event, here)
         case WorkEnqueued():
             return _next(session, event.at_ms, work=work.enqueued(session.work, event, here))
         case WorkClaimed():

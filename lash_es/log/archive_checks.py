@@ -14,6 +14,7 @@ from lash_es.core.bodies import BodyRef, Commitment, RecordedBody, salted_digest
 from lash_es.core.errors import ImpossibleEvent
 from lash_es.core.events import Event, HistoryTrimmed
 from lash_es.core.evolve import evolve
+from lash_es.core.fork_events import SessionForked
 from lash_es.core.ids import Position, SessionId
 from lash_es.core.index import index_rows
 from lash_es.core.state import NOT_OPENED, State
@@ -144,7 +145,7 @@ class StreamCheck:
 
     def _trim(self, event: Event) -> None:
         """Compare the trim with what was taken on trust until it came."""
-        if not isinstance(event, HistoryTrimmed):
+        if not isinstance(event, HistoryTrimmed | SessionForked):
             raise Unsound("the trim that the stream begins at is none")
         if (event.below, event.digest) != (self.line.first, self.line.before):
             raise Unsound("the trim that the stream begins at is another one")

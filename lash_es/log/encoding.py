@@ -36,7 +36,7 @@ from lash_es.core.known import (
 )
 from lash_es.core.state import NOT_OPENED, Deleted, NotOpened, Open, State
 from lash_es.log.appends import IndexRow, StoredBody, StreamAppend
-from lash_es.log.snapshots import FACTS_PER_SNAPSHOT, is_due, snapshot_of
+from lash_es.log.snapshots import FACTS_PER_SNAPSHOT, is_due, is_milestone, snapshot_of
 
 _ENTRY_CLASSES: Final[Mapping[IndexKind, type[IndexEntry]]] = {
     IndexKind.SOURCE_KEY: SourceKeyEntry,
@@ -107,7 +107,9 @@ def encode_append(
     )
     digest = records[-1].digest
     wants_snapshot = before.is_overdue or is_due(before.version, events, facts_per_snapshot)
-    snapshot = snapshot_of(state, digest) if wants_snapshot else None
+    version = Version(before.version + len(events))
+    is_kept = is_milestone(before.version, version)
+    snapshot = snapshot_of(state, digest, is_kept=is_kept) if wants_snapshot else None
     append = StreamAppend(
         stream=before.stream,
         expected_version=before.version,

@@ -24,6 +24,7 @@ from lash_es.codec.trims import decode_trim_content
 from lash_es.core.errors import HistoryTrimmedBelow, ImpossibleEvent
 from lash_es.core.events import Event, HistoryTrimmed, body_ref
 from lash_es.core.evolve import evolve
+from lash_es.core.fork_events import SessionForked
 from lash_es.core.ids import Position, Version
 from lash_es.core.makers import maker
 from lash_es.core.state import State
@@ -235,14 +236,17 @@ def read_trim(store: Store, head: StreamHead, position: Position) -> Fact:
     if not 0 <= position < head.version or not records or records[0].position != position:
         raise _corrupt(head.stream, position, "the head row points at a trim that is not there")
     event = read_event(head.stream, records[0])
-    if not isinstance(event, HistoryTrimmed) or not head.oldest <= event.below <= position:
+    if (
+        not isinstance(event, HistoryTrimmed | SessionForked)
+        or not head.oldest <= event.below <= position
+    ):
         raise _corrupt(head.stream, position, "the head row points at something else than a trim")
     return _fact(stream=head.stream, record=records[0], event=event)
 
 
-def trim_event(fact: Fact) -> HistoryTrimmed:
+def trim_event(fact: Fact) -> HistoryTrimmed | SessionForked:
     """Return the event of a fact that ``read_trim`` has read."""
-    assert isinstance(fact.event, HistoryTrimmed)
+    assert isinstance(fact.event, HistoryTrimmed | SessionForked)
     return fact.event
 
 

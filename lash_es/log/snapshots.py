@@ -21,6 +21,12 @@ from lash_es.log.appends import StoredSnapshot
 FACTS_PER_SNAPSHOT: Final = 64
 """How many facts are folded at most behind a snapshot; measured (ADR 0020)."""
 
+FACTS_PER_MILESTONE: Final = 4_096
+"""
+How many facts are folded at most in front of any version: one snapshot in so many stays for good
+(ADR 0049).
+"""
+
 SNAPSHOTS_TRIED_MAX: Final = 4
 """How many unusable ones are looked at before all facts are folded."""
 
@@ -40,6 +46,11 @@ def is_due(before: Version, events: Sequence[Event], facts_per_snapshot: int) ->
     after = before + len(events)
     is_next = after // facts_per_snapshot > before // facts_per_snapshot
     return is_next or any(isinstance(event, SessionParked) for event in events)
+
+
+def is_milestone(before: Version, after: Version) -> bool:
+    """Tell whether the snapshot that an append brings is one that stays."""
+    return after // FACTS_PER_MILESTONE > before // FACTS_PER_MILESTONE
 
 
 def snapshot_of(state: State, digest: bytes, *, is_kept: bool = False) -> StoredSnapshot | None:

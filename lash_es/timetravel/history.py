@@ -12,7 +12,6 @@ the store's snapshots (``read_state``).
 
 from bisect import bisect_right
 from collections.abc import Iterator
-from contextlib import closing
 from os import PathLike
 
 from attrs import field, frozen
@@ -21,7 +20,7 @@ from lash_es.codec.records import Header
 from lash_es.codec.streams import StreamId
 from lash_es.core.errors import HistoryTrimmedBelow
 from lash_es.core.events import Event
-from lash_es.core.evolve import fold
+from lash_es.core.evolve import evolve, fold
 from lash_es.core.ids import Position, SessionId, Version
 from lash_es.core.state import NOT_OPENED, NotOpened, State
 from lash_es.log.errors import VersionOutOfRange
@@ -29,7 +28,9 @@ from lash_es.log.loading import Begun, begin, load_facts
 from lash_es.log.port import Store
 from lash_es.log.snapshots import FACTS_PER_SNAPSHOT
 from lash_es.log.snapshotting import load_as_of
-from lash_es.log.stores.sqlite import SQLiteStore
+from lash_es.timetravel.opening import open_store
+from lash_es.timetravel.past import Step
+from lash_es.timetravel.sieves import Sieve
 
 
 @frozen(kw_only=True)
@@ -113,6 +114,32 @@ class History:
         entries = self.entries + supposed
         return History(stream=self.stream, entries=entries, start=self.start, marks=self.marks)
 
+    def state_at(self, version: int) -> State:
+        """Return the state of ``as_of(version)``."""
+        return self.as_of(version).state
+
+    def mark_at(self, version: int) -> Version:
+        """Return the newest version up to this one whose state is kept."""
+        marks = self.marks[: bisect_right(self.marks, version, key=_version)]
+        return _version(marks[-1] if marks else self.start)
+
+    def steps(self, first: int, end: int) -> Iterator[Step]:
+        """Fold on from a version, as ``Past.steps``."""
+        state = self.state_at(first)
+        for position in range(first, min(end, self.version)):
+            event = self.entries[position - self.oldest].event
+            state = evolve(state, event)
+            yield Step(position=Position(position), event=event, state=state)
+
+    def is_touched(self, first: int, end: int, sieve: Sieve) -> bool:
+        """Look at the events between two versions, without folding."""
+        stretch = self.entries[first - self.oldest : end - self.oldest]
+        return any(sieve.holds_back_event(entry.event) for entry in stretch)
+
+    def header_at(self, position: int) -> Header | None:
+        """Return the header of a fact; none if it was only supposed."""
+        return self.entries[position - self.oldest].header
+
     def _count(self, version: int) -> int:
         """Count the entries in front of a version."""
         if not 0 <= version <= self.version:
@@ -178,28 +205,45 @@ def read_state(store: Store, stream: StreamId, version: int) -> State:
 
 
 def open_history(
-    path: str | PathLike[str], session_id: str, *, namespace: str = "default"
+    place: str | PathLike[str],
+    session_id: str,
+    *,
+    namespace: str = "default",
+    schema: str = "public",
 ) -> History:
     """
-    Read a session's history from a SQLite file, and close the file again.
+    Read a session's whole history from where it is, and close that again.
+
+    Args:
+        place: a SQLite file, or a URL ``postgresql://...``.
+        session_id: the session's; an unknown one has an empty history.
+        namespace: which sessions of the log.
+        schema: which schema of a PostgreSQL database.
 
     Raises:
-        StoreUnavailable, StoreTablesOlder: there is no log at ``path``, or one to be upgraded.
+        StoreUnavailable, StoreTablesOlder: there is no log at ``place``, or one to be upgraded.
         CorruptHistory, WrittenByNewerVersion: the stream cannot be read.
+
+    Cost: as ``read_history``. ``past.open_past`` is for sessions that are long.
     """
-    with closing(SQLiteStore.open(path, create=False, for_reading=True)) as store:
+    with open_store(place, schema=schema) as store:
         return read_history(store, StreamId(namespace, SessionId(session_id)))
 
 
 def open_state(
-    path: str | PathLike[str], session_id: str, version: int, *, namespace: str = "default"
+    place: str | PathLike[str],
+    session_id: str,
+    version: int,
+    *,
+    namespace: str = "default",
+    schema: str = "public",
 ) -> State:
     """
-    Read one state of a session from a SQLite file, and close the file again.
+    Read one state of a session from where it is, and close that again.
 
     Raises:
-        StoreUnavailable, StoreTablesOlder: there is no log at ``path``, or one to be upgraded.
+        StoreUnavailable, StoreTablesOlder: there is no log at ``place``, or one to be upgraded.
         As ``read_state``.
     """
-    with closing(SQLiteStore.open(path, create=False, for_reading=True)) as store:
+    with open_store(place, schema=schema) as store:
         return read_state(store, StreamId(namespace, SessionId(session_id)), version)

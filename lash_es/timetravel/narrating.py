@@ -6,7 +6,7 @@ are what people and models wrote: whoever prints a line makes it safe first.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, TypeAlias, TypeVar, assert_never, cast
 
 import orjson
@@ -45,6 +45,7 @@ from lash_es.core.events import (
     TurnStarted,
     body_ref,
 )
+from lash_es.core.fork_events import SessionForked
 from lash_es.core.graph_events import GraphEvent
 from lash_es.core.ids import EffectId, Generation, InputId, Position
 from lash_es.core.ingress import NextTurn
@@ -131,6 +132,10 @@ class Narrator:
             cause=header.cause,
         )
 
+    def expect(self, requests: Mapping[EffectId, EffectRequest]) -> None:
+        """Take note of what facts have asked for that are not told themselves."""
+        self._requests.update(requests)
+
     def call(self, call: ToolCall) -> str:
         """Write a tool call as a call, with the arguments as the model wrote them."""
         reply = self._store_content(call.reply.position, ModelReply)
@@ -173,6 +178,7 @@ class Narrator:
                 | SessionParked()
                 | SessionTombstoned()
                 | HistoryTrimmed()
+                | SessionForked()
             ):
                 return _session(event)
             case _:
@@ -366,7 +372,8 @@ def _session(
     | SessionDescribed
     | SessionParked
     | SessionTombstoned
-    | HistoryTrimmed,
+    | HistoryTrimmed
+    | SessionForked,
 ) -> str:
     match event:
         case SessionOpened():
@@ -379,6 +386,8 @@ def _session(
             return "deleted for ever"
         case HistoryTrimmed():
             return f"facts in front of version {event.below} may go"
+        case SessionForked():
+            return f"forked from {_short(event.parent)} at version {event.below}"
 
 
 def _described(event: SessionDescribed) -> str:

@@ -16,6 +16,7 @@ from lash_es.codec.wire_names import BODY_TYPES, EVENT_CLASSES, EVENT_NAMES
 from lash_es.core.batches import WorkItem
 from lash_es.core.descriptions import SessionDescribed
 from lash_es.core.events import HistoryTrimmed
+from lash_es.core.fork_events import SessionForked
 from lash_es.core.graph_events import GraphEvent
 from lash_es.core.ids import Position, SessionId
 from lash_es.core.work_events import WorkEvent
@@ -84,7 +85,13 @@ def test_golden_bodies_decode_and_encode_to_the_same_bytes() -> None:
 
 def test_the_golden_file_holds_every_event_and_body() -> None:
     # The others have golden files of their own.
-    later = {HistoryTrimmed, SessionDescribed, *get_args(GraphEvent), *get_args(WorkEvent)}
+    later = {
+        HistoryTrimmed,
+        SessionDescribed,
+        SessionForked,
+        *get_args(GraphEvent),
+        *get_args(WorkEvent),
+    }
     events = {name for kind, (name, _) in EVENT_NAMES.items() if kind not in later}
     events -= golden_inputs.names()
     assert {record.name for _, record in _records()} == events

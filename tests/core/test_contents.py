@@ -76,6 +76,7 @@ from tests.core.examples import (
     settled,
     started,
 )
+from tests.core.test_forks import FORKED_FACT
 
 SECRET = NewBody(content=b"XSECRETX", salt=b"XSALTXXSALTXXSAL")
 RECORDED = RecordedBody(ref=at(1), commitment=HELLO.commitment)
@@ -133,6 +134,7 @@ def test_an_erased_body_holds_anything() -> None:
             HistoryTrimmed(at_ms=1, below=Version(1), digest="", bodies=(HELLO.commitment,)),
             (HELLO.commitment,),
         ),
+        (FORKED_FACT, (HELLO.commitment,)),
         (COMMITTED[-1], ()),
     ],
     ids=[
@@ -141,6 +143,7 @@ def test_an_erased_body_holds_anything() -> None:
         "an outcome",
         "an outcome without words",
         "a trim",
+        "a fork",
         "anything else",
     ],
 )

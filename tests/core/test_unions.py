@@ -20,6 +20,7 @@ from lash_es.core import (
     descriptions,
     effects,
     events,
+    fork_events,
     graph_commands,
     graph_events,
     ingress,
@@ -51,6 +52,7 @@ from lash_es.core.known import names
 from lash_es.core.work_commands import WorkSelection
 from lash_es.core.work_events import DrainedWork
 from tests.core.test_decision_matrix import ROWS, SCENES
+from tests.core.test_forks import FORKED_FACT
 from tests.core.test_laws import BATCHES_MAX, facts, sample
 
 STATES = {name: fold(scene.history) for name, scene in SCENES.items()}
@@ -66,7 +68,7 @@ def classes_of(module: ModuleType) -> set[type]:
 
 def test_the_union_of_facts_names_every_fact() -> None:
     defined = classes_of(events) | classes_of(graph_events) | classes_of(work_events)
-    defined |= {descriptions.SessionDescribed}
+    defined |= {descriptions.SessionDescribed, fork_events.SessionForked}
     assert defined == set(get_args(Event)) | {DirectInput, DrainedInputs, DrainedWork}
     assert set(get_args(Event)) == {SessionOpened, *get_args(OpenEvent)}
 
@@ -110,7 +112,7 @@ def test_every_command_is_decided_in_every_state(name: str) -> None:
 
 
 def test_every_fact_is_applied_or_impossible_in_every_state() -> None:
-    samples: dict[type[Event], Event] = {}
+    samples: dict[type[Event], Event] = {fork_events.SessionForked: FORKED_FACT}
     for batch in range(BATCHES_MAX):
         samples |= {type(event): event for life in sample(batch) for event in facts(life)}
         if samples.keys() == set(get_args(Event)):

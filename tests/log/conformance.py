@@ -617,6 +617,20 @@ def a_snapshot_that_was_asked_for_stays(make_store: MakeStore) -> None:
     assert store.read_snapshot(A, Version(4)) == a_snapshot(4, "again", is_kept=True)
 
 
+def a_snapshot_that_stays_comes_with_its_facts(make_store: MakeStore) -> None:
+    store = make_store()
+    stays = a_snapshot(2, "stays", is_kept=True), a_snapshot(3, "stays, too", is_kept=True)
+    store.append([an_append(A, 0, 2, snapshot=stays[0])])
+    # In a group of several it is the same.
+    other = an_append(B, 0, snapshot=a_snapshot(1, B.key, is_kept=True))
+    store.append_each([[an_append(A, 2, snapshot=stays[1])], [other]])
+    append_with_snapshots(store, A, 5, 6, 7)
+
+    newest = (a_snapshot(7, A.key), a_snapshot(6, A.key))
+    assert snapshots_of(store, A) == (*newest, stays[1], stays[0])
+    assert snapshots_of(store, B) == (a_snapshot(1, B.key, is_kept=True),)
+
+
 def a_snapshot_of_a_version_that_is_not_there_is_not_written(make_store: MakeStore) -> None:
     store = make_store()
     store.append([an_append(A, 0, 3)])
@@ -744,6 +758,7 @@ CLAUSES: tuple[Clause, ...] = (
     a_snapshot_comes_with_its_facts_and_the_two_newest_stay,
     the_newest_snapshot_up_to_a_version_is_read,
     a_snapshot_that_was_asked_for_stays,
+    a_snapshot_that_stays_comes_with_its_facts,
     a_snapshot_of_a_version_that_is_not_there_is_not_written,
     index_rows_are_rewritten_at_the_version_they_were_compared_at,
     a_played_tape_is_read_back_as_it_was_encoded,

@@ -240,6 +240,14 @@ class ForgetsWhatWasAskedFor(MemoryStore):
         return super().write_snapshot(stream, attrs.evolve(snapshot, is_kept=False))
 
 
+class LetsEverySnapshotPass(MemoryStore):
+    def _write(self, append: StreamAppend) -> None:
+        if append.snapshot is not None:
+            passing = attrs.evolve(append.snapshot, is_kept=False)
+            append = attrs.evolve(append, snapshot=passing)
+        super()._write(append)
+
+
 class TakesSnapshotsOfTheFuture(MemoryStore):
     def write_snapshot(self, stream: StreamId, snapshot: StoredSnapshot) -> bool:
         return super().write_snapshot(stream, snapshot) or self.head(stream) is not None
@@ -293,6 +301,7 @@ CAUGHT: tuple[tuple[type[MemoryStore], Clause], ...] = (
     (KeepsEverySnapshot, suite.a_snapshot_comes_with_its_facts_and_the_two_newest_stay),
     (ReadsTheOldestSnapshot, suite.the_newest_snapshot_up_to_a_version_is_read),
     (ForgetsWhatWasAskedFor, suite.a_snapshot_that_was_asked_for_stays),
+    (LetsEverySnapshotPass, suite.a_snapshot_that_stays_comes_with_its_facts),
     (
         TakesSnapshotsOfTheFuture,
         suite.a_snapshot_of_a_version_that_is_not_there_is_not_written,

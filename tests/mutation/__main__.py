@@ -128,14 +128,15 @@ def judged(asked: argparse.Namespace) -> Judged:
 
 
 def kept(
-    found: Judged, wrong: Sequence[str], listed: Mapping[str, str], sample: int
+    found: Judged, wrong: Sequence[str], listed: Mapping[str, str], asked: argparse.Namespace
 ) -> dict[str, object]:
     """Say what is committed of a run."""
     return {
         "date": datetime.now(UTC).date().isoformat(),
         "machine": f"{os.cpu_count()} cores of {platform.machine()}, shared with other work",
         "versions": f"Python {platform.python_version()}",
-        "at random, one of": sample,
+        "at random, one of": asked.sample,
+        "believed what an earlier run had killed": asked.keep,
         **figures(found),
         "survivors with a reason": len(listed),
         "survivors": sorted(survivors(found.meant(found.by_examples))),
@@ -161,7 +162,7 @@ def main(arguments: Sequence[str]) -> int:
     if asked.only or asked.by == "random":
         listed = {name: why for name, why in listed.items() if name in found.by_examples}
     wrong = problems(found, listed)
-    result = kept(found, wrong, listed, asked.sample)
+    result = kept(found, wrong, listed, asked)
     asked.to.mkdir(exist_ok=True)
     kind = "mutation" if asked.by == "both" else f"mutation-by-{asked.by}"
     written = asked.to / f"{kind}-{result['date']}.json"

@@ -21,7 +21,7 @@ from lash_es import (
 )
 from lash_es.codec.records import Header
 from lash_es.codec.streams import StreamId
-from lash_es.core import events, graph_events, work_events
+from lash_es.core import events, fork_events, graph_events, work_events
 from lash_es.core.batches import NEVER_MERGE, DeliveryPolicy, SlotPolicy, WorkKind
 from lash_es.core.descriptions import Description, SessionDescribed
 from lash_es.core.effects import ModelCall
@@ -167,6 +167,17 @@ WORDLESS: list[tuple[events.Event, str]] = [
     (
         events.HistoryTrimmed(**AT, below=Version(7), digest="", bodies=()),
         "facts in front of version 7 may go",
+    ),
+    (
+        fork_events.SessionForked(
+            **AT,
+            session_id=SessionId("s2"),
+            parent=SessionId("s"),
+            below=Version(7),
+            digest="",
+            bodies=(),
+        ),
+        "forked from s at version 7",
     ),
     (
         events.LeaseAcquired(**AT, generation=GENERATION, owner=OWNER, token="x", ttl_ms=9),

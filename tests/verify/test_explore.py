@@ -75,10 +75,10 @@ WITNESS_LENGTHS = {
 }
 """How many moves it takes to break each rule, counted by hand: opening is the first."""
 
-WITHOUT_A_LETTER = ("HistoryTrimmed", "TrimHistory")
+WITHOUT_A_LETTER = ("HistoryTrimmed", "SessionForked", "TrimHistory")
 """
 What no letter leads to: a trim compares positions for their order, and likeness knows them as
-names. ``tests/core/test_retention.py`` has its rules.
+names. ``tests/core/test_retention.py`` has its rules. A fork begins a stream of its own.
 """
 
 ENDING = """

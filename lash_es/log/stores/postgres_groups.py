@@ -88,9 +88,9 @@ _GROUP_END: Final = """
 """
 _SNAPSHOTS: Final = """
     , snapshot AS (
-        SELECT stream_no, version, fingerprint, digest, content
-          FROM written JOIN unnest(%b, %b, %b, %b, %b)
-               AS new (no, version, fingerprint, digest, content) USING (no))
+        SELECT stream_no, version, fingerprint, digest, content, kept <> 0 AS is_kept
+          FROM written JOIN unnest(%b, %b, %b, %b, %b, %b)
+               AS new (no, version, fingerprint, digest, content, kept) USING (no))
 """
 
 
@@ -219,3 +219,4 @@ def _snapshots(taken: Sequence[tuple[int, StoredSnapshot]]) -> Iterator[object]:
     yield Texts([snapshot.fingerprint for _, snapshot in taken])
     yield Blobs([snapshot.digest for _, snapshot in taken])
     yield Blobs([snapshot.content for _, snapshot in taken])
+    yield Integers([snapshot.is_kept for _, snapshot in taken])

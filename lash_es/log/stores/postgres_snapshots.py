@@ -26,8 +26,10 @@ _REPLACED: Final = """
 """
 _WITH_FACTS: Final = """
     , new_snapshot AS (
-        INSERT INTO lash_es_snapshots AS s (stream_no, version, fingerprint, digest, content)
-        SELECT stream_no, version, fingerprint, digest, content FROM snapshot {replaced}),
+        INSERT INTO lash_es_snapshots AS s
+               (stream_no, version, fingerprint, digest, content, is_kept)
+        SELECT stream_no, version, fingerprint, digest, content, is_kept
+          FROM snapshot {replaced}),
     forgotten AS (
         DELETE FROM lash_es_snapshots AS old USING snapshot AS new
          WHERE old.stream_no = new.stream_no AND NOT old.is_kept AND old.version <> new.version
@@ -83,13 +85,19 @@ def read(cursor: Cursor[Row], stream: StreamId, version_max: Version) -> StoredS
 def keep(cursor: Cursor[Row], stream: StreamId, snapshot: StoredSnapshot) -> bool:
     """Write a snapshot of a version that the stream has."""
     version = Int8(snapshot.version)
-    parameters = (*parameters_of(snapshot), snapshot.is_kept, stream.key, version)
+    parameters = (*parameters_of(snapshot), stream.key, version)
     return ask(cursor, _KEEP.format(replaced=_REPLACED), parameters).fetchone() is not None
 
 
 def parameters_of(snapshot: StoredSnapshot) -> tuple[object, ...]:
-    """Return version, fingerprint, digest and content."""
-    return (Int8(snapshot.version), snapshot.fingerprint, snapshot.digest, snapshot.content)
+    """Return version, fingerprint, digest, content, and whether it is kept."""
+    return (
+        Int8(snapshot.version),
+        snapshot.fingerprint,
+        snapshot.digest,
+        snapshot.content,
+        snapshot.is_kept,
+    )
 
 
 def rewrite_index(

@@ -23,7 +23,7 @@ PARAMETERS_MAX: Final = 50
 """Up to so many psycopg keeps what it parsed of a statement; a turn's commit stays below."""
 
 _HEAD_PARAMETERS: Final = 7
-_SNAPSHOT_PARAMETERS: Final = 4
+_SNAPSHOT_PARAMETERS: Final = 5
 _FACT, _BODY, _ROW = "(%b, %b, %b)", "(%b, %b, %b, %b, %b, %b)", "(%b, %b, %b)"
 
 _NEW_HEAD: Final = """
@@ -55,7 +55,8 @@ _INDEX: Final = """
 _SNAPSHOT: Final = """
     , snapshot AS (
         SELECT head.stream_no, new.*
-          FROM head, (VALUES (%b, %b, %b, %b)) AS new (version, fingerprint, digest, content))
+          FROM head, (VALUES (%b, %b, %b, %b, %b))
+               AS new (version, fingerprint, digest, content, is_kept))
 """
 
 
