@@ -7,7 +7,7 @@ evidence for the rules that made it. The numbers are those of the scenarios that
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Final, TypeAlias
+from typing import Final
 
 from attrs import frozen
 
@@ -25,31 +25,54 @@ from lash_es.core.events import (
     TurnInputCancelled,
     TurnInputClaimAbandoned,
     TurnInputEnqueued,
+    TurnInputsAccepted,
     TurnInputsClaimed,
+    TurnInputsDeferred,
+    TurnInputTombstonesPruned,
     TurnStarted,
 )
+from lash_es.core.graph_events import FrameOpened, NodesAppended, SessionBegunAnew
 from lash_es.core.ids import InputId, TurnId
 from lash_es.core.ingress import ActiveTurn
 from lash_es.core.outcomes import ModelReplied
 from lash_es.core.state import Open
 from lash_es.core.transcripts import FromInputs
 from lash_es.core.turns import OpenTurn
-from lash_es.verify.simulation import Evidence
+from lash_es.core.work_events import WorkClaimed, WorkCompleted, WorkFailed
+from lash_es.verify.evidence import Evidence, Witnesses
+from lash_es.verify.graph_checkers import (
+    frames_followed,
+    graph_is_sound,
+    hidden_once,
+    maintenance_counts,
+    shown_as_made,
+    wishes_granted_once,
+)
+from lash_es.verify.work_checkers import (
+    commands_done_once,
+    told_once,
+    work_claimed_in_order,
+    work_finished_once,
+    work_keys_kept,
+)
 
 _OWNED: Final = (
     LeaseRenewed,
     LeaseReleased,
     TurnInputsClaimed,
+    TurnInputsAccepted,
     TurnStarted,
     TurnContinued,
     EffectRequested,
     EffectSettled,
     TurnCommitted,
     TurnEnded,
+    WorkClaimed,
+    WorkCompleted,
+    WorkFailed,
+    FrameOpened,
+    NodesAppended,
 )
-
-Witnesses: TypeAlias = Iterator[tuple[int, str]]
-"""A session, and what is wrong there."""
 
 
 @frozen(kw_only=True)
@@ -85,8 +108,8 @@ def observed_to_the_end(evidence: Evidence) -> Witnesses:
 
 
 def source_keys_kept(evidence: Evidence) -> Witnesses:
-    """SIM-05: what was acknowledged is there once, under its source key."""
-    for (session, input_id), key in evidence.acknowledged.items():
+    """SIM-05: what was acknowledged is there once, and its key names nothing else meanwhile."""
+    for (session, input_id), key in evidence.promises.inputs.items():
         found = [
             event.source_key
             for event in evidence.facts[session]
@@ -94,6 +117,17 @@ def source_keys_kept(evidence: Evidence) -> Witnesses:
         ]
         if found != [key]:
             yield session, f"{input_id!r} was acknowledged as {key!r} and is there as {found}"
+    for session, facts in evidence.facts.items():
+        named: dict[str | None, InputId] = {}
+        gone: set[InputId] = set()
+        for position, event in enumerate(facts):
+            gone.update(_settled(event))
+            if isinstance(event, TurnInputTombstonesPruned):
+                named = {key: each for key, each in named.items() if each not in gone}
+            if isinstance(event, TurnInputEnqueued):
+                if event.source_key in named:
+                    yield session, f"{event.source_key!r} is taken again, at {position}"
+                named[event.source_key] = event.input_id
 
 
 def inputs_settled(evidence: Evidence) -> Witnesses:
@@ -134,12 +168,14 @@ def _settled(event: Event) -> tuple[InputId, ...]:
 
 
 def _deferred(event: Event) -> tuple[InputId, ...]:
+    if isinstance(event, TurnInputsDeferred):
+        return event.input_ids
     return event.deferred_input_ids if isinstance(event, TurnCommitted | TurnEnded) else ()
 
 
 def cancelled_is_gone(evidence: Evidence) -> Witnesses:
     """SIM-07: a withdrawal was reported after its input, and no turn has its words."""
-    for session, input_id in evidence.cancelled:
+    for session, input_id in evidence.promises.cancelled:
         facts = evidence.facts[session]
         places = [n for n, e in enumerate(facts) if getattr(e, "input_id", None) == input_id]
         said = {
@@ -157,28 +193,22 @@ def cancelled_is_gone(evidence: Evidence) -> Witnesses:
 
 
 def commits_counted(evidence: Evidence) -> Witnesses:
-    """SIM-10: commit n is revision n and turn n, of at least an input and an answer to it."""
+    """
+    SIM-10: commit n is revision n, and its turn is counted from where the session was begun; it
+    has at least an input and an answer to it.
+    """
     for session, facts in evidence.facts.items():
-        commits = [event for event in facts if isinstance(event, TurnCommitted)]
-        for count, event in enumerate(commits, start=1):
-            if (event.revision, event.turn_index) != (count, count) or len(event.nodes) < 2:
-                numbers = event.revision, event.turn_index, len(event.nodes)
-                yield session, f"commit {count} has revision, turn and nodes {numbers}"
-
-
-def graph_is_sound(evidence: Evidence) -> Witnesses:
-    """SIM-11: nodes have unique ids, and each commit follows the one before it."""
-    for session, facts in evidence.facts.items():
-        leaf, seen = None, Counter[str]()
-        for position, event in enumerate(facts):
-            if isinstance(event, TurnCommitted):
-                seen.update(node.node_id for node in event.nodes)
-                if event.parent != leaf:
-                    yield session, f"the commit at {position} follows {event.parent}, not {leaf}"
-                leaf = position
-        twice = [name for name, times in seen.items() if times > 1]
-        if twice:
-            yield session, f"nodes twice: {twice}"
+        revision = turn_index = 0
+        for event in facts:
+            if isinstance(event, SessionBegunAnew):
+                turn_index = 0
+            if not isinstance(event, TurnCommitted):
+                continue
+            revision, turn_index = revision + 1, turn_index + 1
+            found = event.revision, event.turn_index
+            if found != (revision, turn_index) or len(event.nodes) < 2:
+                wanted = revision, turn_index
+                yield session, f"of {found}, not {wanted}, with {len(event.nodes)} nodes"
 
 
 def usage_conserved(evidence: Evidence) -> Witnesses:
@@ -239,7 +269,7 @@ def claimed_by_one(evidence: Evidence) -> Witnesses:
     for session, facts in evidence.facts.items():
         held: dict[InputId, int] = {}
         for position, event in enumerate(facts):
-            if isinstance(event, TurnInputsClaimed):
+            if isinstance(event, TurnInputsClaimed | TurnInputsAccepted):
                 for input_id in event.input_ids:
                     if held.get(input_id, -1) == event.generation:
                         yield session, f"{input_id!r} is claimed twice, at {position}"
@@ -250,7 +280,9 @@ def claimed_by_one(evidence: Evidence) -> Witnesses:
 
 
 def _returned(event: Event) -> tuple[InputId, ...]:
-    return event.returned_input_ids if isinstance(event, TurnEnded) else ()
+    if isinstance(event, TurnEnded):
+        return (*event.returned_input_ids, *event.deferred_input_ids)
+    return ()
 
 
 def settled_once(evidence: Evidence) -> Witnesses:
@@ -281,10 +313,13 @@ def never_performed_again(evidence: Evidence) -> Witnesses:
 
 
 def nothing_is_owed(evidence: Evidence) -> Witnesses:
-    """At the end of a run that is left in peace, no turn is open and no input waits."""
+    """At the end of a run that is left in peace, no turn is open and nothing waits."""
     for session, state in evidence.states.items():
-        if isinstance(state, Open) and (isinstance(state.turn, OpenTurn) or state.inputs.pending):
-            yield session, f"{type(state.turn).__name__}, pending {list(state.inputs.pending)}"
+        if isinstance(state, Open) and (
+            isinstance(state.turn, OpenTurn) or state.inputs.pending or state.work.batches
+        ):
+            waits = [*state.inputs.pending, *state.work.batches]
+            yield session, f"{type(state.turn).__name__}, pending {waits}"
 
 
 def delivered_in_order(evidence: Evidence) -> Witnesses:
@@ -327,6 +362,16 @@ ORACLES: Final[Mapping[str, Callable[[Evidence], Witnesses]]] = {
         nothing_is_owed,
         delivered_in_order,
         completions_registered,
+        work_keys_kept,
+        work_finished_once,
+        work_claimed_in_order,
+        told_once,
+        commands_done_once,
+        frames_followed,
+        shown_as_made,
+        wishes_granted_once,
+        hidden_once,
+        maintenance_counts,
     )
 }
 

@@ -6,7 +6,7 @@ its seed. Ids and salts are counted. The next append of a process can be made to
 """
 
 import hashlib
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, TypeVar
 
@@ -54,14 +54,17 @@ class Ledgers:
     decide: Decide
     writes: list[Write] = Factory(list[Write])
     faults: dict[str, deque[Verb]] = Factory(dict[str, deque[Verb]])
-    minted: int = 0
+    minted: Counter[str] = Factory(Counter[str])
     unknowns: int = 0
     conflicts: int = 0
 
     def mint(self, kind: str) -> str:
-        """Mint an id."""
-        self.minted += 1
-        return f"{kind}-{self.minted}"
+        """
+        Mint an id. Each kind is counted for itself: what becomes of a turn goes by its id, and is
+        the same in a run that was made smaller.
+        """
+        self.minted[kind] += 1
+        return f"{kind}-{self.minted[kind]}"
 
     def body(self, text: str) -> NewBody:
         """Make content with a salt of its own."""
@@ -79,7 +82,7 @@ class Sketch:
 
     def __init__(self, decide: Decide, state: State, known: Known) -> None:
         self._decide = decide
-        self._known = known
+        self.known = known
         self.state = state
         self.events: list[Event] = []
         self.bodies: list[NewBody] = []
@@ -92,7 +95,7 @@ class Sketch:
 
     def do(self, command: Command) -> tuple[Event, ...]:
         """Decide a command, and go on from there."""
-        events = self._decide(self.state, command, self._known)
+        events = self._decide(self.state, command, self.known)
         self.state = fold(events, self.state)
         self.events += events
         self.bodies += new_bodies(command)

@@ -9,11 +9,13 @@ from collections.abc import Iterator
 from random import Random
 from typing import Final
 
-from attrs import Factory, define, frozen
+from attrs import define
 
 from lash_es.core.agenda import agenda
+from lash_es.core.batches import WorkBoundary, WorkClass, WorkCompletion, WorkKind
 from lash_es.core.commands import (
     AcquireLease,
+    BeginAnew,
     ClaimTurnInputs,
     Command,
     ContinueTurn,
@@ -21,17 +23,20 @@ from lash_es.core.commands import (
     RenewLease,
     SettleEffect,
     StartTurn,
+    TurnSource,
     WithClaim,
     WithInput,
 )
+from lash_es.core.commit_errors import FrameIdConflict
 from lash_es.core.effects import Effect, ModelCall
 from lash_es.core.errors import SessionExecutionLeaseExpired
 from lash_es.core.events import Event, LeaseAcquired, TurnInputsClaimed
-from lash_es.core.ids import CallId, EffectId, Generation, TurnId
+from lash_es.core.graph_commands import AppendNodes, NewNode, OpenFrame
+from lash_es.core.ids import CallId, FrameId, Generation, TurnId
 from lash_es.core.ingress import NextTurn
-from lash_es.core.known import IndexKey, IndexKind
+from lash_es.core.known import IndexKey, IndexKind, names
 from lash_es.core.leases import Lease
-from lash_es.core.messages import FinishReason, TokenUsage
+from lash_es.core.messages import FinishReason, Role, TokenUsage
 from lash_es.core.outcomes import (
     EffectFailed,
     EffectOutcome,
@@ -42,56 +47,24 @@ from lash_es.core.outcomes import (
 from lash_es.core.owners import Fence, LeaseOwner
 from lash_es.core.state import Open
 from lash_es.core.turns import OpenTurn
-from lash_es.turns.standard import next_commands
-from lash_es.verify.desks import Desk, Ledgers, Sketch
-from lash_es.verify.virtual_clocks import Process, VirtualClock
+from lash_es.core.work_commands import (
+    ClaimWork,
+    CompleteWork,
+    LeadingCommand,
+    LeadingTurnWork,
+    WithWork,
+    WorkSelection,
+)
+from lash_es.core.work_events import WorkClaimed
+from lash_es.verify.desks import Desk, Sketch
+from lash_es.verify.evidence import Performed, Registered, Surroundings, frame_of
+from lash_es.verify.simulated_steps import CLAIM_MAX, Step
+from lash_es.verify.virtual_clocks import Process
 
 TTL_MS: Final = 30_000
 RENEW_MS: Final = 10_000
 POLL_MS: Final = 2_000
 DURATIONS_MS: Final = (0, 0, 200, 3_000, 25_000, 100_000)
-CLAIM_MAX: Final = 2
-
-
-@frozen(kw_only=True)
-class Registered:
-    """A completion that was announced when its effect began: what, how long, after what."""
-
-    effect_id: EffectId
-    family: str
-    by: str
-    units: int
-    ready_ms: int
-    predecessor: int
-
-
-@frozen(kw_only=True)
-class Performed:
-    """An effect that was begun, and how many facts the log had then."""
-
-    session: int
-    effect_id: EffectId
-    version: int
-    by: str
-
-
-@define
-class Surroundings:
-    """What all processes of a run share, and what was seen of them from outside."""
-
-    seed: int
-    clock: VirtualClock
-    ledgers: Ledgers
-    direct: dict[int, list[str]] = Factory(dict[int, list[str]])
-    registered: list[Registered] = Factory(list[Registered])
-    performed: list[Performed] = Factory(list[Performed])
-    longest_ms: dict[TurnId, list[int]] = Factory(dict[TurnId, list[int]])
-    losses: int = 0
-    refusals: list[str] = Factory(list[str])
-
-    def direct_count(self) -> int:
-        """Count the turns that were asked for and not begun."""
-        return sum(map(len, self.direct.values()))
 
 
 class Lost(Exception):
@@ -138,8 +111,10 @@ class SimulatedWorker:
 
     def _has_work(self, session: int, state: Open) -> bool:
         waits = any(isinstance(e.ingress, NextTurn) for e in state.inputs.pending.values())
-        direct = bool(self._around.direct.get(session))
-        return waits or direct or isinstance(state.turn, OpenTurn)
+        asked = bool(self._around.direct.get(session) or self._around.wishes.get(session))
+        now_ms = max(self._around.clock.now_ms, state.at_ms)
+        ready = any(e.available_at_ms <= now_ms for e in state.work.batches.values())
+        return waits or asked or ready or isinstance(state.turn, OpenTurn)
 
     # The lease
 
@@ -187,32 +162,17 @@ class SimulatedWorker:
             generation=hold.fence.generation,
             is_certain=spoke_ms < hold.spoke_ms + TTL_MS,
         )
-        keys = [IndexKey(IndexKind.TURN, c.turn_id) for c in commands if isinstance(c, StartTurn)]
+        step = Step(around=self._around, fence=hold.fence, session_id=desk.stream.session_id)
+        keys = [key for command in commands for key in names(command)]
         events = desk.record(
-            lambda sketch: self._all(sketch, hold, commands), *keys, token=hold.fence.token
+            lambda sketch: step.all_of(sketch, commands),
+            *keys,
+            *_frame_keys(desk, commands),
+            token=hold.fence.token,
         )
         if events:
             hold.spoke_ms = spoke_ms
         return events
-
-    def _all(self, sketch: Sketch, hold: Hold, commands: tuple[Command, ...]) -> tuple[Event, ...]:
-        """Do commands, and all that follows from them without the world."""
-        events: list[Event] = []
-        for command in commands:
-            events += sketch.do(command)
-        while isinstance(sketch.session.turn, OpenTurn):
-            now_ms = self._around.clock.now_ms
-            follows = next_commands(sketch.session.turn, hold.fence, now_ms, is_cancelled=False)
-            if not follows:
-                break
-            for command in follows:
-                events += sketch.do(command)
-        if not isinstance(sketch.session.turn, OpenTurn) and events and self._is_over(events):
-            sketch.do(ReleaseLease(now_ms=self._around.clock.now_ms, fence=hold.fence))
-        return tuple(events)
-
-    def _is_over(self, events: list[Event]) -> bool:
-        return type(events[-1]).__name__ in ("TurnCommitted", "TurnEnded")
 
     # The turn
 
@@ -223,6 +183,7 @@ class SimulatedWorker:
             turn = desk.folded.state.turn
             assert isinstance(turn, OpenTurn)
             effect = agenda(desk.folded.state)[0]
+            self._grant(session, desk, hold)
             for slept_ms in self._perform(session, desk, hold, effect):
                 yield slept_ms
                 sleeps += 1
@@ -243,6 +204,8 @@ class SimulatedWorker:
         """Go on with what is open, or else with what waits; or let the lease go."""
         now_ms, state = self._around.clock.now_ms, desk.catch_up()
         assert isinstance(state, Open)
+        if not isinstance(state.turn, OpenTurn):
+            self._grant(session, desk, hold)
         direct = self._around.direct.get(session, [])
         if isinstance(state.turn, OpenTurn):
             again = ContinueTurn(now_ms=now_ms, fence=hold.fence, turn_id=state.turn.turn_id)
@@ -254,21 +217,100 @@ class SimulatedWorker:
         else:
             self._drain(desk, hold)
 
+    def _grant(self, session: int, desk: Desk, hold: Hold) -> None:
+        """Do what hosts want of an owner: messages at any time, frames between turns."""
+        wishes, now_ms = self._around.wishes.get(session, []), self._around.clock.now_ms
+        while wishes and isinstance(desk.folded.state, Open):
+            wish, has_turn = wishes[0], isinstance(desk.folded.state.turn, OpenTurn)
+            if wish.is_frame and has_turn:
+                return
+            body = self._around.ledgers.body(f"s{session} adds {wish.name}")
+            nodes = (NewNode(role=Role.SYSTEM, body=body),)
+            command: Command = AppendNodes(
+                now_ms=now_ms, fence=hold.fence, name=wish.name, nodes=nodes
+            )
+            if wish.is_frame:
+                command = OpenFrame(
+                    now_ms=now_ms,
+                    fence=hold.fence,
+                    frame_id=FrameId(wish.name),
+                    reason="a wish",
+                    nodes=nodes[len(wish.name) % 2 :],
+                )
+            try:
+                self._record(desk, hold, command)
+            except FrameIdConflict as conflict:
+                # It was opened by who died of it, and left since.
+                self._around.refusals.append(f"{self._name}: {conflict}")
+            self._around.promises.granted.append((session, wishes.pop(0)))
+
     def _drain(self, desk: Desk, hold: Hold) -> None:
+        """Commands that are first, then a turn on inputs, or else on work."""
+        if self._command_goes_first(desk):
+            while self._do_command(desk, hold):
+                pass
+        if not self._start_on_inputs(desk, hold) and not self._start_on_work(desk, hold):
+            now_ms = self._around.clock.now_ms
+            self._record(desk, hold, ReleaseLease(now_ms=now_ms, fence=hold.fence))
+
+    def _command_goes_first(self, desk: Desk) -> bool:
+        state = desk.folded.state
+        assert isinstance(state, Open)
+        inputs = [e for e in state.inputs.pending.values() if isinstance(e.ingress, NextTurn)]
+        commands = [
+            batch.position
+            for batch in state.work.batches.values()
+            if batch.work_class is WorkClass.SESSION_COMMAND
+        ]
+        return not inputs or any(each < inputs[0].position for each in commands)
+
+    def _do_command(self, desk: Desk, hold: Hold) -> bool:
+        """Claim a command, and do it in another append: one may happen without the other."""
+        claimed = self._claim_work(desk, hold, LeadingCommand())
+        state, now_ms = desk.folded.state, self._around.clock.now_ms
+        if claimed is None or not isinstance(state, Open):
+            return False
+        kinds = {kind for each in claimed.batch_ids for kind in state.work.batches[each].kinds}
+        done = WorkCompletion(
+            claim_id=claimed.claim_id, token=claimed.token, batch_ids=claimed.batch_ids
+        )
+        complete = CompleteWork(now_ms=now_ms, fence=hold.fence, completions=(done,))
+        anew = BeginAnew(now_ms=now_ms, session_id=state.session_id, policy=state.policy)
+        is_reset = WorkKind.RESET_SESSION in kinds
+        self._record(desk, hold, *((anew, complete) if is_reset else (complete,)))
+        return True
+
+    def _claim_work(self, desk: Desk, hold: Hold, selection: WorkSelection) -> WorkClaimed | None:
+        claim = ClaimWork(
+            now_ms=self._around.clock.now_ms,
+            fence=hold.fence,
+            token=self._around.ledgers.mint("claim"),
+            selection=selection,
+        )
+        for event in self._record(desk, hold, claim):
+            if isinstance(event, WorkClaimed):
+                return event
+        return None
+
+    def _start_on_inputs(self, desk: Desk, hold: Hold) -> bool:
         now_ms = self._around.clock.now_ms
         token = self._around.ledgers.mint("claim")
         claim = ClaimTurnInputs(now_ms=now_ms, fence=hold.fence, token=token, inputs_max=CLAIM_MAX)
-        claimed = [
-            event
-            for event in self._record(desk, hold, claim)
-            if isinstance(event, TurnInputsClaimed)
-        ]
-        if claimed:
-            self._start(desk, hold, WithClaim(claim_id=claimed[0].claim_id, token=token))
-        else:
-            self._record(desk, hold, ReleaseLease(now_ms=now_ms, fence=hold.fence))
+        for event in self._record(desk, hold, claim):
+            if isinstance(event, TurnInputsClaimed):
+                self._start(desk, hold, WithClaim(claim_id=event.claim_id, token=token))
+                return True
+        return False
 
-    def _start(self, desk: Desk, hold: Hold, source: WithInput | WithClaim) -> None:
+    def _start_on_work(self, desk: Desk, hold: Hold) -> bool:
+        leading = LeadingTurnWork(boundary=WorkBoundary.IDLE, batches_max=CLAIM_MAX)
+        claimed = self._claim_work(desk, hold, leading)
+        if claimed is not None:
+            source = WithWork(claim_id=claimed.claim_id, token=claimed.token)
+            self._start(desk, hold, source)
+        return claimed is not None
+
+    def _start(self, desk: Desk, hold: Hold, source: TurnSource) -> None:
         turn_id = TurnId(self._around.ledgers.mint("turn"))
         start = StartTurn(
             now_ms=self._around.clock.now_ms, fence=hold.fence, turn_id=turn_id, source=source
@@ -334,3 +376,12 @@ class SimulatedWorker:
     def _chance(self, effect: Effect) -> Random:
         """What becomes of an attempt is its own: it does not depend on who makes it, or when."""
         return Random(f"{self._around.seed}:{effect.effect_id}:{effect.attempt}")  # noqa: S311
+
+
+def _frame_keys(desk: Desk, commands: tuple[Command, ...]) -> list[IndexKey]:
+    """Name the frames that a turn may end with, in this append."""
+    turn_ids = [command.turn_id for command in commands if isinstance(command, StartTurn)]
+    state = desk.folded.state
+    if isinstance(state, Open) and isinstance(state.turn, OpenTurn):
+        turn_ids.append(state.turn.turn_id)
+    return [IndexKey(IndexKind.FRAME, frame_of(turn_id)) for turn_id in turn_ids]

@@ -8,33 +8,33 @@ What it is not: threads and event loops are not simulated, each process does one
 """
 
 from collections import deque
-from collections.abc import Mapping
 from functools import partial
 from random import Random
 from typing import Final
 
-from attrs import field, frozen
-
 from lash_es.codec.streams import StreamId
-from lash_es.core.bodies import BodyRef
-from lash_es.core.commands import CancelTurnInput, Command, EnqueueTurnInput, OpenSession
+from lash_es.core.commands import Command, OpenSession
 from lash_es.core.decide import decide
-from lash_es.core.events import Event, TurnInputCancelled
-from lash_es.core.ids import InputId, SessionId
-from lash_es.core.ingress import ActiveTurn, NextTurn, TurnInputIngress
-from lash_es.core.known import IndexKey, IndexKind
+from lash_es.core.events import Event
+from lash_es.core.ids import NodeId, SessionId
+from lash_es.core.ingress import ActiveTurn
 from lash_es.core.policy import ModelSpec, SessionPolicy
 from lash_es.core.state import Open, State
 from lash_es.core.turns import OpenTurn
 from lash_es.log.port import Store
+from lash_es.log.shown import read_shown_nodes
 from lash_es.verify.desks import Desk, Ledgers, Sketch, facts_of, texts_of
-from lash_es.verify.simulated_workers import TTL_MS, SimulatedWorker, Surroundings
+from lash_es.verify.evidence import Evidence, Surroundings
+from lash_es.verify.simulated_hosts import SimulatedHost
+from lash_es.verify.simulated_workers import TTL_MS, SimulatedWorker
 from lash_es.verify.virtual_clocks import Crashed, Process, VirtualClock
 from lash_es.verify.workloads import JUMPS_MS, Disturbance, Verb, Workload
 from lash_es.verify.worlds import Decide
 
 QUIET_ROUNDS_MAX: Final = 40
 HOST: Final = "host"
+MODEL_CALLS_MAX: Final = 2
+"""So few that news comes, sometimes, when no more call may be made."""
 HOST_TRIES_MAX: Final = 3
 _AT_A_WRITE: Final = (
     Verb.CRASH_BEFORE_WRITE,
@@ -42,21 +42,6 @@ _AT_A_WRITE: Final = (
     Verb.LOSE_ANSWER,
     Verb.LOSE_APPEND,
 )
-
-
-@frozen(kw_only=True)
-class Evidence:
-    """What a run left behind: the facts of each session, and what was seen from outside."""
-
-    workload: Workload
-    facts: Mapping[int, tuple[Event, ...]] = field(repr=False)
-    texts: Mapping[int, Mapping[BodyRef, str]] = field(repr=False)
-    digests: Mapping[int, str]
-    states: Mapping[int, State] = field(repr=False)
-    acknowledged: Mapping[tuple[int, InputId], str]
-    cancelled: frozenset[tuple[int, InputId]]
-    observed: Mapping[int, tuple[int, ...]]
-    around: Surroundings = field(repr=False)
 
 
 def simulate(workload: Workload, store: Store, decide: Decide = decide) -> Evidence:
@@ -70,15 +55,17 @@ class _Run:
         self._store = store
         self._draw = Random(f"schedule:{workload.seed}")  # noqa: S311 - it is to come again
         self._clock = VirtualClock(self._draw)
+        self._farthest_ms = self._clock.ahead_ms
         ledgers = Ledgers(decide=decide)
         self._around = Surroundings(seed=workload.seed, clock=self._clock, ledgers=ledgers)
         self._boots: dict[str, int] = {}
         self._streams = [
             StreamId("default", SessionId(f"s{n}")) for n in range(workload.profile.sessions)
         ]
-        self._hosts = [self._desk(stream, HOST) for stream in self._streams]
-        self._acknowledged: dict[tuple[int, InputId], str] = {}
-        self._cancelled: set[tuple[int, InputId]] = set()
+        self._hosts = [
+            SimulatedHost(n, self._desk(stream, HOST), store, self._around)
+            for n, stream in enumerate(self._streams)
+        ]
         self._observed: dict[int, list[int]] = {n: [] for n in range(len(self._streams))}
 
     def _desk(self, stream: StreamId, who: str) -> Desk:
@@ -86,11 +73,13 @@ class _Run:
 
     def run(self) -> Evidence:
         for host, stream in zip(self._hosts, self._streams, strict=True):
-            policy = SessionPolicy(provider_id="offline", model=ModelSpec(model_id="m"))
+            policy = SessionPolicy(
+                provider_id="offline", model=ModelSpec(model_id="m"), max_turns=MODEL_CALLS_MAX
+            )
             opening = OpenSession(
                 now_ms=self._clock.now_ms, session_id=SessionId(stream.session_id), policy=policy
             )
-            host.record(partial(_done, opening))
+            host.desk.record(partial(_done, opening))
         for number in range(self._workload.profile.workers):
             self._boot(f"w{number}")
         for number, disturbance in enumerate(self._workload.disturbances):
@@ -113,11 +102,13 @@ class _Run:
     def _quiet(self) -> None:
         """Disturb nothing any more, and wait until everything has come to rest."""
         self._around.ledgers.faults.clear()
+        # A clock that stays behind keeps what is for later waiting for as long.
+        self._clock.ahead_ms = self._farthest_ms
         for _ in range(QUIET_ROUNDS_MAX):
             self._clock.run(self._clock.running_ms + 2 * TTL_MS, self._crashed)
             sessions = [host.catch_up() for host in self._hosts]
             self._withdraw_strays(sessions)
-            if not self._around.direct_count() and all(map(_is_at_rest, sessions)):
+            if not self._around.asked_count() and all(map(_is_at_rest, sessions)):
                 break
         self._clock.run(self._clock.running_ms + 2 * TTL_MS, self._crashed)
 
@@ -127,7 +118,7 @@ class _Run:
             if isinstance(state, Open) and not isinstance(state.turn, OpenTurn):
                 for entry in state.inputs.pending.values():
                     if isinstance(entry.ingress, ActiveTurn):
-                        self._cancel(session, entry.input_id)
+                        self._hosts[session].cancel(entry.input_id)
 
     def _observing(self) -> Process:
         """Somebody follows every session, from its own desk."""
@@ -152,14 +143,9 @@ class _Run:
 
     def _disturb(self, what: Disturbance) -> None:
         worker = f"w{what.worker}"
+        if self._hosts[what.session].ask(what):
+            return
         match what.verb:
-            case Verb.ENQUEUE | Verb.INTO_TURN:
-                self._enqueue(what)
-            case Verb.RESEND | Verb.CANCEL:
-                self._again(what)
-            case Verb.DIRECT:
-                texts = self._around.direct.setdefault(what.session, [])
-                texts.append(f"s{what.session} direct {what.number}")
             case Verb.CRASH:
                 self._clock.stop(worker)
                 self._boot(worker, in_ms=what.number * 50)
@@ -167,56 +153,11 @@ class _Run:
                 self._clock.delay(worker, what.number * 100)
             case Verb.JUMP:
                 self._clock.ahead_ms += JUMPS_MS[what.number % len(JUMPS_MS)]
+                self._farthest_ms = max(self._farthest_ms, self._clock.ahead_ms)
             case _:
                 assert what.verb in _AT_A_WRITE
                 who = HOST if what.number % 4 == 0 else worker
                 self._around.ledgers.faults.setdefault(who, deque()).append(what.verb)
-
-    def _enqueue(self, what: Disturbance) -> None:
-        key = f"s{what.session}-i{what.at_ms}-{what.number}"
-        self._send(what.session, key, into_turn=what.verb is Verb.INTO_TURN)
-
-    def _send(self, session: int, key: str, *, into_turn: bool) -> None:
-        """Send an input until it is acknowledged: the key makes it the same every time."""
-        host, input_id = self._hosts[session], InputId(f"{key}/input")
-        state = host.catch_up()
-        ingress: TurnInputIngress = NextTurn()
-        if into_turn and isinstance(state, Open) and isinstance(state.turn, OpenTurn):
-            ingress = ActiveTurn(state.turn.turn_id)
-        command = EnqueueTurnInput(
-            now_ms=self._clock.now_ms,
-            input_id=input_id,
-            source_key=key,
-            ingress=ingress,
-            body=self._around.ledgers.body(f"s{session} wants {key}"),
-        )
-        source = IndexKey(IndexKind.SOURCE_KEY, key)
-        host.record(lambda sketch: sketch.do(command), source)
-        self._acknowledged[session, input_id] = key
-
-    def _again(self, what: Disturbance) -> None:
-        """Send again, or withdraw, something that was acknowledged."""
-        mine = [input_id for session, input_id in self._acknowledged if session == what.session]
-        if not mine:
-            return
-        input_id = mine[what.number % len(mine)]
-        if what.verb is Verb.CANCEL:
-            self._cancel(what.session, input_id)
-            return
-        fact = next(
-            event
-            for event in facts_of(self._store, self._streams[what.session])
-            if getattr(event, "input_id", None) == input_id
-        )
-        if isinstance(getattr(fact, "ingress", None), NextTurn):
-            self._send(what.session, self._acknowledged[what.session, input_id], into_turn=False)
-
-    def _cancel(self, session: int, input_id: InputId) -> None:
-        command = CancelTurnInput(now_ms=self._clock.now_ms, input_id=input_id)
-        key = IndexKey(IndexKind.INPUT, input_id)
-        events = self._hosts[session].record(lambda sketch: sketch.do(command), key)
-        if any(isinstance(event, TurnInputCancelled) for event in events):
-            self._cancelled.add((session, input_id))
 
     def _evidence(self) -> Evidence:
         states = {n: host.catch_up() for n, host in enumerate(self._hosts)}
@@ -226,11 +167,11 @@ class _Run:
                 n: tuple(facts_of(self._store, stream)) for n, stream in enumerate(self._streams)
             },
             texts={n: texts_of(self._store, stream) for n, stream in enumerate(self._streams)},
-            digests={n: host.folded.digest.hex() for n, host in enumerate(self._hosts)},
+            digests={n: host.desk.folded.digest.hex() for n, host in enumerate(self._hosts)},
             states=states,
-            acknowledged=self._acknowledged,
-            cancelled=frozenset(self._cancelled),
+            shown={n: shown_in(self._store, s, states[n]) for n, s in enumerate(self._streams)},
             observed={n: tuple(seen) for n, seen in self._observed.items()},
+            promises=self._around.promises,
             around=self._around,
         )
 
@@ -242,4 +183,12 @@ def _done(command: Command, sketch: Sketch) -> tuple[Event, ...]:
 def _is_at_rest(state: State) -> bool:
     if not isinstance(state, Open):
         return True
-    return not isinstance(state.turn, OpenTurn) and not state.inputs.pending
+    is_idle = not isinstance(state.turn, OpenTurn)
+    return is_idle and not state.inputs.pending and not state.work.batches
+
+
+def shown_in(store: Store, stream: StreamId, state: State) -> tuple[NodeId, ...]:
+    """Read which messages a session shows."""
+    assert isinstance(state, Open)
+    nodes = read_shown_nodes(store, stream, state.head.leaf, state.graph)
+    return tuple(node.node_id for node in nodes)

@@ -15,7 +15,8 @@ from attrs import evolve as with_changes
 from lash_es.core.decide import decide
 from lash_es.log.port import Store
 from lash_es.verify.checkers import Violation, violations
-from lash_es.verify.simulation import Evidence, simulate
+from lash_es.verify.evidence import Evidence
+from lash_es.verify.simulation import simulate
 from lash_es.verify.workloads import (
     WORKLOADS_VERSION,
     Disturbance,

@@ -11,7 +11,7 @@ from typing import Final
 
 from attrs import frozen
 
-WORKLOADS_VERSION: Final = 1
+WORKLOADS_VERSION: Final = 2
 """Raised with every change after which the same seed makes another workload."""
 
 
@@ -23,6 +23,14 @@ class Verb(Enum):
     RESEND = "resend"
     CANCEL = "cancel"
     DIRECT = "direct"
+    WAKE = "wake"
+    WAKE_AGAIN = "wake_again"
+    CANCEL_WORK = "cancel_work"
+    COMMAND = "command"
+    FRAME = "frame"
+    APPEND = "append"
+    HIDE = "hide"
+    MAINTAIN = "maintain"
     CRASH = "crash"
     CRASH_BEFORE_WRITE = "crash_before_write"
     CRASH_AFTER_WRITE = "crash_after_write"
@@ -55,8 +63,8 @@ class Profile:
 
 
 PROFILES: Final = {
-    "fast": Profile(name="fast", sessions=2, workers=2, disturbances=16, lasts_ms=120_000),
-    "full": Profile(name="full", sessions=3, workers=3, disturbances=96, lasts_ms=900_000),
+    "fast": Profile(name="fast", sessions=2, workers=2, disturbances=44, lasts_ms=160_000),
+    "full": Profile(name="full", sessions=3, workers=3, disturbances=144, lasts_ms=900_000),
 }
 JUMPS_MS: Final = (-3_600_000, -1_000, 31_000, 3_600_000)
 _FAULTS: Final = (
@@ -67,13 +75,13 @@ _FAULTS: Final = (
     Verb.CRASH_AFTER_WRITE,
     Verb.LOSE_ANSWER,
     Verb.LOSE_APPEND,
-    Verb.FREEZE,
-    Verb.FREEZE,
-    Verb.FREEZE,
+    *(Verb.FREEZE,) * 6,
     Verb.JUMP,
     Verb.JUMP,
 )
-_QUEUE: Final = (Verb.ENQUEUE,) * 5 + (Verb.RESEND, Verb.INTO_TURN, Verb.CANCEL, Verb.CANCEL)
+_INPUTS: Final = (*(Verb.ENQUEUE,) * 4, *(Verb.INTO_TURN,) * 3, Verb.RESEND, *(Verb.CANCEL,) * 2)
+_WORK: Final = (*(Verb.WAKE,) * 5, *(Verb.COMMAND,) * 2, Verb.WAKE_AGAIN, Verb.CANCEL_WORK)
+_GRAPH: Final = (Verb.FRAME, Verb.APPEND, *(Verb.HIDE,) * 3, *(Verb.MAINTAIN,) * 2)
 
 
 @frozen(kw_only=True)
@@ -100,7 +108,7 @@ def profile_of(name: str) -> Profile:
 def workload(seed: int, profile: Profile) -> Workload:
     """Make a workload."""
     draw = Random(f"{WORKLOADS_VERSION}:{seed}")  # noqa: S311 - it is to come again
-    verbs = (*_QUEUE, *_FAULTS)
+    verbs = (*_INPUTS, *_WORK, *_GRAPH, *_FAULTS)
     made = [
         Disturbance(
             at_ms=draw.randrange(profile.lasts_ms),

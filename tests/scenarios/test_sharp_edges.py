@@ -56,6 +56,8 @@ EDGES: Final = {
     "52": "scenarios/test_input.py::test_input_13_stale_completion_is_rejected_and_harms_nothing",
     "53": "scenarios/test_edges.py::test_edge_53_what_only_this_process_understands_is_refused_and_not_dropped",  # noqa: E501
     "54": "core/test_steering.py::test_a_model_call_brings_in_what_was_accepted_as_one_message",
+    "55": "scenarios/test_queue_edges.py::test_edge_55_a_drain_that_fails_leaves_the_row_and_its_id_can_be_sent_again",  # noqa: E501
+    "56": "scenarios/test_queue_edges.py::test_edge_56_an_acceptance_names_what_the_caller_named",
     "57": "core/test_work.py::test_what_is_not_ready_blocks_nothing",
     "58": "scenarios/test_queue.py::test_queue_09_a_leading_session_command_blocks_turn_work",
     "59": "scenarios/test_queue.py::test_queue_11_after_commit_work_waits_for_idle",
@@ -63,9 +65,12 @@ EDGES: Final = {
     "61": "core/test_work.py::test_selected_batches_lead_belong_together_and_are_in_order",
     "62": "scenarios/test_queue.py::test_queue_47_source_keys_are_remembered_after_completion",
     "63": "scenarios/test_edges.py::test_edge_63_a_busy_session_leaves_the_input_and_refuses_the_turn",  # noqa: E501
+    "64": "scenarios/test_queue_edges.py::test_edge_64_a_drain_that_only_ran_commands_returns_none",  # noqa: E501
+    "65": "scenarios/test_queue_edges.py::test_edge_65_of_the_same_millisecond_what_was_appended_first_goes_first",  # noqa: E501
     "66": "scenarios/test_queue.py::test_queue_46_waiting_for_an_unknown_batch_ends_at_once",
     "67": "session/test_work.py::test_a_blank_key_is_refused_before_anything_is_stored",
     "68": "scenarios/test_edges.py::test_edge_68_each_drain_has_an_id_of_its_own_and_one_that_ran_runs_no_more",  # noqa: E501
+    "69": "scenarios/test_queue_edges.py::test_edge_69_a_selected_drain_never_takes_pending_input",
     "70": "scenarios/test_edges.py::test_edge_70_a_wake_for_a_session_that_is_not_there_creates_nothing",  # noqa: E501
     "71": "scenarios/test_lease.py::test_lease_01_first_claim_then_reentry_by_the_same_incarnation",  # noqa: E501
     "72": "scenarios/test_lease.py::test_lease_07_release_frees_and_reacquisition_advances_the_fencing_token",  # noqa: E501

@@ -12,8 +12,7 @@ from tests import check
 from tests.sim import __main__ as lane
 from tests.sim.__main__ import RESULTS, main
 from tests.verify.plants import lets_stale_owners_write
-
-UNFENCED_SEED = 7
+from tests.verify.simulated import UNFENCED_SEED
 
 
 def unfenced(seed: int, profile: str, store: Store, decide: Decide | None = None) -> Trace:
@@ -38,10 +37,10 @@ def test_a_seed_that_fails_leaves_a_trace_and_the_line_that_replays_it(
 
     assert main(["run", hex(UNFENCED_SEED), "--to", str(tmp_path)]) == 1
 
-    assert "replay: python -m tests.check replay 0x7\n" in capsys.readouterr().out
+    assert "replay: python -m tests.check replay 0x5f\n" in capsys.readouterr().out
     (file,) = tmp_path.iterdir()
-    assert file.name == "seed-0x7.json"
-    assert json.loads(file.read_text("utf-8"))["command"] == "python -m tests.check replay 0x7"
+    assert file.name == "seed-0x5f.json"
+    assert json.loads(file.read_text("utf-8"))["command"] == "python -m tests.check replay 0x5f"
 
 
 def test_a_seed_is_replayed_by_one_line(capsys: pytest.CaptureFixture[str]) -> None:
