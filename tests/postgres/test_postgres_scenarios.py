@@ -24,6 +24,7 @@ from tests.scenarios import (
     test_open,
     test_park,
     test_queue,
+    test_queue_edges,
     test_remote,
 )
 from tests.scenarios.hands import Site
@@ -41,6 +42,7 @@ MODULES: Final = (
     test_open,
     test_park,
     test_queue,
+    test_queue_edges,
     test_remote,
 )
 
