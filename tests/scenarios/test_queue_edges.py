@@ -141,7 +141,9 @@ def test_edge_65_of_the_same_millisecond_what_was_appended_first_goes_first(
             assert output.result.assistant_message == "before"
             assert [each.batch_id for each in await session.queued_work()] == [reset.batch_id]
             second = await session.enqueue("second")
-            assert second.enqueued_at_ms == first.enqueued_at_ms
+            # Where the store has a time of its own, nobody can make it stand still.
+            if place.store().clock() is None:
+                assert second.enqueued_at_ms == first.enqueued_at_ms
             # The command is in front of this input, and the turn is one of the session begun anew.
             output = await session.queued_turn()
             assert output is not None
