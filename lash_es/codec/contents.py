@@ -21,13 +21,23 @@ _C = TypeVar("_C", bound=StoredContent)
 
 
 def encode_content(content: StoredContent, salt: bytes) -> NewBody:
-    """Encode what is said, to be committed to under ``salt``."""
+    """
+    Encode what is said, to be committed to under ``salt``, and read it back: types bind nobody who
+    makes a value, and what nobody can read would be there for ever.
+
+    Raises:
+        UnencodableValue: it cannot be written, or not be read again.
+    """
     name, version = BODY_TYPES[type(content)]
+    media_type = f"{name};v={version}"
     try:
         encoded = orjson.dumps(to_plain(content), option=orjson.OPT_SORT_KEYS)
+        decode_content(encoded, media_type, type(content))
     except orjson.JSONEncodeError as cause:
         raise UnencodableValue(what=name, reason=str(cause)[:300]) from cause
-    return NewBody(content=encoded, salt=salt, media_type=f"{name};v={version}")
+    except UndecodableValue as cause:
+        raise UnencodableValue(what=name, reason=cause.reason[:300]) from cause
+    return NewBody(content=encoded, salt=salt, media_type=media_type)
 
 
 def decode_content(stored: bytes, media_type: str, kind: type[_C]) -> _C:

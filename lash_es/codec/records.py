@@ -18,7 +18,13 @@ from typing import Final
 from attrs import frozen
 
 from lash_es.codec.canonical import canonical_bytes, plain_values
-from lash_es.codec.errors import CorruptHistory, UndecodableValue, WrittenByNewerVersion
+from lash_es.codec.errors import (
+    CorruptHistory,
+    StoredDataError,
+    UndecodableValue,
+    UnencodableValue,
+    WrittenByNewerVersion,
+)
 from lash_es.codec.mirrors import NOT_READ
 from lash_es.codec.readers import Envelope, commitment, read_envelope, reader
 from lash_es.codec.shapes import from_plain, to_plain
@@ -27,7 +33,7 @@ from lash_es.codec.upcast import upcast
 from lash_es.codec.wire_names import EVENT_CLASSES, EVENT_NAMES
 from lash_es.core.bodies import Commitment
 from lash_es.core.events import Event
-from lash_es.core.ids import AppendId, Generation, Position
+from lash_es.core.ids import AppendId, Generation, Position, SessionId
 from lash_es.core.makers import maker
 
 RECORD_FORMAT: Final = 2
@@ -39,6 +45,7 @@ FORMAT_OF_TRIMS: Final = 2
 DIGEST_BYTES: Final = 32
 GENESIS: Final = bytes(DIGEST_BYTES)
 _CHAIN: Final = b"lash-es/1"
+_NOWHERE: Final = StreamId("default", SessionId(""))
 
 
 @frozen(kw_only=True)
@@ -97,16 +104,39 @@ def encode_records(
 ) -> tuple[Record, ...]:
     """
     Encode facts that follow the record with digest ``before``; the first gets position ``first``.
+
+    Each is read back, since a fact that nobody can read would end its session for ever.
+
+    Raises:
+        UnencodableValue: one cannot be written, or not be read again.
     """
     records: list[Record] = []
     for position, fact in enumerate(facts, start=first):
         name, _ = EVENT_NAMES[type(fact.event)]
         header = _header_bytes(stream, Position(position), append_id, fact)
         before = chain_digest(before, header)
-        records.append(
-            Record(position=Position(position), name=name, digest=before, header=header)
-        )
+        record = Record(position=Position(position), name=name, digest=before, header=header)
+        _require_readable(stream, record)
+        records.append(record)
     return tuple(records)
+
+
+def require_recordable(event: Event) -> None:
+    """
+    Refuse, before it is decided upon, an event that could not be recorded.
+
+    Raises:
+        UnencodableValue: as ``encode_records``.
+    """
+    encode_records(_NOWHERE, Position(0), GENESIS, AppendId(""), [Caused(event=event, cause=None)])
+
+
+def _require_readable(stream: StreamId, record: Record) -> None:
+    try:
+        read_event(stream, record)
+    except StoredDataError as cause:
+        reason = str(cause.fields.get("reason", ""))[:300]
+        raise UnencodableValue(what=record.name, reason=reason) from cause
 
 
 def _header_bytes(

@@ -138,8 +138,18 @@ def _exact(value: object, kind: type[_T]) -> _T:
 
 
 def to_plain(value: object) -> dict[str, object]:
-    """Turn an attrs value into a dict of plain values."""
-    plain: dict[str, object] = _converter().unstructure(value)
+    """
+    Turn an attrs value into a dict of plain values.
+
+    Raises:
+        UnencodableValue: somewhere it holds what its types do not allow.
+    """
+    try:
+        plain: dict[str, object] = _converter().unstructure(value)
+    except (AttributeError, KeyError, TypeError) as cause:
+        # What a hook stumbles over, whatever somebody put where its class says something else.
+        reason = f"it is not as its types say: {type(cause).__name__}: {cause}"[:300]
+        raise UnencodableValue(what=type(value).__name__, reason=reason) from cause
     return plain
 
 

@@ -10,15 +10,19 @@ from collections.abc import Awaitable, Callable
 from typing import Final, TypeAlias, assert_never
 
 from attrs import evolve as with_changes
-from attrs import frozen
+from attrs import fields, frozen
 
+from lash_es.codec.errors import UnencodableValue
+from lash_es.codec.records import require_recordable
 from lash_es.core.effects import Effect, ModelCall, ToolCall
-from lash_es.core.ids import CallId, EffectId, TurnId
+from lash_es.core.events import EffectSettled
+from lash_es.core.ids import CallId, EffectId, Generation, TurnId
 from lash_es.core.messages import (
     EffectFailure,
     ModelReply,
     ProsePart,
     ReasoningPart,
+    TokenUsage,
     ToolCallPart,
     ToolOutput,
 )
@@ -45,6 +49,8 @@ from lash_es.turns.prompts import model_request
 
 UNCERTAIN_TOOL_WAIT_MS_MAX: Final = 60_000
 INTERRUPTED: Final = "interrupted"
+TOKENS_MAX: Final = 10**12
+"""What one bucket of one reply may count: the sums of a turn and of a session stay countable."""
 
 
 @frozen(kw_only=True)
@@ -145,7 +151,7 @@ class Performer:
             return failed(failure.code, failure.message, is_retryable=failure.is_retryable)
         except Exception as error:  # noqa: BLE001 - a provider's bug ends its call, not the process
             return failed("unexpected", f"the provider raised {type(error).__name__}")
-        return Performed(outcome=replied(reply), content=reply)
+        return _answered(reply)
 
     def _show_delta(self, effect: Effect, delta: Delta) -> None:
         kind = AssistantProseDelta if isinstance(delta, ProseDelta) else ReasoningTextDelta
@@ -207,6 +213,39 @@ class Performer:
         if answer.has_failed:
             return failed(INTERRUPTED, answer.output)
         return Performed(outcome=ToolReturned(), content=ToolOutput(text=answer.output))
+
+
+def _answered(reply: ModelReply) -> Performed:
+    """Take a reply as it is, or as a failure: types bind no provider, nor the server behind it."""
+    try:
+        reply = with_changes(reply, usage=_counted(reply.usage))
+        outcome = replied(reply)
+        require_recordable(_settled(outcome))
+    except UnencodableValue as refusal:
+        return failed("unencodable_value", refusal.summary())
+    except Exception as error:  # noqa: BLE001 - whatever a foreign value makes of our code
+        return failed("unexpected", f"the reply is none: {type(error).__name__}")
+    return Performed(outcome=outcome, content=reply)
+
+
+def _settled(outcome: ModelReplied) -> EffectSettled:
+    """Make a fact of an outcome, to see whether it can be one."""
+    return EffectSettled(
+        at_ms=0,
+        generation=Generation(0),
+        turn_id=TurnId(""),
+        effect_id=EffectId(""),
+        outcome=outcome,
+        bodies=(),
+    )
+
+
+def _counted(usage: TokenUsage) -> TokenUsage:
+    """Make what is negative nothing, and refuse what no count of tokens can be."""
+    counts = {each.name: max(0, getattr(usage, each.name)) for each in fields(TokenUsage)}
+    if max(counts.values()) > TOKENS_MAX:
+        raise UnencodableValue(what="token usage", reason=f"a count is over {TOKENS_MAX}")
+    return TokenUsage(**counts)
 
 
 def replied(reply: ModelReply) -> ModelReplied:

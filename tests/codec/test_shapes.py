@@ -92,5 +92,5 @@ def test_what_is_read_is_left_as_it_was() -> None:
 def test_a_value_of_another_union_is_not_written() -> None:
     item = cast("InputItem", ProsePart(text="hello"))
 
-    with pytest.raises(KeyError):
+    with pytest.raises(UnencodableValue):
         to_plain(TurnInput(items=(item,)))
