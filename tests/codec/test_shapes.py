@@ -5,7 +5,7 @@ from typing import cast
 import pytest
 from hypothesis import given
 
-from lash_es.codec.errors import UndecodableValue
+from lash_es.codec.errors import UndecodableValue, UnencodableValue
 from lash_es.codec.shapes import from_plain, to_plain
 from lash_es.core.events import TurnInputClaimAbandoned
 from lash_es.core.known import IndexEntry, InputEntry, SourceKeyEntry, TurnEntry
