@@ -56,6 +56,7 @@ from lash_es.core.commands import (
 )
 from lash_es.core.descriptions import DescribeSession, Description
 from lash_es.core.effects import ModelCall
+from lash_es.core.enclosures import ForgetAttachment, PutAttachment, attachment_body
 from lash_es.core.graph_commands import (
     Ancestor,
     AppendNodes,
@@ -116,6 +117,7 @@ def steps(store: Store) -> Sequence[Step]:
         *_turns(_old_hash(store)),
         *_graph(store),
         *_work(),
+        *_attachments(),
         *_leases(),
         *_session(),
     )
@@ -346,6 +348,20 @@ def _leases() -> Sequence[Step]:
 
 def _acquire(owner: LeaseOwner) -> AcquireLease:
     return AcquireLease(now_ms=NOW_MS, owner=owner, token="next", ttl_ms=TTL_MS)
+
+
+def _attachments() -> Sequence[Step]:
+    content = b"the same every time"
+    put = PutAttachment(
+        now_ms=NOW_MS, label="a picture", body=attachment_body(content, "image/png")
+    )
+    forget = ForgetAttachment(now_ms=NOW_MS, attachment_id=put.attachment_id)
+    return (
+        ("put an attachment", lambda _: put),
+        ("put it again", lambda _: put),
+        ("forget it", lambda _: forget),
+        ("put it once more", lambda _: put),
+    )
 
 
 def _session() -> Sequence[Step]:

@@ -41,9 +41,11 @@ _WITH_FACTS: Final = """
 WITH_FACTS: Final = _WITH_FACTS.format(replaced=_REPLACED)
 _READ: Final = """
     SELECT s.version, s.fingerprint, s.digest, s.content, s.is_kept
-      FROM lash_es_heads AS h JOIN lash_es_snapshots AS s USING (stream_no)
-     WHERE stream = %b AND s.version <= %b AND s.version <= h.version
-     ORDER BY s.version DESC LIMIT 1
+      FROM lash_es_heads AS h CROSS JOIN LATERAL (
+           SELECT * FROM lash_es_snapshots AS each
+            WHERE each.stream_no = h.stream_no AND each.version <= least(h.version, %b)
+            ORDER BY each.version DESC LIMIT 1) AS s
+     WHERE h.stream = %b
 """
 _KEEP: Final = """
     INSERT INTO lash_es_snapshots AS s
@@ -69,7 +71,7 @@ _REWRITE: Final = """
 
 def read(cursor: Cursor[Row], stream: StreamId, version_max: Version) -> StoredSnapshot | None:
     """Read the newest snapshot of at most that version."""
-    row = ask(cursor, _READ, [stream.key, int8(version_max)]).fetchone()
+    row = ask(cursor, _READ, [int8(version_max), stream.key]).fetchone()
     if row is None:
         return None
     version, fingerprint, digest, content, is_kept = row

@@ -92,10 +92,21 @@ _FOURTH: Final = (
 )
 """How the log's time runs beside the boot-time clock of a machine."""
 
+_FIFTH: Final = (
+    """
+    CREATE INDEX lash_es_snapshots_fleeting ON lash_es_snapshots (stream_no, version)
+        WHERE NOT is_kept
+    """,
+)
+"""
+Snapshots that come and go are found without those that stay, of which a long session has hundreds.
+"""
+
 STEPS: Final = (
     Step(number=1, works_for=1, statements=_FIRST),
     Step(number=2, works_for=2, statements=_SECOND),
     Step(number=3, works_for=2, statements=_THIRD),
     Step(number=4, works_for=2, statements=_FOURTH),
+    Step(number=5, works_for=2, statements=_FIFTH),
 )
 TABLES_STEP: Final = STEPS[-1].number
