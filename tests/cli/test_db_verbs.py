@@ -344,6 +344,7 @@ def test_a_verb_that_reads_changes_no_old_tables_and_upgrade_does(
     db: Path, tmp_path: Path
 ) -> None:
     with closing(sqlite3.connect(db)) as connection, connection:
+        connection.execute("DROP INDEX lash_es_snapshots_fleeting")
         connection.execute("DROP TABLE lash_es_clock")
         connection.execute("UPDATE lash_es_format SET tables = 3")
     before = db.read_bytes()
