@@ -13,8 +13,7 @@ import asyncio
 from collections import deque
 from collections.abc import Iterator
 from enum import Enum
-from types import TracebackType
-from typing import Final, Protocol, Self, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 from attrs import frozen
 
@@ -28,6 +27,7 @@ from lash_es.log.appends import Activity
 from lash_es.log.loading import Fact, checked_fact
 from lash_es.log.pages import START, Offset, Page, offset_of
 from lash_es.log.port import Log, Store
+from lash_es.log.streams import ClosingStream
 from lash_es.log.watching import Handed, Wakes
 
 ITEMS_PER_PAGE: Final = 64
@@ -127,7 +127,7 @@ def subscribe(
     return Subscription(log, stream, after, digest, items_max)
 
 
-class Subscription:
+class Subscription(ClosingStream[Item]):
     """
     An async iterator of facts, activity and gaps; it ends when it is closed. For one consumer.
 
@@ -163,10 +163,6 @@ class Subscription:
         """The offset of the last item that was handed out: subscribe from here to go on."""
         return self._cursor
 
-    def __aiter__(self) -> Self:
-        """Return itself."""
-        return self
-
     async def __anext__(self) -> Item:
         """Return the next item, waiting for it; cancelling loses none."""
         try:
@@ -190,19 +186,6 @@ class Subscription:
         self._is_closed = True
         self._ready.clear()
         await self._wakes.leave(self._watcher)
-
-    async def __aenter__(self) -> Self:
-        """Return itself."""
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Close it."""
-        await self.aclose()
 
     async def _read_unless_at_end(self) -> None:
         """Read a page; only after one that was empty there is no reason to read the next."""

@@ -5,12 +5,12 @@ from a fresh observation.
 What is buffered is one page of the log, however slow the consumer is.
 """
 
-from types import TracebackType
-from typing import Final, Self, TypeAlias
+from typing import Final, TypeAlias
 
 from attrs import frozen
 
 from lash_es.codec.cursors import SessionCursor
+from lash_es.log.streams import ClosingStream
 from lash_es.log.subscribing import GapReason
 from lash_es.session.holders import Hold, SharedSession
 from lash_es.session.observations import (
@@ -31,7 +31,7 @@ REPLAY_EVENTS_MAX: Final = 4_096
 """How many events one answer holds; whoever wants more goes on from its cursor."""
 
 
-class SessionEventStream:
+class SessionEventStream(ClosingStream[SessionObservationEvent]):
     """
     Events after a cursor, an async iterator; it says when the consumer lagged, and does not
     recover. It does not hold the session.
@@ -62,10 +62,6 @@ class SessionEventStream:
         self._cursor = event.cursor
         return event
 
-    def __aiter__(self) -> Self:
-        """Return itself."""
-        return self
-
     async def __anext__(self) -> SessionObservationEvent:
         """Return the next event; raises as ``next_event``, and ends when the stream does."""
         try:
@@ -76,19 +72,6 @@ class SessionEventStream:
     async def aclose(self) -> None:
         """End it, also for whoever waits for an event; twice is once."""
         await self._teller.aclose()
-
-    async def __aenter__(self) -> Self:
-        """Return itself."""
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close it."""
-        await self.aclose()
 
 
 @frozen(kw_only=True)
@@ -150,7 +133,7 @@ async def _gap(shared: SharedSession, wanted: SessionCursor, reason: GapReason) 
     return Gap(observation=observation, gap=gap)
 
 
-class SessionObservationStream:
+class SessionObservationStream(ClosingStream[StreamEvent | StreamGap]):
     """
     Events after a cursor, and where something is gone a fresh observation instead: an async
     iterator that does not end by itself. It holds the session until it is closed.
@@ -179,10 +162,6 @@ class SessionObservationStream:
         """
         return as_cursor(self._cursor, self._shared.lane.stream.session_id)
 
-    def __aiter__(self) -> Self:
-        """Return itself."""
-        return self
-
     async def __anext__(self) -> StreamEvent | StreamGap:
         """Return the next item, waiting for it; cancelling loses none."""
         if self._is_closed:
@@ -201,19 +180,6 @@ class SessionObservationStream:
         self._is_closed = True
         await self._drop()
         self._hold.release()
-
-    async def __aenter__(self) -> Self:
-        """Return itself."""
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close it."""
-        await self.aclose()
 
     async def _next(self) -> StreamEvent | StreamGap:
         cursor = self.cursor

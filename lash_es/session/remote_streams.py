@@ -1,10 +1,10 @@
 """Streams of what happens in a session, as they cross a wire."""
 
-from types import TracebackType
-from typing import Self, TypeAlias
+from typing import TypeAlias
 
 from attrs import frozen
 
+from lash_es.log.streams import ClosingStream
 from lash_es.remote.constraints import validate
 from lash_es.remote.observations import (
     RemoteLiveReplayGap,
@@ -24,7 +24,7 @@ from lash_es.session.observations import Closed, StreamEvent
 from lash_es.session.remote_mapping import remote_event, remote_gap, remote_observation
 
 
-class RemoteSessionObservationEventStream:
+class RemoteSessionObservationEventStream(ClosingStream[RemoteSessionObservationEvent]):
     """
     Events after a cursor, as they cross a wire, an async iterator; it does not recover, and does
     not hold the session.
@@ -47,10 +47,6 @@ class RemoteSessionObservationEventStream:
         self._sequence += 1
         return event
 
-    def __aiter__(self) -> Self:
-        """Return itself."""
-        return self
-
     async def __anext__(self) -> RemoteSessionObservationEvent:
         """Return the next event; ends when the stream does."""
         try:
@@ -61,19 +57,6 @@ class RemoteSessionObservationEventStream:
     async def aclose(self) -> None:
         """End it; twice is once."""
         await self._stream.aclose()
-
-    async def __aenter__(self) -> Self:
-        """Return itself."""
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close it."""
-        await self.aclose()
 
 
 @frozen(kw_only=True)
@@ -127,7 +110,7 @@ async def subscribe_from_remote(
     return RemoteGap(observation=observation, gap=remote_gap(found.gap))
 
 
-class RemoteSessionObservationStream:
+class RemoteSessionObservationStream(ClosingStream[RemoteStreamEvent | RemoteStreamGap]):
     """
     A ``SessionObservationStream`` as it crosses a wire; it raises as that one, and holds the
     session until it is closed.
@@ -146,10 +129,6 @@ class RemoteSessionObservationStream:
         """The place after what was delivered last; raises as the local stream's."""
         return remote_cursor(self._stream.cursor)
 
-    def __aiter__(self) -> Self:
-        """Return itself."""
-        return self
-
     async def __anext__(self) -> RemoteStreamEvent | RemoteStreamGap:
         """Return the next item, waiting for it; cancelling loses none."""
         item = await anext(self._stream)
@@ -163,16 +142,3 @@ class RemoteSessionObservationStream:
     async def aclose(self) -> None:
         """End it, and let the session go; twice is once."""
         await self._stream.aclose()
-
-    async def __aenter__(self) -> Self:
-        """Return itself."""
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close it."""
-        await self.aclose()

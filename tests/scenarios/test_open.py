@@ -340,11 +340,11 @@ def test_commit_04_the_tier_of_a_store_is_pinned(place: Place) -> None:
 def test_commit_18_the_record_of_a_birth_round_trips(place: Place) -> None:
     async def scene() -> None:
         async with host(place.store(), model="m") as core:
-            birth = core.session("root").described(name="Conformance Root", cwd="/work/here")
+            birth = core.session("root").described(name="Conformance Root", cwd="/srv/agent")
             async with birth.open() as session:
                 meta = session.metadata()
                 assert (meta.session_id, meta.name) == ("root", "Conformance Root")
-                assert (meta.model.model_id, meta.cwd) == ("m", "/work/here")
+                assert (meta.model.model_id, meta.cwd) == ("m", "/srv/agent")
                 assert meta.parent_session_id is None
                 assert session.parent_session_id is None
                 await session.configure(model="another")
